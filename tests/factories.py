@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from guardpanel.models.delivery import COMPRESSED
 from guardpanel.models.policies.policy_lists import MASKED_FIELDS
 from guardpanel.models.policies.restrictions import CHARSETS, EXTENSIONS, HEADERS, HTTP_VERSIONS
 
@@ -43,6 +44,12 @@ def a_virtual_host(hosts: str = "shop.example", **others: Any) -> Form:
         "cors_methods": "GET\nHEAD\nPOST",
         "cors_headers": "",
         "cors_max_age": "600",
+        "server_host": "",
+        "connect_timeout": "5",
+        "server_timeout": "60",
+        "tunnel_timeout": "3600",
+        "retries": "2",
+        "compression_types": "\n".join(COMPRESSED),
         "notes": "",
     }
     return {key: value for key, value in {**typed, **others}.items() if value is not None}

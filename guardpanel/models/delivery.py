@@ -84,6 +84,42 @@ Origins = Annotated[Lines, AfterValidator(known_origins), Field(max_length=50)]
 HeaderNames = Annotated[Lines, AfterValidator(header_names), Field(max_length=50)]
 
 
+COMPRESSED = [
+    "application/javascript",
+    "application/manifest+json",
+    "application/wasm",
+    "image/svg+xml",
+    "text/css",
+    "text/javascript",
+]
+"What seldom repeats anything of a visitor's."
+
+DYNAMIC = frozenset(
+    {"application/json", "application/xhtml+xml", "application/xml", "text/html", "text/plain", "text/xml"}
+)
+"What may hold a secret next to what a visitor sent (BREACH)."
+
+CONTENT_TYPE = re.compile(r"[a-z0-9][a-z0-9.+_-]{0,60}/[a-z0-9][a-z0-9.+_-]{0,100}")
+
+
+def optional_site(text: str) -> str:
+    typed = visible(text.strip())
+    if re.search(r"[/?#@*]", typed):
+        raise refuse("Enter a hostname or address, with a port if it needs one.")
+    return site(typed) if typed else ""
+
+
+def compressed_types(types: list[str]) -> list[str]:
+    known = list(dict.fromkeys(visible(each.strip()).lower() for each in types))
+    for each in known:
+        if not CONTENT_TYPE.fullmatch(each):
+            raise refuse(f"{each[:40]} is not a content type. Enter one such as text/css.")
+    return known
+
+
+ContentTypes = Annotated[Lines, AfterValidator(compressed_types), Field(max_length=40)]
+
+
 class DeliveryColumns(Fields):
     """The fields that form, JSON and table share."""
 
@@ -120,6 +156,69 @@ class DeliveryColumns(Fields):
         unit="s",
         hint="How long browsers keep what is allowed. Some keep it for 2 h at most.",
     )
+
+    server_host: Annotated[str, AfterValidator(optional_site)] = described(
+        "Host sent to servers",
+        "",
+        max_length=300,
+        placeholder="app.internal",
+        hint="In health checks, too. If empty, the Host header is sent as received. X-Forwarded-Host always has that one.",
+    )
+    connect_timeout: int = described(
+        "Connect timeout",
+        5,
+        ge=1,
+        le=60,
+        unit="s",
+        hint="For a connection to a server. After it, the retries, and then 503.",
+    )
+    server_timeout: int = described(
+        "Server timeout",
+        60,
+        ge=1,
+        le=3_600,
+        unit="s",
+        hint="Without anything from the server. After it, 504 or the response ends.",
+    )
+    tunnel_timeout: int = described(
+        "Tunnel timeout",
+        3_600,
+        ge=1,
+        le=86_400,
+        unit="s",
+        hint="For WebSockets on which nothing is sent in either direction.",
+    )
+    retries: int = described(
+        "Retries",
+        2,
+        ge=0,
+        le=10,
+        hint="Of connections that fail, the last one to another server. Nothing that reached a server is sent again.",
+    )
+    compression: bool = described(
+        "Compression",
+        False,
+        hint="With gzip, for browsers that accept it. Servers are then asked for uncompressed responses.",
+    )
+    compression_types: ContentTypes = described(
+        "Compressed types",
+        default_factory=COMPRESSED.copy,
+        sa_type=JSON,
+        hint="Content types, one per line. Attackers can guess secrets in compressed pages that also repeat what a visitor sent "
+        "(BREACH). Add text/html or application/json only if there are none.",
+    )
+
+    @property
+    def exposed_types(self) -> list[str]:
+        """Compressed types that may hold secrets."""
+        return [each for each in self.compression_types if each in DYNAMIC] if self.compression else []
+
+    @field_validator("compression_types")
+    @classmethod
+    def something_is_compressed(cls, types: list[str], info: ValidationInfo) -> list[str]:
+        if info.data.get("compression") and not types:
+            raise refuse("Enter a content type, or turn compression off.")
+        return types
 
     @field_validator("cors_credentials")
     @classmethod

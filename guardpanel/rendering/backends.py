@@ -7,7 +7,6 @@ from guardpanel.bundle import Origin
 from guardpanel.models import delivery
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.rendering import geo
-from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.header_rules import HeaderRuleState
 from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.templates import template
@@ -23,10 +22,19 @@ class Common(NamedTuple):
     """The panel resolves names, so that HAProxy depends on DNS neither to start nor to run. Otherwise HAProxy asks libc first and
     DNS from then on."""
     countries_map: str
+    responses: bool
+    "Some are inspected."
 
 
-def common_to_all(facts: EngineFacts) -> Common:
-    return Common(facts.system_ca, bool(facts.server_states), geo.countries_map(facts))
+def common_to_all(state: DesiredState) -> Common:
+    facts = state.facts
+    return Common(
+        facts.system_ca, bool(facts.server_states), geo.countries_map(facts), responses=inspects_responses(state)
+    )
+
+
+def inspects_responses(state: DesiredState) -> bool:
+    return any(policy.response_inspection for policy in state.policies.values())
 
 
 class ResponseHold(NamedTuple):
@@ -61,6 +69,17 @@ def held(state: DesiredState, host: VirtualHostState) -> ResponseHold | None:
     return ResponseHold(policy.response_seconds, min(policy.body_limit, state.facts.largest_body))
 
 
+DEFAULTS = delivery.DeliveryColumns.model_fields
+"What the defaults section says."
+
+
+def own_timeouts(host: VirtualHostState) -> list[tuple[str, int, str]]:
+    """HAProxy's name, seconds and field of those that differ from the defaults."""
+    seconds = {"connect": host.connect_timeout, "server": host.server_timeout, "tunnel": host.tunnel_timeout}
+    named = ((name, value, f"{name}_timeout") for name, value in seconds.items())
+    return [timeout for timeout in named if timeout[1] != DEFAULTS[timeout[2]].default]
+
+
 @lru_cache(maxsize=20_000)
 def backend(
     host: VirtualHostState, common: Common, held: ResponseHold | None, header_rules: tuple[HeaderRuleState, ...]
@@ -71,7 +90,10 @@ def backend(
         template("haproxy/_backend.cfg.j2").render(
             host=host,
             told_addresses=common.told_addresses,
-            check_host=host.health_check_host or host.first_exact_hostname,
+            check_host=host.health_check_host or host.server_host or host.first_exact_hostname,
+            timeouts=own_timeouts(host),
+            retries=host.retries if host.retries != DEFAULTS["retries"].default else None,
+            responses=common.responses,
             tls_names=[
                 host.tls_name or (server.endpoint.host if server.endpoint.is_name else host.first_exact_hostname)
                 for server in host.servers

@@ -21,7 +21,7 @@ from guardpanel.rendering import (
     waiting,
 )
 from guardpanel.rendering.access_log import access_log
-from guardpanel.rendering.backends import backend, common_to_all, holds
+from guardpanel.rendering.backends import backend, common_to_all, holds, inspects_responses
 from guardpanel.rendering.capacity import LARGE_BODY, LARGE_BUFFER, RESERVE, capacity
 from guardpanel.rendering.coraza import Effective
 from guardpanel.rendering.facts import LARGEST_ADDRESS, LARGEST_HEADERS
@@ -104,6 +104,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             skips=any(policy.skip_paths for policy in state.policies.values()),
             skips_dotted=maps.has_dotted_skips(state),
             responses=inspects_responses(state),
+            compresses=any(host.compression for host in state.virtual_hosts),
             acme=bool(state.proven_names),
             watches_trailers=trailers.watched(state),
             trailers_lua=f"{state.facts.lua_folder}/{lua_file()}",
@@ -119,7 +120,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
         )
     )
     before, after = frame.split(BACKENDS + "\n")
-    texts, line, held_for, common = [before], before.count("\n"), holds(state), common_to_all(state.facts)
+    texts, line, held_for, common = [before], before.count("\n"), holds(state), common_to_all(state)
     for host in state.virtual_hosts:
         text, lines, own = backend(host, common, held_for.get(host.id), state.header_rules.get(host.id, ()))
         texts.append(text)
@@ -173,10 +174,6 @@ def hops(traffic: TrafficState) -> Sequence[int]:
     if traffic.client_ip_source is not ClientIpSource.X_FORWARDED_FOR:
         return ()
     return (traffic.forwarded_hops,) if traffic.forwarded_hops else range(1, MOST_HOPS + 1)
-
-
-def inspects_responses(state: DesiredState) -> bool:
-    return any(policy.response_inspection for policy in state.policies.values())
 
 
 def named_servers(state: DesiredState) -> tuple[NamedServer, ...]:

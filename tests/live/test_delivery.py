@@ -1,6 +1,7 @@
 """What a virtual host does with requests and responses: each effect on a real request, and again after a reload."""
 
 import contextlib
+import gzip
 import http.client
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from guardpanel.models.delivery import SECURITY_LINES
 from tests.live.origins import Origin
 from tests.live.stack import Stack
 from tests.live.wire import head
+from tests.ports import free_port
 from tests.rows import rows
 
 ODD = [
@@ -19,6 +21,29 @@ ODD = [
     "default-src 'self'; img-src *", '{"group":"a","max_age":1}',
 ]  # fmt: skip
 "Values that arrive as they were typed."
+
+
+HOSTS: dict[str, dict[str, Any]] = {
+    "plain.test": {},
+    "headers.test": {},
+    "odd.test": {},
+    "unless.test": {"security_headers": "unless_set"},
+    "always.test": {"security_headers": "always"},
+    "named.test": {"server_host": "app.internal:8080"},
+    "slow.test": {"server_timeout": 1},
+    "gone.test": {"retries": 0},
+    "again.test": {"retries": 1},
+    "gzip.test": {"compression": True, "compression_types": ["text/css", "text/html"]},
+    "read.test": {"policy": "Reads", "compression": True, "compression_types": ["text/html"]},
+    "any.test": {"cors_origins": ["*"]},
+    "cors.test": {
+        "cors_origins": ["https://app.test", "https://other.test:8443"],
+        "cors_methods": ["GET", "PUT"],
+        "cors_headers": ["X-Token"],
+        "cors_credentials": True,
+    },
+}
+NOBODY_LISTENS = {"gone.test", "again.test"}
 
 
 def header_rules(host: int) -> list[dict[str, Any]]:
@@ -44,24 +69,19 @@ def odd_rules(host: int, values: list[str], direction: str) -> list[dict[str, An
 
 @pytest.fixture(scope="module")
 def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
-    host: dict[str, Any] = {"servers": [{"address": server.address}], "health_check": False, "policy": "Site"}
+    closed = f"127.0.0.1:{free_port()}"
     hosts = {
-        "plain.test": host,
-        "headers.test": host,
-        "odd.test": host,
-        "unless.test": {**host, "security_headers": "unless_set"},
-        "always.test": {**host, "security_headers": "always"},
-        "any.test": {**host, "cors_origins": ["*"]},
-        "cors.test": {
-            **host,
-            "cors_origins": ["https://app.test", "https://other.test:8443"],
-            "cors_methods": ["GET", "PUT"],
-            "cors_headers": ["X-Token"],
-            "cors_credentials": True,
-        },
+        name: {
+            "servers": [{"address": closed if name in NOBODY_LISTENS else server.address}],
+            "health_check": False,
+            "policy": "Site",
+            **fields,
+        }
+        for name, fields in HOSTS.items()
     }
     rules = [*header_rules(2), *odd_rules(3, ODD, "request"), *odd_rules(3, ODD, "response")]
-    given = rows({"Site": {"enforcement_mode": "block"}}, hosts, header_rules=rules)
+    block = {"enforcement_mode": "block"}
+    given = rows({"Site": block, "Reads": {**block, "response_inspection": True}}, hosts, header_rules=rules)
     with Stack(haproxy, given, agent_seconds=60, countries="127.0.0.0/8 NL\n") as running:
         running.reload(given)
         yield running
@@ -221,3 +241,77 @@ def test_two_origins_are_none(stack: Stack) -> None:
     named = [allowed(stack.send(text.encode()).headers).get("origin") for text in asked]
 
     assert named == [None, "https://app.test"]
+
+
+def test_servers_get_a_fixed_host(stack: Stack) -> None:
+    assert stack.get("plain.test", "/").seen_headers["host"] == "plain.test"
+
+    seen = stack.get("named.test", "/").seen_headers
+
+    assert (seen["host"], seen["x-forwarded-host"]) == ("app.internal:8080", "named.test")
+
+
+def test_a_silent_server_has_its_own_time(stack: Stack, server: Origin) -> None:
+    server.answers["/silent"] = [3.0, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"]
+
+    assert (stack.get("plain.test", "/silent").status, stack.get("slow.test", "/silent").status) == (200, 504)
+
+
+def test_connections_are_tried_as_often_as_it_was_set(stack: Stack) -> None:
+    """And never where the server got the request."""
+
+    def retries(host_id: int) -> int:
+        columns, *lines = (line.split(",") for line in stack.command("@1 show stat").splitlines() if "," in line)
+        (own,) = (line for line in lines if line[:2] == [f"be_{host_id}", "BACKEND"])
+        return sum(int(own[columns.index(name)] or 0) for name in ("wretr", "wredis"))
+
+    assert [stack.get(host, "/").status for host in ("gone.test", "again.test")] == [503, 503]
+
+    assert [retries(list(HOSTS).index(host) + 1) for host in ("gone.test", "again.test")] == [0, 1]
+
+
+PAGE = b"<p>" + b"compressible " * 500
+
+
+def typed(server: Origin, path: str, content_type: str, body: bytes = PAGE) -> None:
+    text = (
+        f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    server.answers[path] = [text.encode() + body]
+
+
+def test_listed_types_are_compressed_for_who_accepts_it(stack: Stack, server: Origin) -> None:
+    for path, content_type in (
+        ("/a.css", "text/css"),
+        ("/a.html", "text/html; charset=utf-8"),
+        ("/a.png", "image/png"),
+    ):
+        typed(server, path, content_type)
+
+    def encoding(host: str, path: str, accepted: str = "gzip, br") -> str | None:
+        answer = stack.get(host, path, {"accept-encoding": accepted})
+        body = gzip.decompress(answer.body) if "content-encoding" in answer.headers else answer.body
+        assert body == PAGE
+        return answer.headers.get("content-encoding")
+
+    assert [encoding("gzip.test", path) for path in ("/a.css", "/a.html", "/a.png")] == ["gzip", "gzip", None]
+    assert encoding("gzip.test", "/a.css", "br") is None
+    assert encoding("plain.test", "/a.css") is None
+    assert "accept-encoding" not in stack.get("gzip.test", "/", {"accept-encoding": "gzip"}).seen_headers
+    assert "accept-encoding" in stack.get("gzip.test", "/a.css", {"accept-encoding": "gzip"}).headers["vary"].lower()
+
+
+def test_what_the_waf_reads_is_compressed_afterwards(stack: Stack, server: Origin) -> None:
+    typed(server, "/fine.html", "text/html")
+    typed(
+        server,
+        "/leak.html",
+        "text/html",
+        PAGE + b"You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version",
+    )
+    accepts = {"accept-encoding": "gzip"}
+
+    fine, leak = (stack.get("read.test", path, accepts) for path in ("/fine.html", "/leak.html"))
+
+    assert (fine.status, fine.headers.get("content-encoding"), gzip.decompress(fine.body)) == (200, "gzip", PAGE)
+    assert (leak.status, leak.verdict["verdict"]) == (403, "blocked")

@@ -40,6 +40,20 @@ def test_origins_are_as_browsers_write_them() -> None:
         ("cors_headers", {"cors_headers": "X Token"}, "is not a header name"),
         ("cors_credentials", {"cors_origins": "*", "cors_credentials": True}, "name the allowed origins"),
         ("cors_max_age", {"cors_max_age": 86_401}, "86400"),
+        ("server_host", {"server_host": "https://app.internal"}, "Enter a hostname or address"),
+        ("server_host", {"server_host": "app.internal:0"}, "between 1 and 65535"),
+        ("server_host", {"server_host": "*.internal"}, "Enter a hostname or address"),
+        ("connect_timeout", {"connect_timeout": 0}, "1"),
+        ("server_timeout", {"server_timeout": 3_601}, "3600"),
+        ("tunnel_timeout", {"tunnel_timeout": "1 h"}, "Enter a whole number."),
+        ("retries", {"retries": 11}, "10"),
+        ("compression_types", {"compression_types": "text/*"}, "is not a content type"),
+        ("compression_types", {"compression_types": "css"}, "is not a content type"),
+        (
+            "compression_types",
+            {"compression": True, "compression_types": ""},
+            "Enter a content type, or turn compression off.",
+        ),
         ("security_headers", {"security_headers": "strict"}, "always"),
     ],
 )
@@ -50,3 +64,11 @@ def test_what_makes_no_sense_is_refused_at_its_field(field: str, fields: dict[st
     (error,) = refused.value.errors()
     assert error["loc"] == (field,)
     assert words in error["msg"]
+
+
+def test_types_that_may_hold_secrets_are_named_while_they_are_compressed() -> None:
+    typed = {"compression_types": "Text/HTML, text/css\napplication/json"}
+
+    assert checked(compression=True, **typed).exposed_types == ["text/html", "application/json"]
+    assert checked(**typed).exposed_types == []
+    assert checked(compression=True).exposed_types == []

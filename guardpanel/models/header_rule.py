@@ -60,8 +60,6 @@ def header_value(text: str) -> str:
     value = visible(text.strip())
     if len(value.encode()) > LONGEST_VALUE:
         raise refuse(f"At most {LONGEST_VALUE:,} bytes.")
-    if "  " in value:
-        raise refuse("HAProxy would send several spaces as one. Leave one.")
     for name in VARIABLE.findall(value):
         if name not in VARIABLES:
             raise refuse(f"{{{name}}} is not a variable. There are {in_braces()}.")

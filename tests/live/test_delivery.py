@@ -17,7 +17,7 @@ from tests.rows import rows
 
 ODD = [
     '%[src]"\\ #{}', "%", "100%", "%%", "%ci", "%{+Q}o", "'", "a'b'c", '"', "\\", "a\\", "\\n", "# a", "a # b", "$HOME", "${HOME}", '"${HOME}"',
-    "if TRUE", "-- a", "{{ 7*7 }}", "`id`", "%0d%0aX: y", "</a.css>; rel=preload, <b>", "a;b|c&d", "é😀", "{", "}{", "]", "[src]", "a, b",
+    "if TRUE", "-- a", "{{ 7*7 }}", "`id`", "%0d%0aX: y", "</a.css>; rel=preload, <b>", "a;b|c&d", "é😀", "{", "}{", "]", "[src]", "a,   b",
     "default-src 'self'; img-src *", '{"group":"a","max_age":1}',
 ]  # fmt: skip
 "Values that arrive as they were typed."

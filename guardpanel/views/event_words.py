@@ -7,6 +7,7 @@ from urllib.parse import quote, quote_plus
 from guardpanel.events import crs
 from guardpanel.events.words import REASON_TABLE, VERDICT_TABLE, Verdict
 from guardpanel.services.events import EventDetail, EventItem, FiredRule, scores
+from guardpanel.views.formats import counted
 
 PLACES = {
     "ARGS": "the parameter", "ARGS_GET": "the parameter", "ARGS_POST": "the form field",
@@ -20,8 +21,6 @@ PLACES = {
     "RESPONSE_STATUS": "the response", "RESPONSE_HEADERS": "the response’s header",
 }  # fmt: skip
 "Names of CRS variables for readers. Others (TX, MATCHED_VAR) are not part of a request."
-
-NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
 
 
 @dataclass(frozen=True)
@@ -69,10 +68,9 @@ class EventSentences:
 
     @property
     def count(self) -> str:
-        """The number of rules that matched: `Three rules`."""
+        """The number of rules that matched: `3 rules`."""
         total = len(scores.causes(self.event)) + self.event.rules_cut
-        word = NUMBERS[total] if total < len(NUMBERS) else f"{total:,}"
-        return f"{word} rule{'' if total == 1 else 's'}"
+        return counted(total, "rule") if total else "No rule"
 
     @property
     def places(self) -> list[Place]:

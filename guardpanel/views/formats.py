@@ -50,3 +50,14 @@ def left(ends_at: datetime | None, now: datetime) -> str:
 
 def thousands(value: int) -> str:
     return f"{value:,}"
+
+
+def counted(count: int, word: str) -> str:
+    """`1 rule`, `1,200 rules`, `0 entries`."""
+    return f"{count:,} {word if count == 1 else plural(word)}"
+
+
+def plural(word: str) -> str:
+    if word.endswith("y") and word[-2:-1] not in "aeou":
+        return f"{word[:-1]}ies"
+    return f"{word}es" if word.endswith("s") else f"{word}s"

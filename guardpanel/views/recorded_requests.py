@@ -8,6 +8,7 @@ from guardpanel.services.events.recorded import NEWEST
 from guardpanel.services.trials import recorded_requests
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.context import Context, ContextDep
+from guardpanel.views.formats import counted
 from guardpanel.views.forms import Form
 
 router = APIRouter(prefix="/virtual-hosts/{virtual_host_id}/recorded")
@@ -27,7 +28,7 @@ async def delete(virtual_host_id: RowId, ctx: ContextDep, _editor: Editor) -> Re
         count = await recorded_requests.forget(ctx.session, ctx.panel.events, virtual_host_id, client)
     except Invalid as problem:
         return await show(ctx, virtual_host_id, form.refused(problem), problem.status)
-    words = f"{count:,} recorded request{'' if count == 1 else 's'}" if count else "no recorded requests"
+    words = counted(count, "recorded request") if count else "no recorded requests"
     return redirect(f"/virtual-hosts/{virtual_host_id}/recorded", f"Deleted {words}")
 
 

@@ -20,6 +20,7 @@ from guardpanel.errors import (
 from guardpanel.models import NOUNS
 from guardpanel.models.meta import label
 from guardpanel.services.saving import revisions
+from guardpanel.views.formats import counted
 from guardpanel.views.forms import Form
 from guardpanel.views.steps import shown_steps
 
@@ -116,7 +117,7 @@ def title_of(problem: Problem) -> str:
     count = len(problem.errors)
     if not count:
         return "Check the fields below"
-    return f"{count} field{'s' if count > 1 else ''} need{'' if count > 1 else 's'} attention"
+    return f"{counted(count, 'field')} need{'' if count > 1 else 's'} attention"
 
 
 OVER_DRIFT = {

@@ -16,6 +16,7 @@ from guardpanel.services import certificate_uses, client_cas, policies, virtual_
 from guardpanel.services.issuing import deeds
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.editing import Editing
+from guardpanel.views.formats import counted
 from guardpanel.views.forms import Form
 
 OFFERED = tuple(choice for choice in NewCertificate if choice is not NewCertificate.UPLOAD)
@@ -35,9 +36,7 @@ async def looked_at(ctx: Context, form: Form) -> dict[str, Any]:
         findings = await deeds.first_look(ctx.panel.issuer, names, form.value("new_authority"))
     except Problem as problem:
         return {"tone": "bad", "words": problem.message, "findings": []}
-    words = (
-        f"{len(findings)} problem{'s' if len(findings) > 1 else ''}" if findings else "Nothing stands in the way so far"
-    )
+    words = counted(len(findings), "problem") if findings else "Nothing stands in the way so far"
     return {"tone": "warn" if findings else "ok", "words": words, "findings": findings}
 
 

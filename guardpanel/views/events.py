@@ -62,7 +62,7 @@ async def show(request: Request, request_id: str, panel: PanelDep, session: Sess
     group, revision = await event_groups.find(panel.events, panel.database, key_of(event)), event.item.revision
     context = {
         **parts(event, await custom_rules.points_in(session, event.item.policy_id)),
-        "group": group, "readings": READINGS, "event": event, "sentences": EventSentences(event),
+        "group": group, "readings": READINGS, "event": event, "sentences": EventSentences(event), "event_line": line,
         "reason_line": REASON_TABLE[event.item.reason].line if event.item.reason else None,
         "change": await revisions.change_of(session, revision) if revision else None,
     }  # fmt: skip

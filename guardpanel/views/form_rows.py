@@ -25,21 +25,24 @@ def row_model(annotation: object) -> type[BaseModel] | None:
 
 
 def renumbered(typed: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Number rows from 0 without gaps. Drops empty rows, but keeps the last one."""
-    plain: dict[str, list[str]] = {}
+    """Number rows from 0 without gaps, in the order of the page. Drops empty rows, but keeps the last one."""
     rows: dict[str, dict[int, dict[str, list[str]]]] = {}
     for name, values in typed.items():
         if match := ROW.fullmatch(name):
             rows.setdefault(match[1], {}).setdefault(int(match[2]), {})[match[3]] = list(values)
-        else:
-            plain[name] = list(values)
-    for name, by_index in rows.items():
-        kept = [row for _, row in sorted(by_index.items()) if _is_typed(row)] or [
-            row for _, row in sorted(by_index.items())
-        ][:1]
-        for at, row in enumerate(kept):
-            plain.update({f"{name}.{at}.{key}": values for key, values in row.items()})
-    return plain
+    numbered: dict[str, list[str]] = {}
+    for name, values in typed.items():
+        if not (match := ROW.fullmatch(name)):
+            numbered[name] = list(values)
+        elif match[1] in rows:
+            numbered |= _without_gaps(match[1], rows.pop(match[1]))
+    return numbered
+
+
+def _without_gaps(name: str, by_index: Mapping[int, Mapping[str, list[str]]]) -> dict[str, list[str]]:
+    rows = [row for _, row in sorted(by_index.items())]
+    kept = [row for row in rows if _is_typed(row)] or rows[:1]
+    return {f"{name}.{at}.{key}": values for at, row in enumerate(kept) for key, values in row.items()}
 
 
 def _is_typed(row: Mapping[str, Sequence[str]]) -> bool:

@@ -32,10 +32,18 @@ async def refused(
     if problem is None or isinstance(problem, Stale | NotFound):
         return None
     summary = refusal(problem, await live_number(session), model)
+    if form:
+        summary["links"] = in_page_order(summary["links"], form)
     if summary["confirm"] and form:
         given = [confirmation["name"] for confirmation in CONFIRMATIONS if form.checked(confirmation["name"])]
         summary["confirm"] = summary["confirm"] | {"given": given}
     return summary
+
+
+def in_page_order(links: list[dict[str, str]], form: Form) -> list[dict[str, str]]:
+    """Browsers send fields in the order of the page. Fields that they do not send, and other links, come last."""
+    places = {f"#f-{name}": place for place, name in enumerate(form.typed)}
+    return sorted(links, key=lambda link: places.get(link["url"], len(places)))
 
 
 async def live_number(session: SessionDep) -> int | None:

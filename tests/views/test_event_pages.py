@@ -29,7 +29,7 @@ async def test_an_event_shows_everything_of_its_request(ada: Client, file: Path)
     event = an_event(
         method="POST", uri="/wp-json/posts?draft=1", body="title=x&password=[masked]&id=1' or '1'='1", body_bytes=900, body_cut=True,
         headers=[["host", "shop.example"], ["cookie", "[masked]"], ["user-agent", "curl/8"]],
-        rules=[a_rule(data="Matched Data: ' or ' found within ARGS:id: 1' or '1'='1"), a_rule(942190, message="Detects MSSQL code execution", paranoia_level="2", severity="critical"), BY_SCORE],
+        rules=[a_rule(data="Matched Data: ' or ' found within ARGS:id: 1' or '1'='1", disrupts=True), a_rule(942190, message="Detects MSSQL code execution", paranoia_level="2", severity="critical"), BY_SCORE],
     )  # fmt: skip
     store(file, [event], [a_log_line(event, ended="PR--", milliseconds=7)])
 
@@ -44,6 +44,7 @@ async def test_an_event_shows_everything_of_its_request(ada: Client, file: Path)
         assert words.replace(" :", ":") in page.text.replace(" :", ":"), words
     assert {"/virtual-hosts/1", "/policies/1", "/events?client=192.0.2.7", "/events?virtual_host=1"} <= set(hrefs(page))
     assert page.find("rect") and page.find("mark")
+    assert page.text.count("blocked the request") == 1, "only the rule that decided; others add to the score"
 
 
 async def test_an_event_names_the_restricted_header_not_all_that_its_rule_copied(ada: Client, file: Path) -> None:

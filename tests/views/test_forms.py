@@ -8,7 +8,9 @@ from guardpanel.models.meta import label
 from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.traffic import TrafficFields
 from guardpanel.models.virtual_host import VirtualHostFields
+from guardpanel.views.form_rows import renumbered
 from guardpanel.views.forms import Form
+from guardpanel.views.refusals import in_page_order
 from tests.factories import a_policy, a_virtual_host
 
 
@@ -174,3 +176,13 @@ def test_a_form_starts_with_the_fields_of_a_thing() -> None:
 )  # fmt: skip
 def test_labels(model: type[BaseModel] | None, name: str, text: str) -> None:
     assert label(model, name) == text
+
+
+def test_a_summary_lists_fields_in_the_order_of_the_page() -> None:
+    typed = {"notes": "", "servers.3.address": "x y", "servers.3.weight": "many", "name": "x\0", "extra": ""}
+    form = Form(renumbered({name: [text] for name, text in typed.items()}))
+    links = [{"url": f"#f-{name}"} for name in ("name", "policy_id", "servers.0.weight", "servers.0.address")]
+
+    ordered = [link["url"].removeprefix("#f-") for link in in_page_order(links, form)]
+
+    assert ordered == ["servers.0.address", "servers.0.weight", "name", "policy_id"]

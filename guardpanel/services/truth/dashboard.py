@@ -80,7 +80,7 @@ class Overview:
         up = checked - down
         if down:
             what = f"{self.worst[0].host.name} is down" if down == 1 else f"{down} virtual hosts are down"
-            return f"{what}; {up} of {checked} up"
+            return f"{what}; {up} of {checked} up" if up else what
         if degraded:
             return (
                 f"{self.worst[0].host.name} has a server down"

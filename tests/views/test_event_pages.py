@@ -167,7 +167,7 @@ async def test_what_was_not_delivered_says_why(ada: Client, file: Path) -> None:
 async def test_a_virtual_host_says_how_many_requests_it_did_not_get(ada: Client, file: Path) -> None:
     await ada.post("/virtual-hosts", data=a_virtual_host())
     old, new, other = an_event(25 * 60), an_event(), an_event()
-    assert "0 in 24 h" in (await page_of(ada, "/virtual-hosts/1")).text
+    assert "none in 24 h" in (await page_of(ada, "/virtual-hosts/1")).text
     store(file, [], [a_failed_line(old), a_failed_line(new), a_failed_line(other, virtual_host="2")])
 
     page = await page_of(ada, "/virtual-hosts/1")

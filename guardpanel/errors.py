@@ -21,6 +21,9 @@ class FieldError:
 FieldErrors = Mapping[str, FieldError]
 "By dotted field name: `servers.0.address`."
 
+AT_FIELDS, EXISTS = "Check the fields below.", "This exists already."
+"What introduces the errors of fields, and adds nothing to them."
+
 
 class Problem(Exception):
     """An error with a message for the operator. `status` is the HTTP status, `code` is stable for programs."""
@@ -100,6 +103,11 @@ class Invalid(Problem):
     @classmethod
     def at(cls, name: str, message: str) -> "Invalid":
         return cls(message, {name: FieldError(message)})
+
+    @classmethod
+    def of(cls, errors: FieldErrors) -> "Invalid":
+        """Nothing but these errors, each at its field."""
+        return cls(AT_FIELDS, errors)
 
 
 class TooManyAttempts(Problem):

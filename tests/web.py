@@ -128,7 +128,7 @@ def a_host(port: int, **others: object) -> dict[str, object]:
     """The fields of the form for a virtual host, all valid."""
     return {
         "hostnames": "shop.example", "servers.0.address": f"127.0.0.1:{port}", "servers.0.scheme": "http",
-        "servers.0.weight": "100", "servers.0.enabled": "on", "enabled": "on", "health_check": "on",
+        "servers.0.weight": "100", "servers.0.enabled": "on", "servers.0.health_check": "on", "enabled": "on", "health_check": "on",
         "health_check_path": "/", "health_check_interval": "5", "health_check_rise": "2", "health_check_fall": "3",
         "health_check_status": "200-399", "balance": "roundrobin", "tls_verify": "system", "policy_id": "1",
         "enforcement_mode": "", "name": "", "notes": "", "health_check_host": "", "tls_ca": "", "tls_name": "", **others,

@@ -9,6 +9,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from guardpanel.errors import (
+    AT_FIELDS,
+    EXISTS,
     ConfigRejected,
     DeploymentFailed,
     FieldError,
@@ -126,12 +128,13 @@ def answer(request: Request, problem: Problem) -> JSONResponse:
 
 
 def detail(problem: Problem) -> str:
-    """One readable string: the message, then the fields of each error. Rows count from 1."""
+    """One readable string: the message, if it says more than the errors, then the fields of each error. Rows count from 1."""
     fields: dict[str, list[str]] = {}
     for name, error in problem.errors.items():
         if error.message != problem.message:
             fields.setdefault(error.message, []).append(_readable(name))
-    return " ".join([problem.message, *(f"{_some(names)}: {message}" for message, names in fields.items())])
+    message = [] if fields and problem.message in {AT_FIELDS, EXISTS} else [problem.message]
+    return " ".join([*message, *(f"{_some(names)}: {message}" for message, names in fields.items())])
 
 
 def _readable(name: str) -> str:
@@ -159,7 +162,7 @@ def invalid(error: RequestValidationError) -> Problem:
             return NotFound("Page not found.")
         name = ".".join(str(part) for part in detail["loc"][1:]) or "body"
         errors.setdefault(name, FieldError(words(dict(detail))))
-    return Invalid("Check the fields below.", errors)
+    return Invalid.of(errors)
 
 
 def of_status(status: int, sentence: str = "") -> Problem:

@@ -1,15 +1,16 @@
 """A server of a virtual host's backend, and how its certificate is verified."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from pydantic import ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, ValidationInfo, field_validator, model_validator
 from sqlalchemy import CheckConstraint
 from sqlmodel import Field
 
 from guardpanel.models.meta import Choice, described
+from guardpanel.models.references import blank_is_none
 from guardpanel.models.types import Endpoint, Fields, endpoint, refuse
 
 
@@ -35,6 +36,12 @@ def certificates(pem: str) -> str:
     return "".join(certificate.public_bytes(Encoding.PEM).decode("ascii") for certificate in parsed)
 
 
+OptionalNumber = Annotated[int | None, BeforeValidator(blank_is_none)]
+
+LIKE_ALL = "as for all"
+"What a server's own number is if there is none: the virtual host's."
+
+
 class ServerFields(Fields):
     """A server as typed: `address` may be a URL, whose scheme then applies."""
 
@@ -49,6 +56,12 @@ class ServerFields(Fields):
     backup: bool = described("Backup", False)
     enabled: bool = described("Enabled", True)
     resolve_later: bool = described("Resolve later", False)
+    health_check: bool = described("Health check", True)
+    health_check_interval: OptionalNumber = described("Check interval", None, ge=1, le=3600, unit="s", unset=LIKE_ALL)
+    health_check_rise: OptionalNumber = described("Up after", None, ge=1, le=100, unit="passed checks", unset=LIKE_ALL)
+    health_check_fall: OptionalNumber = described(
+        "Down after", None, ge=1, le=100, unit="failed checks", unset=LIKE_ALL
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -97,4 +110,12 @@ def server_in_words(server: Mapping[str, Any]) -> str:
     words += ["backup"] if server["backup"] else []
     words += [] if server["enabled"] else ["disabled"]
     words += ["resolved later"] if server["resolve_later"] else []
-    return ", ".join(words)
+    return ", ".join([*words, *_check_in_words(server)])
+
+
+def _check_in_words(server: Mapping[str, Any]) -> list[str]:
+    interval, rise, fall = (server[f"health_check_{name}"] for name in ("interval", "rise", "fall"))
+    words = [] if server["health_check"] else ["no health check"]
+    words += [f"checked every {interval} s"] if interval else []
+    words += [f"up after {rise}"] if rise else []
+    return words + ([f"down after {fall}"] if fall else [])

@@ -15,7 +15,7 @@ def validated(model: type[M], data: Mapping[str, Any]) -> M:
     try:
         return model.model_validate(dict(data))
     except ValidationError as error:
-        raise Invalid("Check the fields below.", messages(error)) from error
+        raise Invalid.of(messages(error)) from error
 
 
 def as_kept(model: type[M], row: Mapping[str, Any]) -> M | None:

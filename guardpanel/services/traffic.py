@@ -57,7 +57,7 @@ class TrafficRows(Crud[Traffic, TrafficFields]):
             if listener.address in over_tls and listener.scheme is Scheme.HTTP and "scheme" in listener.model_fields_set
         }
         if errors:
-            raise Invalid("Check the fields below.", errors)
+            raise Invalid.of(errors)
 
 
 ROWS = TrafficRows(NOUN, Traffic, TrafficFields)

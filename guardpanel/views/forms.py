@@ -174,13 +174,19 @@ class Form:
         """Press an “add” or “remove” button without JavaScript. False if none was pressed."""
         if name := self.value("add_row"):
             at = len(self.rows(name))
-            self.typed[f"{name}.{at}.address"] = [""]
+            self.typed |= {f"{name}.{at}.{key}": [text] for key, text in self._new_row(name).items()}
             return True
         if match := re.fullmatch(r"([a-z_]+)-(\d+)", self.value("remove_row")):
             gone = f"{match[1]}.{match[2]}."
             self.typed = renumbered({key: value for key, value in self.typed.items() if not key.startswith(gone)})
             return True
         return False
+
+    def _new_row(self, name: str) -> dict[str, str]:
+        """What a row starts with that is added without JavaScript: switches that are on by default."""
+        model = row_model(self.model.model_fields[name].annotation) if self.model else None
+        fields = model.model_fields if model else {}
+        return {"address": ""} | {key: "on" for key, info in fields.items() if info.default is True}
 
     def chosen(self, name: str) -> str:
         """`theirs`, `mine` or empty: the choice for a field that someone else also changed."""

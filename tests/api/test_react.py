@@ -30,16 +30,16 @@ def backends(*own: dict[str, Any]) -> list[dict[str, Any]]:
 DOUBLES = [
     Turn("POST", "/vhosts", a_vhost(), 201),
     Turn("POST", "/vhosts", a_vhost(), 409,
-         "This exists already. domain: A virtual host for shop.example already exists."),
+         "domain: A virtual host for shop.example already exists."),
     Turn("POST", "/vhosts", a_vhost("blog.example"), 201),
     Turn("PATCH", "/vhosts/2", a_vhost("SHOP.example"), 409,
-         "This exists already. domain: A virtual host for shop.example already exists."),
+         "domain: A virtual host for shop.example already exists."),
     Turn("PATCH", "/vhosts/2", a_vhost("blog.example"), 200),
     Turn("POST", "/policies", a_react_policy("Strict"), 201),
     Turn("POST", "/policies", a_react_policy("strict"), 409,
-         "This exists already. name: A policy named Strict already exists."),
+         "name: A policy named Strict already exists."),
     Turn("PATCH", "/policies/2", a_react_policy("default"), 409,
-         "This exists already. name: A policy named Default already exists."),
+         "name: A policy named Default already exists."),
 ]  # fmt: skip
 
 NO_BACKEND = "An active virtual host needs an active backend. Set is_active to true for one."
@@ -56,11 +56,11 @@ ACTIVE_BACKENDS = [
 
 WORDS = [
     Turn("POST", "/vhosts", a_vhost("shop .example"), 422,
-         "Check the fields below. domain: shop .example is not a hostname: a space is not allowed."),
+         "domain: shop .example is not a hostname: a space is not allowed."),
     Turn("POST", "/vhosts", a_vhost(backends=backends({"url": "http://127.0.0.1:0"})), 422,
-         "Check the fields below. backend 1 url: "),
+         "backend 1 url: "),
     Turn("POST", "/vhosts", a_vhost(backends=backends(*({"url": f"http://a b{at}"} for at in range(3)))), 422,
-         "Check the fields below. backend 1 url: "),
+         "backend 1 url: "),
 ]  # fmt: skip
 
 

@@ -189,6 +189,69 @@ async def test_backend_url_alone_changes_the_first_server(ada_api: httpx2.AsyncC
     assert [backend["url"] for backend in after["backends"]] == ["http://127.0.0.1:4000", "http://127.0.0.1:3001"]
 
 
+OWN = ("health_check", "health_check_interval", "health_check_rise", "health_check_fall")
+
+
+def checks(host: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """The virtual host's, then each server's own."""
+    return [tuple(one[name] for name in OWN) for one in (host, *host["servers"])]
+
+
+async def test_a_check_that_all_backends_share_is_the_virtual_hosts(ada_api: httpx2.AsyncClient) -> None:
+    seven = {"health_check_interval_seconds": 7, "health_check_rise": 4}
+    made = await make(ada_api, backends=[backend(3000, **seven), backend(3001, **seven)])
+    one_of_them = await ada_api.patch(
+        VHOST, json={"backends": [made["backends"][0], backend(3001, **seven | {"health_check_rise": 9})]}
+    )
+    back = await ada_api.patch(VHOST, json={"backends": made["backends"]})
+
+    assert checks(made) == [(True, 7, 4, 3), (True, None, None, None), (True, None, None, None)]
+    assert checks(one_of_them.json()) == [(True, 7, 4, 3), (True, None, None, None), (True, None, 9, None)]
+    assert checks(back.json()) == checks(made)
+    own = await ada_api.patch(
+        VHOST, json={"health_check_interval": 8, "backends": [{**one, "is_active": True} for one in made["backends"]]}
+    )
+    assert [one["health_check_interval_seconds"] for one in own.json()["backends"]] == [8, 8]
+
+
+async def test_a_backend_that_is_not_checked_is_so_alone(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    off = {"health_check_enabled": False}
+    made = await make(ada_api, backends=[backend(3000), backend(3001, **off)])
+    assert engines.running is not None
+    assert [one[0] for one in checks(made)] == [True, True, False]
+    assert engines.running.files["haproxy.cfg"].decode().count(" no-check") == 1
+
+    none = (await ada_api.patch(VHOST, json={"backends": [backend(3000, **off), backend(3001, **off)]})).json()
+    assert [one["health_check_enabled"] for one in none["backends"]] == [False, False]
+    assert none["health_check"] is False
+    one = (await ada_api.patch(VHOST, json={"backends": [backend(3000), backend(3001, **off)]})).json()
+    assert checks(one) == checks(made)
+
+    refused = await ada_api.patch(VHOST, json={"health_check": False, "backends": [backend(3000), backend(3001)]})
+    assert [error["field"] for error in refused.json()["errors"]] == ["backends.1.health_check_enabled"]
+
+
+async def test_backends_are_known_again(ada_api: httpx2.AsyncClient) -> None:
+    """By id, by URL, then by position; of two with one URL, each is itself."""
+    servers = [{"address": f"127.0.0.1:{port}", "weight": weight} for port, weight in ((1, 11), (1, 12), (2, 13))]
+    rows = (await ada_api.post(VHOSTS, json={"hostnames": ["shop.example"], "servers": servers})).json()["backends"]
+
+    async def weights(*sent: dict[str, Any]) -> list[int]:
+        saved = (await ada_api.patch(VHOST, json={"backends": [*sent]})).json()
+        await ada_api.patch(VHOST, json={"servers": servers})
+        return [one["weight"] for one in saved["backends"]]
+
+    urls = [{"url": one["url"]} for one in rows]
+    assert await weights({"url": "http://127.0.0.1:9"}, *urls[1:]) == [11, 12, 13]
+    assert await weights(urls[2], urls[0]) == [13, 12]
+    assert await weights(urls[0], {"url": "http://127.0.0.1:9"}, urls[2], {"url": "http://127.0.0.1:8"}) == [
+        11,
+        12,
+        13,
+        100,
+    ]
+
+
 async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
     own = {
         "name": "Shop", "hostnames": ["*.shop.example", "bücher.example"], "servers": [{"address": "https://10.0.0.5"}],
@@ -207,6 +270,10 @@ async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
             "backup": False,
             "enabled": True,
             "resolve_later": False,
+            "health_check": True,
+            "health_check_interval": None,
+            "health_check_rise": None,
+            "health_check_fall": None,
         }
     ]
     assert {key: made[key] for key in own if key not in {"hostnames", "servers"}} == {
@@ -224,7 +291,7 @@ async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
      ({"backends": [{"url": "http://127.0.0.1:65536"}]}, "backends.0.url"), ({"backends": [{"url": "ftp://a"}]}, "backends.0.url"),
      ({"backends": [backend(), backend(3001, health_check_path="x")]}, "backends.1.health_check_path"),
      ({"backends": [backend(health_check_interval_seconds=0)]}, "backends.0.health_check_interval_seconds"),
-     ({"backends": [backend(), backend(3001, health_check_interval_seconds=7)]}, "backends.1.health_check_interval_seconds"),
+     ({"backends": [backend(), backend(3001, health_check_interval_seconds=0)]}, "backends.1.health_check_interval_seconds"),
      ({"backends": [backend(weight=257)]}, "backends.0.weight"), ({"servers": [{"address": "127.1"}]}, "servers.0.address"),
      ({"servers": [{"address": "a.test", "port": 1}]}, "servers.0.port"), ({"policy_id": 77}, "policy_id"),
      ({"description": "a\x00b"}, "description"), ({"is_active": "perhaps"}, "is_active"), ({"is_active": None}, "is_active"),

@@ -62,7 +62,7 @@ SAVES = [
             server_host="App.internal:08080", connect_timeout="7", server_timeout="90", tunnel_timeout="7,200", retries="0", compression="on",
             compression_types="Text/CSS, text/css",
             **{"servers.0.address": "https://10.0.0.5", "servers.0.weight": "7", "servers.1.address": "[2001:db8::1]:81",
-               "servers.1.scheme": "http", "servers.1.weight": "100", "servers.1.backup": "on"},
+               "servers.1.scheme": "http", "servers.1.weight": "100", "servers.1.backup": "on", "servers.1.health_check_interval": "60"},
         )),
         ("POST", "/api/v1/vhosts", {
             "hostnames": ["*.shop.example", "bücher.example"], "name": "Shop’s own (2)", "description": "Two\r\nlines", "enforcement_mode": "block",
@@ -72,7 +72,8 @@ SAVES = [
             "cors_origins": ["https://app.example", "http://[2001:DB8::1]"], "cors_methods": ["PUT", "delete"], "cors_headers": ["X-Token"],
             "cors_credentials": True, "cors_max_age": 60, "server_host": "app.internal:8080", "connect_timeout": 7,
             "server_timeout": 90, "tunnel_timeout": 7200, "retries": 0, "compression": True, "compression_types": ["text/css"],
-            "backends": [{"url": "https://10.0.0.5", "weight": 7}, {"url": "http://[2001:db8::1]:81", "backup": True, "is_active": False}],
+            "backends": [{"url": "https://10.0.0.5", "weight": 7}, {"url": "http://[2001:db8::1]:81", "backup": True, "is_active": False,
+                                                                       "health_check_enabled": False, "health_check_interval_seconds": 60}],
         }),
     ),
     Save(

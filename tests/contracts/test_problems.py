@@ -110,11 +110,9 @@ def test_all_kinds_are_tried() -> None:
 
 
 def test_detail_names_the_fields() -> None:
-    problem = Invalid(
-        "Check the fields below.", {"name": FieldError("Too long."), "servers.0.address": FieldError("No.")}
-    )
+    problem = Invalid.of({"name": FieldError("Too long."), "servers.0.address": FieldError("No.")})
 
-    assert detail(problem) == "Check the fields below. name: Too long. server 1 address: No."
+    assert detail(problem) == "name: Too long. server 1 address: No."
 
 
 def test_detail_says_an_error_of_several_fields_once() -> None:

@@ -69,7 +69,7 @@ def test_a_server_that_is_down_stays_down_and_since_when_is_kept() -> None:
     [
         ({"address": "192.0.2.1:81"}, {}), ({"address": "192.0.2.3:80"}, {}), ({"address": "https://192.0.2.1:80"}, {}),
         (A, {"health_check_path": "/up"}), (A, {"health_check_status": "200"}), (A, {"health_check_host": "x.example"}),
-        (A, {"health_check": False}),
+        (A, {"health_check": False}), ({**A, "health_check": False}, {}),
     ],
 )  # fmt: skip
 def test_another_address_or_check_starts_over(server: dict[str, Any], host: dict[str, Any]) -> None:
@@ -80,7 +80,7 @@ def test_another_address_or_check_starts_over(server: dict[str, Any], host: dict
     ("server", "host"),
     [
         ({**A, "weight": 7}, {}), ({**A, "backup": True}, {}), (A, {"balance": "first"}), (A, {"health_check_interval": 9}),
-        (A, {"health_check_rise": 5, "health_check_fall": 1}),
+        (A, {"health_check_rise": 5, "health_check_fall": 1}), ({**A, "health_check_rise": 5, "health_check_fall": 1}, {}),
     ],
 )  # fmt: skip
 def test_what_does_not_ask_another_question_keeps_what_was_found(server: dict[str, Any], host: dict[str, Any]) -> None:
@@ -126,6 +126,13 @@ def test_a_server_that_nothing_checks_is_never_down() -> None:
 
     assert states(rows) == {"s2": "2"}
     assert rows["s2"]["srv_check_state"] == "0"
+
+
+def test_a_server_counts_its_own_checks() -> None:
+    """A backend's numbers are its servers', unless they have their own."""
+    (backend,) = configured(A, {**B, "health_check_rise": 7, "health_check_fall": 4}).values()
+
+    assert [(one.rise, one.fall) for one in backend] == [(2, 3), (7, 4)]
 
 
 NEW_NAME = {"addresses": {"app.lan": "192.0.2.7"}}

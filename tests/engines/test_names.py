@@ -97,14 +97,12 @@ async def test_every_name_is_refused_with_words_of_its_own_at_its_own_field() ->
     resolver.speaks.set()
     errors = {finding.field: field_error(finding) for finding in refused.value.findings}
     assert {name: error.message for name, error in errors.items()} == {
-        "servers.1.address": "typo.lan does not resolve. "
-        "Check the spelling, enter an IP address, or select Resolve later.",
+        "servers.1.address": "typo.lan does not resolve. Check the spelling, or enter an IP address.",
         "servers.3.address": "again.lan can’t be resolved because no name server responds. "
-        "Try again, enter an IP address, or select Resolve later.",
+        "Try again, or enter an IP address.",
         "servers.4.address": "silent.lan can’t be resolved because no name server responds. "
-        "Try again, enter an IP address, or select Resolve later.",
-        "servers.5.address": "metadata.lan does not resolve. "
-        "Check the spelling, enter an IP address, or select Resolve later.",
+        "Try again, or enter an IP address.",
+        "servers.5.address": "metadata.lan does not resolve. Check the spelling, or enter an IP address.",
         "servers.6.address": "HAProxy itself listens on self.lan:8080. Using it would create a loop.",
     }
     assert errors["servers.1.address"].engine == (

@@ -72,7 +72,7 @@ def fill(panel: Panel, port: int) -> None:
             ada.post(
                 "/virtual-hosts",
                 a_host(port, hostnames="пример.example", tls_verify="ca", tls_ca=certificate("app.lan").authority,
-                       tls_name="app.lan", **{"servers.1.address": "https://127.0.0.2:8443", "servers.1.enabled": "on"}),
+                       tls_name="app.lan", **{"servers.1.address": "https://127.0.0.2:8443", "servers.1.enabled": "on", "servers.1.health_check": "on"}),
             ),
             ada.post("/virtual-hosts", a_host(port, hostnames="gone.example")),
             ada.post("/virtual-hosts/4/delete", {"version": "1"}),

@@ -175,7 +175,12 @@ async def test_typing_after_choosing_asks_again(ada: httpx2.AsyncClient, grace: 
 
 @pytest.mark.usefixtures("host")
 async def test_names_and_servers_are_one_field_each(ada: httpx2.AsyncClient, grace: httpx2.AsyncClient) -> None:
-    theirs = {"servers.1.address": "127.0.0.2:3000", "servers.1.weight": "50", "servers.1.enabled": "on"}
+    theirs = {
+        "servers.1.address": "127.0.0.2:3000",
+        "servers.1.weight": "50",
+        "servers.1.enabled": "on",
+        "servers.1.health_check": "on",
+    }
     await saved(grace, HOST, a_virtual_host("shop.example\nbücher.example", version="1", name="shop.example", **theirs))
 
     mine = {"servers.0.address": "127.0.0.9:3000"}

@@ -147,6 +147,16 @@ def test_rows_are_added_and_removed_without_javascript() -> None:
     assert not a_form(a_virtual_host()).change_rows()
 
 
+def test_a_row_that_is_added_without_javascript_starts_with_the_defaults() -> None:
+    form = Form({name: [value] for name, value in a_virtual_host(add_row="servers").items()}, model=VirtualHostFields)
+    form.change_rows()
+
+    assert [name for name in ("enabled", "health_check", "backup") if form.checked(f"servers.1.{name}")] == [
+        "enabled",
+        "health_check",
+    ]
+
+
 @pytest.mark.parametrize("version", ["x", "", "-1", "١", "9" * 5000])
 def test_a_version_that_is_no_number_is_that_of_no_row(version: str) -> None:
     assert a_form({"version": version}).version == 0

@@ -1,27 +1,23 @@
-"""Servers as the React panel has them: as backends, each with the virtual host's health check."""
+"""Servers as the React panel has them: as backends, each with its health check."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from guardpanel.api.react.checks import Pair, checks_of, take_checks
 from guardpanel.api.saves import Body
 from guardpanel.errors import FieldError, Invalid
 from guardpanel.models import VirtualHost
+from guardpanel.models.server import Server, ServerFields
 from guardpanel.models.types import endpoint
 
-CHECKS = {
-    "health_check_enabled": "health_check",
-    "health_check_path": "health_check_path",
-    "health_check_interval_seconds": "health_check_interval",
-    "health_check_rise": "health_check_rise",
-    "health_check_fall": "health_check_fall",
-}
-"The health check's fields, which are repeated in each backend."
+UNKNOWN_TO_REACT = frozenset(ServerFields.model_fields) - {"scheme", "address"}
+"Fields of a server that stay as they are unless a backend says otherwise."
 
 
 class BackendIn(Body):
-    """A server as the React panel sends it. The health check is the virtual host's: all backends must have the same."""
+    """A server as the React panel sends it."""
 
     url: str = Field(max_length=500)
     id: int | None = Field(default=None, description="As read for this URL, or for the URL that it replaces.")
@@ -30,10 +26,30 @@ class BackendIn(Body):
     backup: bool = Field(default=False, description="If omitted, unchanged for this URL.")
     resolve_later: bool = Field(default=False, description="If omitted, unchanged for this URL.")
     health_check_enabled: bool | None = None
-    health_check_path: str | None = None
+    health_check_path: str | None = Field(
+        default=None,
+        description="The same for all that are active and checked. Others keep none of their own.",
+    )
     health_check_interval_seconds: int | None = None
     health_check_fall: int | None = None
     health_check_rise: int | None = None
+
+
+class ServerIn(Body):
+    """A server with our names."""
+
+    NULLABLE = frozenset({"health_check_interval", "health_check_rise", "health_check_fall"})
+
+    address: str = Field(max_length=500, description="`10.0.0.5:3000`, or a URL, which also sets the scheme.")
+    scheme: Literal["http", "https"] = "http"
+    weight: int = 100
+    backup: bool = False
+    enabled: bool = True
+    resolve_later: bool = False
+    health_check: bool = True
+    health_check_interval: int | None = Field(default=None, description="Null: the virtual host’s.")
+    health_check_rise: int | None = Field(default=None, description="Null: the virtual host’s.")
+    health_check_fall: int | None = Field(default=None, description="Null: the virtual host’s.")
 
 
 class BackendOut(BaseModel):
@@ -52,7 +68,6 @@ class BackendOut(BaseModel):
 
 def backends_of(host: VirtualHost) -> list[dict[str, Any]]:
     """The keys of BackendOut."""
-    check = {theirs: getattr(host, ours) for theirs, ours in CHECKS.items()}
     return [
         {
             "id": row.id or 0,
@@ -61,7 +76,7 @@ def backends_of(host: VirtualHost) -> list[dict[str, Any]]:
             "weight": row.weight,
             "backup": row.backup,
             "resolve_later": row.resolve_later,
-            **check,
+            **checks_of(host, row),
         }
         for row in host.servers
     ]
@@ -74,13 +89,17 @@ def take_servers(sent: dict[str, Any], now: Mapping[str, Any], host: VirtualHost
         if "servers" in sent:
             raise Invalid.at("backends", "backends and servers are aliases. Send one of them.")
         must_be_of(host, backends)
-        sent.update(checks(backends, sent, now))
-        sent["servers"] = [{**as_server(backend, host), **own_keys(backend)} for backend in backends]
+        pairs = [
+            Pair(backend, {**as_it_was(row), **own_keys(backend)}, row)
+            for backend, row in zip(backends, rows_of(host, backends), strict=True)
+        ]
+        take_checks(pairs, sent, now)
+        sent["servers"] = [pair.server for pair in pairs]
     if url is None:
         return
     if "servers" not in sent:
         servers = now.get("servers", [])
-        sent["servers"] = [{**as_server({"url": url}, host), "address": url}, *servers[1:]]
+        sent["servers"] = [{**(servers[0] if servers else {}), "address": url}, *servers[1:]]
     elif sent["servers"] and not is_same(endpoint, url, full_address(sent["servers"][0])):
         raise Invalid.at("backend_url", "backend_url is not the first server. Send one of the two.")
 
@@ -102,16 +121,30 @@ def must_be_of(host: VirtualHost | None, backends: Sequence[Mapping[str, Any]]) 
         )
     }
     if errors:
-        raise Invalid("Check the fields below.", errors)
+        raise Invalid.of(errors)
 
 
-def as_server(backend: Mapping[str, Any], host: VirtualHost | None) -> dict[str, Any]:
-    """Fields of a server that the React panel does not know stay as they are: weight, backup, resolve later."""
-    rows = host.servers if host else []
-    same = [row for row in rows if is_same(endpoint, backend["url"], row.url)]
-    for row in same or [row for row in rows if row.id == backend.get("id")]:
-        return {name: getattr(row, name) for name in ("weight", "backup", "enabled", "resolve_later")}
-    return {}
+def rows_of(host: VirtualHost | None, backends: Sequence[Mapping[str, Any]]) -> list[Server | None]:
+    """The server that each backend was: by its id, else its URL. Else the one at its position, if no backend is that: its URL
+    was edited then."""
+    free = list(host.servers) if host else []
+    rows: list[Server | None] = [None] * len(backends)
+    was: list[Callable[[int, Mapping[str, Any], Server], bool]] = [
+        lambda _, backend, row: row.id == backend.get("id"),
+        lambda at, backend, row: row.position == at and is_same(endpoint, backend["url"], row.url),
+        lambda _, backend, row: is_same(endpoint, backend["url"], row.url),
+        lambda at, _, row: row.position == at,
+    ]
+    for is_it in was:
+        for at, backend in enumerate(backends):
+            if rows[at] is None and (row := next((row for row in free if is_it(at, backend, row)), None)):
+                free = [one for one in free if one is not row]
+                rows[at] = row
+    return rows
+
+
+def as_it_was(row: Server | None) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in UNKNOWN_TO_REACT} if row else {}
 
 
 def is_same(canonical: Callable[[str], object], left: str, right: str) -> bool:
@@ -131,22 +164,6 @@ def own_keys(backend: dict[str, Any]) -> dict[str, Any]:
         "resolve_later": "resolve_later",
     }
     return {ours: backend[theirs] for theirs, ours in names.items() if theirs in backend}
-
-
-def checks(backends: Sequence[Mapping[str, Any]], sent: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """The virtual host's health check from its backends, which must be equal and agree with the body's other keys. Values that
-    are as they were read are ignored."""
-    check: dict[str, Any] = {}
-    errors: dict[str, FieldError] = {}
-    for at, backend in enumerate(backends):
-        for theirs, ours in CHECKS.items():
-            if theirs not in backend or (ours in sent and backend[theirs] == now.get(ours)):
-                continue
-            if check.setdefault(ours, sent.get(ours, backend[theirs])) != backend[theirs]:
-                errors[f"backends.{at}.{theirs}"] = FieldError("All servers of a virtual host share one health check.")
-    if errors:
-        raise Invalid("Give all backends the same health check.", errors)
-    return check
 
 
 def has_a_server(data: Mapping[str, Any]) -> None:

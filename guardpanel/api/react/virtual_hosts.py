@@ -6,11 +6,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
+from guardpanel.api.react.checks import CHECKS
 from guardpanel.api.react.keys import is_as_read
 from guardpanel.api.react.servers import (
-    CHECKS,
     BackendIn,
     BackendOut,
+    ServerIn,
     backends_of,
     has_a_server,
     is_same,
@@ -32,17 +33,6 @@ NAMES = {"description": "notes", "is_active": "enabled", "ssl_enabled": "https"}
 PASTED = {"ssl_cert": "certificate", "ssl_key": "private_key"}
 
 PROVIDERS = {"none", "upload", "letsencrypt"}
-
-
-class ServerIn(Body):
-    """A server with our names."""
-
-    address: str = Field(max_length=500, description="`10.0.0.5:3000`, or a URL, which also sets the scheme.")
-    scheme: Literal["http", "https"] = "http"
-    weight: int = 100
-    backup: bool = False
-    enabled: bool = True
-    resolve_later: bool = False
 
 
 class ReactVirtualHostIn(Body):
@@ -157,6 +147,9 @@ class VirtualHostDialect(Dialect):
         return {"policy": bound(policy) if policy else None, "ssl_expires_at": min(ends, default=None)}
 
 
+PARTS = (("url", "address"), ("url", "scheme"), ("is_active", "enabled"), *CHECKS.items())
+"A backend's names for a server's fields."
+
 TWICE = ("domain", "hostnames", "backend_url", "backends", "servers", *CHECKS.values())
 "Keys that duplicate another key."
 
@@ -222,8 +215,7 @@ def names_in(body: Any) -> dict[str, str]:
     if "backends" in sent:
         names["servers"] = "backends"
         for at in range(len(body.backends or ())):
-            names |= {f"servers.{at}.{part}": f"backends.{at}.url" for part in ("address", "scheme")}
-            names[f"servers.{at}.enabled"] = f"backends.{at}.is_active"
+            names |= {f"servers.{at}.{ours}": f"backends.{at}.{theirs}" for theirs, ours in PARTS}
         names |= {ours: f"backends.0.{theirs}" for theirs, ours in CHECKS.items() if ours not in sent}
     elif "backend_url" in sent:
         names |= {"servers": "backend_url", "servers.0.address": "backend_url", "servers.0.scheme": "backend_url"}

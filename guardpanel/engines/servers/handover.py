@@ -89,18 +89,19 @@ def _servers(section: str) -> tuple[ConfiguredServer, ...]:
     first, *lines = [line.strip() for line in section.split("\n")]
     backend = first.split()[0]
     asks = "\n".join(line for line in lines if line.startswith(("option httpchk", "http-check")))
-    words = next((line.split() for line in lines if line.startswith("default-server check")), [])
-    rise, fall = (int(_after(words, name, "1")) for name in ("rise", "fall"))
+    default = next((line.split() for line in lines if line.startswith("default-server check")), [])
     return tuple(
-        _configured(backend, line.split(), asks if words else "", rise, fall)
+        _configured(backend, line.split(), asks if default else "", default)
         for line in lines
         if line.startswith("server ")
     )
 
 
-def _configured(backend: str, words: list[str], asks: str, rise: int, fall: int) -> ConfiguredServer:
+def _configured(backend: str, words: list[str], asks: str, default: list[str]) -> ConfiguredServer:
     host, _, port = words[2].rpartition(":")
     tls = words[words.index("ssl") :] if "ssl" in words else []
+    asks = "" if "no-check" in words else asks
+    rise, fall = (int(_after(words, name, _after(default, name, "1"))) for name in ("rise", "fall"))
     return ConfiguredServer(
         backend, words[1], host.strip("[]"), port, "init-addr" in words, _after(words, "weight", "1"),
         "disabled" not in words, " ".join(word for word in tls if word not in {"backup", "disabled"}), asks, rise, fall,

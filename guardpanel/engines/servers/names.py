@@ -123,7 +123,7 @@ def _wrong(
     if not answer.addresses:
         message = f"could not resolve address '{server.host}': {answer.problem}"
         what = "does not resolve. Check the spelling" if answer.is_none else NOT_KNOWN
-        return message, f"{server.host} {what}, enter an IP address, or select Resolve later."
+        return message, f"{server.host} {what}, or enter an IP address."
     address = answer.addresses[0]
     if is_ourselves(f"{address}:{server.port}", binds):
         return f"{server.host} is {address}", in_circles(f"{server.host}:{server.port}")

@@ -41,7 +41,7 @@ def must_have_effect(fields: RuleExclusionFields, known: RuleSet) -> None:
             f"This never matches: a path begins with /. Enter /{fields.path.removeprefix('^')}."
         )
     if errors:
-        raise Invalid("Check the fields below.", errors)
+        raise Invalid.of(errors)
 
 
 def too_early(fields: RuleExclusionFields, known: RuleSet) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from guardpanel.errors import ConfigRejected, Conflict, FieldError, Finding, Invalid, Problem
+from guardpanel.errors import EXISTS, ConfigRejected, Conflict, FieldError, Finding, Invalid, Problem
 from guardpanel.services.saving.change import Change
 from guardpanel.services.saving.proposal import Violation
 
@@ -48,8 +48,8 @@ def of_rules(violations: Sequence[Violation], change: Change) -> Problem:
         words.setdefault(violation.field, []).append(violation.message)
     errors = {field: FieldError(" ".join(messages)) for field, messages in words.items()}
     if any(violation.is_double for violation in own):
-        return Conflict("This exists already.", errors)
-    return Invalid("Check the fields below.", errors)
+        return Conflict(EXISTS, errors)
+    return Invalid.of(errors)
 
 
 def _sentences(violations: Sequence[Violation]) -> str:

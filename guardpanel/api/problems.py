@@ -132,9 +132,20 @@ def detail(problem: Problem) -> str:
     fields: dict[str, list[str]] = {}
     for name, error in problem.errors.items():
         if error.message != problem.message:
-            fields.setdefault(error.message, []).append(_readable(name))
+            words = f"{error.message} {error.engine}" if error.engine else error.message
+            fields.setdefault(words, []).append(_readable(name))
     message = [] if fields and problem.message in {AT_FIELDS, EXISTS} else [problem.message]
-    return " ".join([*message, *(f"{_some(names)}: {message}" for message, names in fields.items())])
+    return " ".join(
+        [*message, *_engines_words(problem), *(f"{_some(names)}: {message}" for message, names in fields.items())]
+    )
+
+
+def _engines_words(problem: Problem) -> list[str]:
+    """Why an engine rejected something, if that is not at a field."""
+    if not isinstance(problem, ConfigRejected) or problem.errors:
+        return []
+    findings = problem.findings[:MOST_NAMED]
+    return [f"{one.engine}: “{one.message}”{f' ({one.where})' if one.where else ''}." for one in findings]
 
 
 def _readable(name: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from guardpanel import errors
 from guardpanel.api.problems import TITLES, detail
-from guardpanel.errors import FieldError, Invalid, Problem
+from guardpanel.errors import ConfigRejected, FieldError, Finding, Invalid, Problem
 from guardpanel.panel import Panel
 from tests.faults import Faults
 from tests.html import read
@@ -113,6 +113,18 @@ def test_detail_names_the_fields() -> None:
     problem = Invalid.of({"name": FieldError("Too long."), "servers.0.address": FieldError("No.")})
 
     assert detail(problem) == "name: Too long. server 1 address: No."
+
+
+def test_detail_says_why_an_engine_rejected_what_no_field_is_about() -> None:
+    finding = Finding("HAProxy", "unable to load CA file", file="haproxy.cfg", line=212)
+    problem = ConfigRejected("HAProxy rejected it.", engine="HAProxy", output="", findings=[finding])
+
+    assert detail(problem) == "HAProxy rejected it. HAProxy: “unable to load CA file” (haproxy.cfg line 212)."
+    problem.errors = {"tls_ca": FieldError("HAProxy does not accept this.", "HAProxy: “unable to load CA file”")}
+    assert (
+        detail(problem)
+        == "HAProxy rejected it. tls_ca: HAProxy does not accept this. HAProxy: “unable to load CA file”"
+    )
 
 
 def test_detail_says_an_error_of_several_fields_once() -> None:

@@ -1,21 +1,26 @@
 """What somebody changes by hand is noticed, named, not overwritten unasked, and put back when asked."""
 
 import asyncio
+import re
 import socket
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import pytest
 
+from guardpanel.api.problems import detail
 from guardpanel.engines import Place
 from guardpanel.engines.processes.process import clean_environment
-from guardpanel.errors import Drifted
+from guardpanel.errors import ConfigRejected, Drifted
 from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.backups.backups import Backups
 from guardpanel.services.retention import Retention
 from guardpanel.services.saving.changes import SaveRequest
+from tests.live.origins import certificate
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.panel import origin_server
 
@@ -232,6 +237,28 @@ async def test_a_file_that_keeps_haproxy_from_starting_is_put_back(running: Inst
             await asyncio.sleep(0.05)
 
     assert "nonsense" not in path.read_text()
+
+
+@pytest.mark.one_haproxy
+async def test_a_redeployment_that_haproxy_rejects_says_why(running: Installation, origin: int, tmp_path: Path) -> None:
+    """By what it reads beside the release: the machine's certificate authorities are broken."""
+    authorities, renderer, name = tmp_path / "ca.pem", running.changes.renderer, next(names)
+    authorities.write_text(certificate("app.lan").authority)
+    facts, renderer.facts = renderer.facts, replace(renderer.facts, system_ca=str(authorities))
+    encrypted = a_virtual_host(1, hostnames=[name], servers=[{"address": f"https://127.0.0.1:{origin}"}])
+    host = (await virtual_hosts.create(running.changes, ADA, encrypted)).value
+    authorities.write_text("none")
+
+    with pytest.raises(ConfigRejected) as rejected:
+        await running.changes.put_back(ADA)
+
+    assert re.search(r"HAProxy: “.*ca\.pem.*” \(haproxy\.cfg line [0-9]+\)", detail(rejected.value)), detail(
+        rejected.value
+    )
+    assert await running.look() == []
+    renderer.facts = facts
+    await virtual_hosts.delete(running.changes, ADA, host.id or 0, host.version)
+    assert await running.look() == []
 
 
 @pytest.mark.one_haproxy

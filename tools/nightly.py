@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from check import BIN, GO, ROOT, SPOA, TOGETHER, Gate, Run
+from check import Run
+from gates import BIN, GO, ROOT, SPOA, TOGETHER, Gate
 from results import readable
 
 SCALE = float(os.environ.get("NIGHTLY_SCALE", "1"))

@@ -29,6 +29,17 @@ def test_a_module_has_no_more_than_250_lines() -> None:
     assert {file for file, count in lines.items() if count > LONGEST_MODULE} == set(LONGER_MODULES)
 
 
+def test_a_tool_has_no_more_than_250_lines() -> None:
+    lines = {
+        path.name: path.read_text("utf-8").count("\n")
+        for folder in ("tools", "bench")
+        for path in (ROOT / folder).glob("*.py")
+    }
+
+    assert len(lines) > 20
+    assert {file for file, count in lines.items() if count > LONGEST_MODULE} == set()
+
+
 def test_a_module_of_the_agent_has_no_more_than_250_lines() -> None:
     lines = {path.name: path.read_text("utf-8").count("\n") for path in (ROOT / "spoa").glob("*.go")}
 

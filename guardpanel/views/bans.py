@@ -8,12 +8,12 @@ from guardpanel.dependencies import Editor, RowId, Viewer
 from guardpanel.errors import NotFound, Problem
 from guardpanel.models.access.ban import BanFields
 from guardpanel.services.access import bans
-from guardpanel.services.access.bans import Outcome
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.forms import Form
 from guardpanel.views.lists import Listing
 from guardpanel.views.refusals import refused
+from guardpanel.views.steps import live_or_waiting
 
 PLACE = "/access/bans"
 router = APIRouter(prefix=PLACE)
@@ -37,7 +37,9 @@ async def add(ctx: ContextDep, editor: Editor) -> Response:
         outcome = await ctx.panel.bans.add(ctx.changes, form.fields(BanFields), who=editor.email, client=form.client)
     except Problem as problem:
         return await _show(ctx, form, Listing(PLACE, "", 0, {"q": ""}, usual=""), problem)
-    return redirect(PLACE, f"Banned {outcome.ban.network}. {_live(outcome)}", failed=not outcome.is_live)
+    return redirect(
+        PLACE, f"Banned {outcome.ban.network}. {live_or_waiting(outcome.is_live)}", failed=not outcome.is_live
+    )
 
 
 @router.post("/{ban_id}/lift")
@@ -48,11 +50,9 @@ async def lift(ctx: ContextDep, ban_id: RowId, editor: Editor) -> Response:
         outcome = await ctx.panel.bans.lift(ban_id, who=editor.email)
     except NotFound as problem:
         return redirect(PLACE, problem.message, failed=True)
-    return redirect(back, f"Lifted the ban of {outcome.ban.network}. {_live(outcome)}", failed=not outcome.is_live)
-
-
-def _live(outcome: Outcome) -> str:
-    return "Live" if outcome.is_live else "HAProxy is not responding: live as soon as it does"
+    return redirect(
+        back, f"Lifted the ban of {outcome.ban.network}. {live_or_waiting(outcome.is_live)}", failed=not outcome.is_live
+    )
 
 
 async def _show(ctx: Context, form: Form, listing: Listing, problem: Problem | None = None) -> Response:

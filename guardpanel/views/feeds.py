@@ -14,6 +14,7 @@ from guardpanel.services.access import feed_states, feed_trials
 from guardpanel.views.answers import redirect
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.forms import Form
+from guardpanel.views.steps import live_or_waiting
 
 router = APIRouter(prefix=NOUN.path)
 
@@ -56,5 +57,4 @@ async def accept(ctx: ContextDep, address_list_id: RowId, editor: Editor) -> Res
         is_live = await ctx.panel.feeds.accept(address_list_id, who=editor.email, digest=digest)
     except (Conflict, Invalid) as problem:
         return redirect(NOUN.url(address_list_id), problem.message, failed=True)
-    words = "Live" if is_live else "HAProxy is not responding: live as soon as it does"
-    return redirect(NOUN.url(address_list_id), words, failed=not is_live)
+    return redirect(NOUN.url(address_list_id), live_or_waiting(is_live), failed=not is_live)

@@ -1,4 +1,4 @@
-"""Labels for the steps of a save."""
+"""Words for the steps of a save, and for a change that needs none."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -22,6 +22,11 @@ WORDS = {
     "verify": StepWords("Verify", "Verifying", "Verified", "Verification failed"),
     "roll back": StepWords("Roll back", "Rolling back", "Rolled back", "Rollback failed"),
 }
+
+
+def live_or_waiting(is_live: bool) -> str:
+    """What becomes of a change that needs no release: a ban, or a feed's download."""
+    return "Live" if is_live else "HAProxy is not responding: live as soon as it does"
 
 
 def shown_steps(steps: Sequence[Step]) -> list[dict[str, Any]]:

@@ -37,6 +37,9 @@ def chromium() -> str:
 PATIENCE_MS = 20_000
 "Milliseconds for whatever a page is to show, ten times what the longest save takes."
 
+RESTORE_MS = 60_000
+"Until a restored installation is live: all of it is rendered, checked and verified."
+
 POLL_MS = 5_000
 "Between two times that a page asks what is live (templates/shared/_side.html)."
 
@@ -80,14 +83,14 @@ class Complaints:
     """What the browser complained of: console errors, page errors, CSP violations."""
 
     def __init__(self, page: Page) -> None:
-        self.found: list[str] = []
+        self.lines: list[str] = []
         page.on("console", self._console)
-        page.on("pageerror", lambda error: self.found.append(str(error)))
+        page.on("pageerror", lambda error: self.lines.append(str(error)))
 
     def _console(self, message: ConsoleMessage) -> None:
         # The browser's own line for an answer that is meant to be a 4xx is no complaint of the page.
         if message.type == "error" and "Failed to load resource" not in message.text:
-            self.found.append(message.text)
+            self.lines.append(message.text)
 
 
 @pytest.fixture
@@ -95,7 +98,7 @@ def quiet_page(page: Page) -> Iterator[Page]:
     """A page that must not complain."""
     complaints = Complaints(page)
     yield page
-    assert complaints.found == []
+    assert complaints.lines == []
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import httpx2
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import log_in
+from tests.e2e.conftest import RESTORE_MS, log_in
 from tests.panel import Panel
 from tests.web import EMAIL, PASSWORD, Person, a_host
 
@@ -64,7 +64,7 @@ def to_and_fro(browsing: Page, panel: Panel, origin: int, tmp_path: Path) -> Non
     browsing.get_by_label("Your password").fill(PASSWORD)
     browsing.get_by_role("button", name="Restore and go live").click()
 
-    expect(browsing.get_by_text("Log in with an account of the backup")).to_be_visible()
+    expect(browsing.get_by_text("Log in with an account of the backup")).to_be_visible(timeout=RESTORE_MS)
     assert visit(panel, host) == 200
     browsing.get_by_label("Email").fill(EMAIL)
     browsing.get_by_label("Password").fill(PASSWORD)

@@ -176,5 +176,5 @@ def test_the_choice_has_no_fault_at_any_width(browser: Browser, panel: Panel, gr
         if width in {390, 1440}:
             assert faults(page) == []
     edit(page, panel, path)
-    assert complaints.found == []
+    assert complaints.lines == []
     context.close()

@@ -24,7 +24,7 @@ func readHead(reader *bufio.Reader) (head, error) {
 	if err != nil {
 		return head{}, err
 	}
-	found := head{first: bytes.Clone(first)}
+	answer := head{first: bytes.Clone(first)}
 	for {
 		line, err := reader.ReadSlice('\n')
 		if err != nil {
@@ -33,13 +33,13 @@ func readHead(reader *bufio.Reader) (head, error) {
 		line = bytes.TrimRight(line, "\r\n")
 		switch {
 		case len(line) == 0:
-			return found, nil
+			return answer, nil
 		case has(line, contentLength):
-			if found.length, err = strconv.Atoi(string(bytes.TrimSpace(line[len(contentLength):]))); err != nil {
+			if answer.length, err = strconv.Atoi(string(bytes.TrimSpace(line[len(contentLength):]))); err != nil {
 				return head{}, err
 			}
 		case has(line, closing):
-			found.closes = true
+			answer.closes = true
 		}
 	}
 }

@@ -9,10 +9,10 @@ import (
 func TestTheHeadOfAnAnswerSaysWhatFollows(t *testing.T) {
 	reader := bufio.NewReader(strings.NewReader("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno"))
 
-	found, err := readHead(reader)
+	answer, err := readHead(reader)
 
-	if err != nil || found.status() != 403 || found.length != 2 || !found.closes || reader.Buffered() != 2 {
-		t.Errorf("%+v, %v, %d bytes left", found, err, reader.Buffered())
+	if err != nil || answer.status() != 403 || answer.length != 2 || !answer.closes || reader.Buffered() != 2 {
+		t.Errorf("%+v, %v, %d bytes left", answer, err, reader.Buffered())
 	}
 }
 

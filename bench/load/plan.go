@@ -51,22 +51,22 @@ type visitor struct {
 func (v *visitor) visit() {
 	defer v.leave()
 	ends := v.began.Add(seconds(v.plan.Seconds))
-	for asked := 0; ; asked++ {
-		due := v.due(asked)
-		if due.After(ends) || asked > 0 && time.Now().After(ends) { // a visitor that came late has asked once
+	for sent := 0; ; sent++ {
+		due := v.due(sent)
+		if due.After(ends) || sent > 0 && time.Now().After(ends) { // a visitor that came late has asked once
 			return
 		}
 		time.Sleep(time.Until(due))
-		v.ask(v.plan.Requests[(v.number+asked)%len(v.plan.Requests)], v.since(due))
+		v.ask(v.plan.Requests[(v.number+sent)%len(v.plan.Requests)], v.since(due))
 	}
 }
 
 // due is when a request is to be sent. Without a rate that is at once.
-func (v *visitor) due(asked int) time.Time {
+func (v *visitor) due(sent int) time.Time {
 	if v.plan.PerSecond == 0 {
 		return v.began
 	}
-	return v.began.Add(seconds(float64(asked*v.plan.Connections+v.number) / v.plan.PerSecond))
+	return v.began.Add(seconds(float64(sent*v.plan.Connections+v.number) / v.plan.PerSecond))
 }
 
 // since is from when the answer is waited for: a request that had to wait for the one before was due earlier. That the

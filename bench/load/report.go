@@ -43,14 +43,14 @@ func report(tallies []tally, took, processor time.Duration) Report {
 		Seconds: took.Seconds(), Processor: processor.Seconds(),
 		Statuses: map[int]int{}, Failures: map[string]int{}, Times: []float64{},
 	}
-	for _, one := range tallies {
-		for status, count := range one.statuses {
+	for _, tally := range tallies {
+		for status, count := range tally.statuses {
 			all.Statuses[status] += count
 		}
-		for words, count := range one.failures {
+		for words, count := range tally.failures {
 			all.Failures[words] += count
 		}
-		for _, took := range one.times {
+		for _, took := range tally.times {
 			all.Times = append(all.Times, took.Seconds()*1000)
 		}
 	}

@@ -19,7 +19,7 @@ SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 Path_ = tuple[str | int, ...]
 "Into a body: `backends`, 0, `url`."
 
-SAID: dict[str, Any] = {
+OTHER_VALUES: dict[str, Any] = {
     "domain": "changed.example", "hostnames": ["changed.example", "more.example"], "url": "http://127.0.0.9:99",
     "backend_url": "http://127.0.0.9:99", "address": "127.0.0.9:99", "allowed_methods": ["GET", "PUT"],
     "allowed_content_types": ["application/json"], "content_type_readings": ["image/* = none"], "skip_paths": [".css"], "allowed_charsets": ["koi8-r"], "allowed_http_versions": ["1.1"],
@@ -73,8 +73,8 @@ def whole(schema: dict[str, Any]) -> dict[str, Any]:
 
 def changed(name: str, value: Any, schema: dict[str, Any]) -> Any:
     """Another value of the same kind."""
-    if name in SAID:
-        return SAID[name]
+    if name in OTHER_VALUES:
+        return OTHER_VALUES[name]
     schema = whole(schema)
     match schema.get("type"):
         case "boolean":
@@ -87,8 +87,8 @@ def changed(name: str, value: Any, schema: dict[str, Any]) -> Any:
             return f"{value or ''}changed"
         case "array" if "properties" in whole(schema["items"]):
             (key,) = whole(schema["items"])["required"]
-            return [*(value or ()), {key: SAID[key]}]
-    raise AssertionError(f"say in SAID what else {name} may be: {schema}")
+            return [*(value or ()), {key: OTHER_VALUES[key]}]
+    raise AssertionError(f"say in OTHER_VALUES what else {name} may be: {schema}")
 
 
 def at(body: Any, place: Path_) -> Any:

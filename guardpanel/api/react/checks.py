@@ -51,19 +51,19 @@ def _take_enabled(pairs: Sequence[Pair], sent: dict[str, Any], now: Mapping[str,
     """Whether each is checked. The virtual host's switch is on if any is."""
     is_on = now.get("health_check", True)
     own = [pair.row.health_check if pair.row else True for pair in pairs]
-    said = [
+    flags = [
         pair.backend[ENABLED]
         if ENABLED in pair.backend and not (pair.row and pair.backend[ENABLED] == (is_on and flag))
         else None
         for pair, flag in zip(pairs, own, strict=True)
     ]
-    if sent.get("health_check") is False and True in said:
+    if sent.get("health_check") is False and True in flags:
         raise Invalid.at(
-            f"backends.{said.index(True)}.{ENABLED}", f"{ENABLED} contradicts health_check. Send one of them."
+            f"backends.{flags.index(True)}.{ENABLED}", f"{ENABLED} contradicts health_check. Send one of them."
         )
     is_on = sent.get("health_check", is_on)
-    checked = [is_on and flag if word is None else word for word, flag in zip(said, own, strict=True)]
-    if said != [None] * len(said):
+    checked = [is_on and flag if word is None else word for word, flag in zip(flags, own, strict=True)]
+    if flags != [None] * len(flags):
         is_on = sent.setdefault("health_check", any(checked))
     for pair, flag, is_checked in zip(pairs, own, checked, strict=True):
         pair.server["health_check"] = is_checked if is_on else flag

@@ -138,7 +138,7 @@ def rows_of(host: VirtualHost | None, backends: Sequence[Mapping[str, Any]]) -> 
     for is_it in was:
         for at, backend in enumerate(backends):
             if rows[at] is None and (row := next((row for row in free if is_it(at, backend, row)), None)):
-                free = [one for one in free if one is not row]
+                free = [server for server in free if server is not row]
                 rows[at] = row
     return rows
 

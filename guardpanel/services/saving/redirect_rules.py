@@ -158,9 +158,9 @@ def _is_among(stop: Stop, stops: Sequence[Stop]) -> bool:
 
 def _first_again(bindings: Sequence[int], number: int) -> int:
     """Where the first binding comes a second time: the stops until there are the circle."""
-    seen: set[int] = set()
+    visited: set[int] = set()
     for at, each in enumerate([*bindings, number]):
-        if each in seen:
+        if each in visited:
             return at
-        seen.add(each)
+        visited.add(each)
     raise AssertionError

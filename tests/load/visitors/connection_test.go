@@ -98,9 +98,9 @@ func TestLatenciesAreNearTheirPercentiles(t *testing.T) {
 	for at := range 1000 {
 		tally.count("h", "get", Answer{status: 200, checksum: "c", application: "-"}, connection, time.Duration(at)*100*time.Microsecond)
 	}
-	found := tally.plain.latency()
-	if found.Count != 1000 || found.P50 < 49 || found.P50 > 54 || found.P99 < 98 || found.P99 > 106 {
-		t.Fatal(found)
+	latency := tally.plain.latency()
+	if latency.Count != 1000 || latency.P50 < 49 || latency.P50 > 54 || latency.P99 < 98 || latency.P99 > 106 {
+		t.Fatal(latency)
 	}
 	if len(tally.firsts) != 1 || len(tally.steps) != 0 {
 		t.Fatal(tally)

@@ -79,7 +79,7 @@ class HeaderRuleColumns(Fields):
     action: HeaderAction = described("Action", HeaderAction.SET, sa_type=stored(HeaderAction))
     header: Annotated[str, AfterValidator(header_name)] = described("Header", placeholder="X-Robots-Tag")
     value: Annotated[str, AfterValidator(header_value)] = described(
-        "Value", "", hint=f"Text, sent as typed. Replaced: {in_braces()}. An unknown country is --."
+        "Value", "", hint=f"Text, sent as typed, none to remove. Replaced: {in_braces()}. An unknown country is --."
     )
     position: int = described(
         "Order",

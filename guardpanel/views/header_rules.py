@@ -5,13 +5,22 @@ from typing import Annotated
 from fastapi import Path, Response
 
 from guardpanel.dependencies import RowId, Viewer
+from guardpanel.models import HeaderRule
+from guardpanel.models.header_rule import HeaderRuleFields
 from guardpanel.services import header_rules
 from guardpanel.views.answers import page
-from guardpanel.views.context import ContextDep
+from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.details import detail
 from guardpanel.views.editing import Editing
+from guardpanel.views.forms import Form
 
-EDITING = Editing(header_rules.ROWS)
+
+class HeaderRuleEditing(Editing[HeaderRule, HeaderRuleFields]):
+    async def new_form(self, ctx: Context) -> Form:  # noqa: ARG002
+        return Form.of(HeaderRuleFields.model_construct(None))
+
+
+EDITING = HeaderRuleEditing(header_rules.ROWS)
 
 router = EDITING.router()
 

@@ -145,7 +145,10 @@ def _engines_words(problem: Problem) -> list[str]:
     if not isinstance(problem, ConfigRejected) or problem.errors:
         return []
     findings = problem.findings[:MOST_NAMED]
-    return [f"{one.engine}: “{one.message}”{f' ({one.where})' if one.where else ''}." for one in findings]
+    return [
+        f"{finding.engine}: “{finding.message}”{f' ({finding.where})' if finding.where else ''}."
+        for finding in findings
+    ]
 
 
 def _readable(name: str) -> str:

@@ -1,6 +1,7 @@
-"""Modules, functions and the lines of templates stay small enough to be read at once."""
+"""Modules, functions and the lines of templates stay small enough to be read at once, and things have names of their own."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.panel import ROOT
@@ -19,6 +20,9 @@ LONGER_FUNCTIONS = {
     "rendering/haproxy.py:configuration": "one line for each thing that haproxy.cfg.j2 sees",
 }
 "Of which every line is of the same kind, so that dividing them would hide what is done."
+
+NO_NAMES = {"asked", "found", "got", "heard", "one", "said", "seen", "shown", "told"}
+"They say what became of a thing, and not what it is."
 
 PACKAGE = ROOT / "guardpanel"
 
@@ -71,3 +75,21 @@ def test_a_line_of_a_template_has_no_more_than_130_characters() -> None:
 
 def name(path: Path) -> str:
     return str(path.relative_to(PACKAGE))
+
+
+def test_things_are_called_by_what_they_are() -> None:
+    names = {
+        f"{name(path)}:{word}" for path in PACKAGE.rglob("*.py") for word in bound(ast.parse(path.read_text("utf-8")))
+    }
+
+    assert {word for word in names if word.rpartition(":")[2] in NO_NAMES} == set()
+
+
+def bound(tree: ast.Module) -> Iterator[str]:
+    """Names of variables, parameters, attributes and functions."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=word, ctx=ast.Store()) | ast.Attribute(attr=word, ctx=ast.Store()) | ast.arg(arg=word):
+                yield word
+            case ast.FunctionDef(name=word) | ast.AsyncFunctionDef(name=word):
+                yield word

@@ -46,6 +46,10 @@ def words(error: dict[str, Any]) -> str:
             return "Enter a whole number."
         case "date_parsing" | "date_type" | "date_from_datetime_parsing" | "date_from_datetime_inexact":
             return "Enter a date, for example 2026-12-31."
+        case "datetime_parsing" | "datetime_type" | "datetime_from_date_parsing" | "datetime_object_invalid":
+            return "Enter a date and time, for example 2026-12-31 18:00."
+        case "float_parsing" | "float_type":
+            return "Enter a number."
         case "greater_than_equal":
             return f"At least {facts['ge']:,}."
         case "less_than_equal":

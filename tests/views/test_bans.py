@@ -50,7 +50,7 @@ async def test_one_is_set_shown_and_lifted(ada: httpx2.AsyncClient, panel: Panel
         (a_ban(length="until"), "until", "Enter when the ban ends."),
         (a_ban(length="until", until="2001-01-01"), "until", "This time has passed."),
         (a_ban(length="until", until="2300-01-01"), "until", "Enter a year before 2200"),
-        (a_ban(length="until", until="soon"), "until", ""),
+        (a_ban(length="until", until="soon"), "until", "Enter a date and time, for example 2026-12-31 18:00."),
         (a_ban(length="2h"), "length", "Choose one of"),
         (a_ban(reason="x" * 501), "reason", "At most 500 characters"),
     ],

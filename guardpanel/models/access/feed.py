@@ -150,7 +150,7 @@ def source_url(text: str) -> str:
     if parts.scheme == "file":
         return _file(parts)
     if parts.scheme not in PORTS:
-        raise refuse("Enter a URL that starts with https:// or file:///.")
+        raise refuse("Enter a URL that starts with https:// or file:///, or http:// for CrowdSec.")
     return _web(parts)
 
 

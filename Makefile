@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help sslyze install run dev test nightly lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs cases transcripts \
-	crash crash-engines events-kills faults bench-save bench-scale bench-first-host bench-issue bench-changes bench-backup bench-exclusions soak-agent crs evaluate-crs \
+	crash crash-engines crash-orders events-kills faults bench-save bench-scale bench-first-host bench-issue bench-changes bench-backup bench-exclusions soak-agent crs evaluate-crs \
 	rx-differential parsers agent-profile bench-data-path bench-replay bench-stack bench-attack bench-terminator bench-tls bench-certificates bench-address-lists bench-memory bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
 
@@ -59,7 +59,7 @@ e2e: dev ## browser tests
 	@$(CHECK) e2e -- $(ARGS)
 
 nightly: dev ## all long tests with random seeds (hours; NIGHTLY_SCALE=0.01: minutes; ARGS="parsers soak" selects)
-	@tools/install-dev.sh newer_haproxies chromium parsers
+	@tools/install-dev.sh newer_haproxies chromium parsers acme
 	@$(PYTHON_IN) tools/nightly.py $(ARGS)
 
 crash: dev ## kill -9 of the panel at every system call of a save, 20 times each (hours; ARGS="--sample 100": minutes)
@@ -69,6 +69,10 @@ crash: dev ## kill -9 of the panel at every system call of a save, 20 times each
 crash-engines: dev ## kill -9 of the agent, HAProxy's worker and its master at every step of a save
 	@tools/install-dev.sh haproxies
 	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.crash.engine_kills $(ARGS)
+
+crash-orders: dev ## kill -9 of the panel at every step of an order of a certificate
+	@tools/install-dev.sh haproxies acme
+	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.crash.order_kills $(ARGS)
 
 events-kills: dev ## kill -9 of the event ingest, 100 times, and of the agent: nothing lost, nothing stored twice
 	@tools/install-dev.sh haproxies

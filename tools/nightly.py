@@ -88,6 +88,7 @@ def forms() -> list[Form]:
         module("interleavings", "--rounds", some(10_000, 20)),
         module("crash.sweep", "--sample", some(2_000, 4)),
         module("crash.engine_kills", "--sample", some(500, 4)),
+        module("crash.order_kills", "--sample", some(600, 4)),
         module("crash.event_kills", "--kills", some(100, 2), "--events", some(60_000, 3_000)),
         module("crash.faults", "--sample", some(1_000, 4)),
         module("crash.full_disk", "--rounds", some(3)),

@@ -38,10 +38,10 @@ Mutation = Callable[[Panel, Shared], None]
 
 
 class Ground:
-    def __init__(self, folder: Path, haproxy: str, origin: int) -> None:
+    def __init__(self, folder: Path, haproxy: str, origin: int, **others: str) -> None:
         self.origin = origin
         binds = {"http_bind": f"127.0.0.1:{free_port()}", "https_bind": f"127.0.0.1:{free_port()}"}
-        self.settings = Settings(data_dir=folder, haproxy_bin=haproxy, **binds)  # type: ignore[arg-type]
+        self.settings = Settings(data_dir=folder, haproxy_bin=haproxy, **{**binds, **others})  # type: ignore[arg-type]
         self.oracle = Oracle(self.settings)
         self.count = Count(folder / "requests")
         self.output = folder / "panel.out"
@@ -76,10 +76,10 @@ class Ground:
 
 
 @contextlib.contextmanager
-def ground(haproxy: str, data: Path | None = None) -> Iterator[Ground]:
+def ground(haproxy: str, data: Path | None = None, **settings: str) -> Iterator[Ground]:
     """With the first revisions live, and visitors asking."""
     folder = data or Path(tempfile.mkdtemp(prefix="gpc"))
-    made = Ground(folder, haproxy, free_port())
+    made = Ground(folder, haproxy, free_port(), **settings)
     bind = made.settings.http_bind
     try:
         made.count.stop_counting()

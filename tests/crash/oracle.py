@@ -23,6 +23,7 @@ from typing import Any
 from cryptography import x509
 
 from guardpanel import readable_yaml
+from guardpanel.acme.keys import thumbprint
 from guardpanel.certificates.served import ServedCertificate, ServedCertificates
 from guardpanel.engines import HAProxy
 from guardpanel.engines.haproxy.master_cli import parse_processes
@@ -96,13 +97,14 @@ class Oracle:
             known = dict(database.execute("SELECT name, value FROM installation").fetchall())
             certificates = self._certificates(database)
             secret, memory = str(known["probe_secret"]), int(known["memory_mib"])
+            account = self._account(database)
         if live is None:
             findings.wrong.append("no deployment is live")
             return findings
         findings.revision, checksum, snapshot = live
         self._rows_are_the_revisions(rows, snapshot, findings)
         files = self._release(findings.revision, checksum, findings)
-        self._rendered(rows, secret, memory, certificates, files, findings)
+        self._rendered(rows, secret, memory, certificates, account, files, findings)
         for ask in (self._haproxy, self._agent, self._traffic):
             try:
                 ask(checksum, files, secret, findings)
@@ -176,12 +178,19 @@ class Oracle:
         ]
         return ServedCertificates(tuple(served), datetime.now(UTC))
 
+    def _account(self, database: sqlite3.Connection) -> str:
+        """The thumbprint of the account's key, with which HAProxy answers authorities."""
+        seal = Seal.at(self.settings.secret_key)
+        row = database.execute("SELECT id, sealed_key FROM acmekey WHERE master_key = ?", (seal.key_id,)).fetchone()
+        return thumbprint(seal.open(row["sealed_key"], f"acme_key:{row['id']}"))
+
     def _rendered(
         self,
         rows: dict[str, list[dict[str, object]]],
         secret: str,
         memory: int,
         certificates: ServedCertificates,
+        account: str,
         files: dict[str, bytes],
         findings: Findings,
     ) -> None:
@@ -197,6 +206,7 @@ class Oracle:
             memory_mib=memory,
             open_files=open_files(),
             certificates=certificates,
+            acme_thumbprint=account,
             default_certificate=self.settings.default_certificate.read_bytes(),
             bans_map=str(self.settings.bans_map),
         )
@@ -305,15 +315,14 @@ class Oracle:
         self.origin_answers = certificates
 
     def _handshakes(self, findings: Findings) -> None:
-        """New connections get the certificate of the database, and without one the default."""
-        wanted = {int(certificate.serial, 16) for certificate in findings.world.certificates.values()}
+        """New connections get the certificate of the database, which is called like its host, and without one the default."""
         default = x509.load_pem_x509_certificate(self.settings.default_certificate.read_bytes()).serial_number
-        for _ in range(PROBES):
-            der = leaf(self.settings.https_binds[0], STEADY)
-            if (serial := x509.load_der_x509_certificate(der).serial_number) not in (wanted or {default}):
-                findings.wrong.append(
-                    f"a handshake gets the certificate {serial:X}, not {[f'{other:X}' for other in wanted] or 'the default'}"
-                )
+        served = {name: int(certificate.serial, 16) for name, certificate in findings.world.certificates.items()}
+        for name, wanted in {STEADY: default, **served}.items():
+            for _ in range(PROBES):
+                der = leaf(self.settings.https_binds[0], name)
+                if (serial := x509.load_der_x509_certificate(der).serial_number) != wanted:
+                    findings.wrong.append(f"a handshake for {name} gets the certificate {serial:X}, not {wanted:X}")
 
     def _get(self, host: str, target: str, more: str = "") -> tuple[int, str]:
         request = (

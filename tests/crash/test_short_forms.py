@@ -63,6 +63,15 @@ def test_a_panel_that_is_killed_while_it_swaps_starts_or_tidies_leaves_everythin
     assert ": 0 divergences, 0 of " in output, output
 
 
+def test_a_panel_that_is_killed_in_an_order_ends_it_with_the_same_key_and_orders_nothing_twice() -> None:
+    """First orders; the planted fault is in a renewal. `make nightly` has all kinds."""
+    code, output = swept("order_kills", "--kind", "issue", "--sample", "4")
+
+    assert code == 0, output
+    assert ": 0 divergences, 0 of " in output, output
+    assert "seen: planted" in output, output
+
+
 def test_an_engine_that_is_killed_in_a_save_is_back_with_what_the_operator_was_told() -> None:
     code, output = swept("engine_kills", "--sample", "6", "--kind", "route", "--kind", "policy")
 

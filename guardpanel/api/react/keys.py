@@ -24,7 +24,7 @@ def keys(
     fields."""
     sent = body.model_dump(exclude_unset=True)
     theirs = {name: sent.pop(name) for name in meanings if name in sent}
-    ours = {name: value for name, value in sent.items() if not now or value != now[name]}
+    ours = {name: value for name, value in sent.items() if name not in now or value != now[name]}
     new = {name: value for name, value in theirs.items() if not read or value != read[name]}
     return Keys(ours, theirs, new, {field: name for name in theirs for field in meanings[name] if field not in ours})
 

@@ -109,6 +109,35 @@ def test_a_method_that_the_policy_lacks_is_allowed_by_its_setting(panel: Panel) 
         assert propfind() == 501  # the server's own answer: it passed
 
 
+def test_a_rule_about_the_response_is_fixed_untried_for_its_path_alone(panel: Panel, origin_port: int) -> None:
+    """The server's answer has the path in it."""
+
+    def status(path: str) -> int:
+        return httpx2.get(f"{panel.proxy}{path}", headers={**HOST, "host": "answers.example"}).status_code
+
+    with bearer(panel) as api, Person(panel) as ada:
+        fields = {"name": "Answers", "enforcement_mode": "block", "response_inspection": True}
+        policy = api.post("/policies", json=fields).json()["id"]
+        servers = [{"address": f"127.0.0.1:{origin_port}"}]
+        host = {"hostnames": ["answers.example"], "policy_id": policy, "servers": servers}
+        assert api.post("/vhosts", json=host).status_code == 201
+        known = {item["producer_event_id"] for item in api.get("/logs").json()["items"]}
+        assert status("/docs/ORA-01555:") == 403
+        wait_until(lambda: _new(api, known), "the event is recorded")
+        (event,) = _new(api, known)
+
+        text = ada.get(f"/events/{event}/fix?whole=1").text
+        ladder = api.get(f"/events/{event}/fix").json()
+        applied = api.post(f"/events/{event}/fix", json={"width": ladder["narrowest"]})
+
+    assert "The event does not have the response" in text
+    assert "These rules, this path, GET only" in text
+    assert "Rule 951120 fired on what the event does not have" in text
+    assert [rung["width"] for rung in ladder["rungs"]] == ["field", "path_pattern", "off"]
+    assert (applied.status_code, ladder["narrowest"]) == (200, "field"), applied.text
+    assert [status("/docs/ORA-01555:"), status("/docs/ORA-01556:")] == [200, 403]
+
+
 def test_apply_on_the_page_says_what_is_live_and_undo_takes_it_back(panel: Panel) -> None:
     fields = {"title": "hi", "comment": "<script>alert(1)</script>"}
     with bearer(panel) as api, Person(panel) as ada:

@@ -61,6 +61,14 @@ def causes(event: EventDetail) -> list[FiredRule]:
     return [rule for rule in event.rules if not is_reporting(rule.id)]
 
 
+def is_of_response(event: EventDetail) -> bool:
+    """Whether rules about the response are what blocked it, or would have."""
+    if all(rule.phase in RESPONSE_PHASES for rule in causes(event)):
+        return True
+    to_visitor, to_server = outbound(event), inbound(event)
+    return bool(to_visitor and to_visitor.reached and not (to_server and to_server.reached))
+
+
 def inbound(event: EventDetail, own: Own = NO_OWN) -> ScoreSum | None:
     return _sum(event, own, outbound=False)
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -25,7 +25,7 @@ from guardpanel.services.rules import catalogue
 from guardpanel.services.saving import snapshots
 from guardpanel.services.saving.changes import Changes
 
-RESPONSE_PHASES = {3, 4, 5}
+NO_RESPONSE = "The event does not have the response. What a fix lets through of it is not tried."
 
 NOT_YET = "Try again in a few seconds. If it was lost, this request can’t be fixed here."
 "An event arrives in two lines, by HAProxy and by the WAF agent, in either order."
@@ -44,6 +44,8 @@ class Case:
     "One by which visitors reach it."
     others: int
     "The number of other virtual hosts that use the policy."
+    is_of_response: bool = False
+    "Rules about the response are what is to be fixed."
 
     @property
     def own_host(self) -> int | None:
@@ -72,7 +74,10 @@ async def open_case(changes: Changes, events: Events, session: AsyncSession, req
     hostname = min(names, key=lambda name: name.startswith("*.")).replace("*.", "www.", 1)
     request = await asyncio.to_thread(request_of, line)
     await session.commit()  # evaluations follow: no connection waits for them
-    return Case(event, request, ground, policy, host, hostname, others)
+    is_of_response = scores.is_of_response(event)
+    if is_of_response:
+        request = replace(request, gaps=(*request.gaps, NO_RESPONSE))
+    return Case(event, request, ground, policy, host, hostname, others, is_of_response)
 
 
 async def ground_now(changes: Changes, session: AsyncSession, policy_id: int, virtual_host_id: int) -> Ground:
@@ -81,16 +86,12 @@ async def ground_now(changes: Changes, session: AsyncSession, policy_id: int, vi
 
 
 def _fixable(event: EventDetail) -> bytes:
-    """The event's line by the agent. Raises Conflict if no rule is responsible, or only rules about the response."""
+    """The event's line by the agent. Raises Conflict if no rule is responsible."""
     causes = scores.causes(event)
     if event.agent_line is None and event.item.rules:
         raise Conflict(f"The WAF agent’s line about this request has not arrived. {NOT_YET}")
     if event.agent_line is None or not causes:
         raise Conflict("No rule caused this. Only requests on which rules fired can be fixed here.")
-    if all(rule.phase in RESPONSE_PHASES for rule in causes):
-        raise Conflict(
-            "Only rules about the response fired. The event does not have the response, so no fix can be tried."
-        )
     return event.agent_line
 
 
@@ -121,6 +122,7 @@ async def climb(changes: Changes, case: Case) -> Climb:
         recorded=tuple(_missing(case, before)),
         hidden=hidden(scores.causes(case.event), case.request),
         custom=case.ground.custom_rules,
+        is_of_response=case.is_of_response,
     )
 
 
@@ -131,7 +133,8 @@ async def ladder(changes: Changes, case: Case, widths: Sequence[Width] = tuple(W
 
 
 def _missing(case: Case, before: Evaluation) -> list[EvaluatedRule]:
-    """Rules that fired then but not on what the event contains. If it contains everything, the policy has changed."""
+    """Rules that fired then but not on what the event contains. If it contains everything, the policy has changed. Of an event
+    that is about the response: those about the response."""
     if not case.request.gaps:
         return []
     level = case.event.scores.get("blocking_paranoia_level") or case.policy.blocking_paranoia_level
@@ -139,7 +142,9 @@ def _missing(case: Case, before: Evaluation) -> list[EvaluatedRule]:
     return [
         _as_evaluated(rule)
         for rule in scores.causes(case.event)
-        if rule.id not in again and rule.phase not in RESPONSE_PHASES and (rule.paranoia_level or 1) <= level
+        if rule.id not in again
+        and (rule.phase in scores.RESPONSE_PHASES) == case.is_of_response
+        and (rule.paranoia_level or 1) <= level
     ]
 
 

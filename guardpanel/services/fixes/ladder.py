@@ -97,6 +97,9 @@ class Climb:
     custom: widths.Custom = field(default_factory=dict)
     "The policy's custom rules that add points or block, by id. They are switched off themselves: exclusions come after them."
 
+    is_of_response: bool = False
+    "Only the recorded rules are to be fixed: those that fired on the request did not block it."
+
     @property
     def blocking_level(self) -> int:
         return int(self.policy["blocking_paranoia_level"])
@@ -110,6 +113,8 @@ class Climb:
         return [blame(rule, self._can_name) for rule in self.hidden.added_to(rules)]
 
     def _causes(self, evaluation: Evaluation) -> list[EvaluatedRule]:
+        if self.is_of_response and evaluation.passes:
+            return []
         return causes(evaluation, self.blocking_level, self.custom)
 
     def _can_name(self, rule_id: int, named: Field) -> bool:

@@ -28,7 +28,7 @@ class Siblings:
 
 
 class SiblingsTrial:
-    """They are counted as the agent answers."""
+    """They are counted as the agent answers. None where rules about the response are fixed: events do not have that."""
 
     def __init__(self, questions: list[Mapping[str, Any]], incomplete: int) -> None:
         self.questions = questions
@@ -37,7 +37,7 @@ class SiblingsTrial:
 
     @classmethod
     async def of(cls, events: Events, case: Case) -> "SiblingsTrial":
-        group = key_of(case.event)
+        group = "" if case.is_of_response else key_of(case.event)
         siblings = await events.of_group(group, MOST) if group else {}
         lines = [event.agent_line for key, event in siblings.items() if key != case.event.item.request_id]
         requests = await asyncio.to_thread(lambda: [request_of(line) for line in lines if line])

@@ -9,6 +9,7 @@ from guardpanel.models import Policy
 from guardpanel.models.policies.body_reading import NOUN as BODY_READING
 from guardpanel.models.policies.body_reading import BodyReadingFields
 from guardpanel.models.policies.policy import PolicyFields
+from guardpanel.models.rules.rule_exclusion import Target
 from guardpanel.models.rules.rule_override import RuleOverrideFields
 from guardpanel.rendering import exclusions
 from guardpanel.rendering.body_readings import BodyReadingState
@@ -26,7 +27,7 @@ from guardpanel.services.saving.differences import in_words
 
 def title(rung: Rung, case: Case) -> str:
     """`This field, this path, POST only`"""
-    method, several = case.request.method, "These fields" if _counts_fields(rung) > 1 else "This field"
+    method, several = case.request.method, _fields(rung.draft)
     match rung.width:
         case Width.SETTING | Width.RESTRICTIONS:
             return ", ".join(filter(None, [changes(rung.draft, case.policy), *_readings(rung)])) or rung.width.word
@@ -70,8 +71,12 @@ def _readings(rung: Rung) -> list[str]:
     return [f"This path’s bodies {body_readings.read(fields.read_as)}" for fields in rung.draft.readings]
 
 
-def _counts_fields(rung: Rung) -> int:
-    return len({(fields.target, fields.target_name) for fields in rung.draft.exclusions})
+def _fields(draft: Draft) -> str:
+    """`This field`; where no rule can be limited to one, `These rules`."""
+    fields = {(fields.target, fields.target_name) for fields in draft.exclusions}
+    if {target for target, _ in fields} == {Target.REQUEST}:
+        return "These rules"
+    return "These fields" if len(fields) > 1 else "This field"
 
 
 def effects(draft: Draft, case: Case) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from guardpanel.engines.waf.evaluation import Evaluation, evaluate
+from guardpanel.models.patterns import LONGEST
 from guardpanel.models.policies.path_condition import PathMatch
 from guardpanel.models.rules.rule_exclusion import RuleExclusionFields, Target
 from guardpanel.services.fixes.attacks import payloads
@@ -109,19 +110,21 @@ def test_a_rule_that_counts_a_field_is_excluded_alone_for_the_whole_request(judg
 @pytest.mark.parametrize("name", ["n" * 250, "", "a%0Ab", "%20q%20", "caf%E9", "f%5B3%5D" + "n" * 250, "a%E2%80%AEb"])
 def test_a_name_that_no_form_takes_is_excluded_by_a_pattern(judge: Judge, name: str) -> None:
     """It is long, empty, has blanks around it, or a control, a mark, a byte that is not UTF-8 in it."""
-    fields, others = tried_beside(judge, f"/search?{name}={SCRIPT}", f"/search?m{name}={SCRIPT}")
+    fields, others = tried_beside(
+        judge, f"/search?{name}={SCRIPT}", f"/search?m{name}={SCRIPT}", f"/search?{name}_x={SCRIPT}"
+    )
 
     assert {row.target for row in fields} - {Target.ARGUMENT_NAME} == {Target.ARGUMENT}
-    assert others == ["blocked"]
+    assert others == ["blocked", "blocked"]
 
 
 @pytest.mark.parametrize("path", ["/caf%E9/x", "/a%07b", "/a%E2%80%AEb", "/abc" * 400])
 def test_a_path_that_no_form_takes_is_matched_by_a_pattern(judge: Judge, path: str) -> None:
     """It is long, or has a control, a mark, a byte that is not UTF-8 in it."""
-    fields, others = tried_beside(judge, f"{path}?q={SCRIPT}", f"/y{path}?q={SCRIPT}")
+    fields, others = tried_beside(judge, f"{path}?q={SCRIPT}", f"/y{path}?q={SCRIPT}", f"{path}y?q={SCRIPT}")
 
     assert {row.path_match for row in fields} == {PathMatch.PATTERN}
-    assert others == ["blocked"]
+    assert others[0] == "blocked" and (others[1] == "blocked" or len(path) > LONGEST)
 
 
 def tried_beside(judge: Judge, uri: str, *others: str) -> tuple[list[RuleExclusionFields], list[str]]:
@@ -138,6 +141,31 @@ def tried_beside(judge: Judge, uri: str, *others: str) -> tuple[list[RuleExclusi
     ladder, verdicts = asyncio.run(tried())
     assert ladder.chosen is not None and ladder.chosen.width is Width.FIELD
     return ladder.chosen.draft.exclusions, verdicts
+
+
+def an_upload(function: str) -> Case:
+    """A form as scripts send it (FormData), to an address with many functions."""
+    fields = {"action": function, "html": "<script>alert(1)</script>"}
+    parts = [f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n' for name, text in fields.items()]
+    made = a_case("POST", "/ajax.php", "".join([*parts, "--b--\r\n"]))
+    made["request"]["headers"].append(["content-type", "multipart/form-data; boundary=b"])
+    return made
+
+
+def test_a_multipart_form_is_excluded_for_its_function_alone(judge: Judge) -> None:
+    trial = Trial(judge, an_upload("save"))
+
+    async def tried() -> tuple[Ladder, str]:
+        ladder = await trial.ladder()
+        assert ladder.chosen is not None
+        other = await trial.under(ladder.chosen.draft, evaluated(an_upload("import")["request"], {}))
+        return ladder, other.verdict
+
+    ladder, other = asyncio.run(tried())
+
+    assert ladder.chosen is not None and ladder.chosen.width is Width.CONDITION
+    assert [row.only_if for row in ladder.chosen.draft.exclusions] == [["action=save"]]
+    assert other == "blocked"
 
 
 @pytest.mark.parametrize("action", ["score", "block"])

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from guardpanel.events.folding import Piece, field_pieces, path_pieces
+from guardpanel.models.patterns import MOST_REPEATS
 from guardpanel.services.fixes.requests import MASKED
 
 UNKNOWN = "[^/]+"
@@ -34,6 +35,13 @@ def escaped(text: str, odd: str = NO_WORD) -> str:
 def escaped_path(path: str) -> str:
     """The same for a path whose secrets are masked: any text of a segment fits in their place."""
     return UNKNOWN.join(escaped(part, NO_SLASH) for part in path.split(MASKED))
+
+
+def beginning(text: str, letters: int, odd: str = NO_WORD) -> str:
+    """A pattern for what begins with so many letters of a text, and is as long where that is known."""
+    head = text.partition(MASKED)[0][:letters]
+    rest = len(text) - len(head)
+    return escaped(head, odd) + (".+" if MASKED in text or rest > MOST_REPEATS else f".{{{rest}}}")
 
 
 def path_pattern(path: str) -> str:

@@ -25,6 +25,11 @@ BARE = re.compile(rb"(?<=[:,\[])(\s*)(?:\[masked\])+(?=\s*[,}\]])")
 "A number in JSON, since it has no quotes, or a text that was masked with its quotes."
 
 
+PART_NAME = re.compile(rb'(?i)content-disposition:[^\r\n]*[;\s]name="([^"\r\n]*)"')
+FILE_NAME = re.compile(rb"(?i)[;\s]filename\*?=")
+"Of a part of a multipart form."
+
+
 @dataclass(frozen=True)
 class Request:
     """Bytes that are not UTF-8 are lone surrogates in texts."""
@@ -69,10 +74,13 @@ class Request:
 
     @property
     def form(self) -> list[tuple[str, str]]:
-        """Fields of a URL-encoded body."""
-        if self.content_type != "application/x-www-form-urlencoded":
-            return []
-        return parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True)
+        """Fields of a URL-encoded body or a multipart form, without files."""
+        match self.content_type:
+            case "application/x-www-form-urlencoded":
+                return parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True)
+            case "multipart/form-data":
+                return _fields_in(self.body, _boundary(self.headers))
+        return []
 
     def with_body(self, body: bytes, **others: Any) -> "Request":
         """Its length follows."""
@@ -95,6 +103,19 @@ class Request:
 
 def _path_in(uri: str) -> str:
     return unquote(uri.partition("?")[0], errors="surrogateescape")
+
+
+def _fields_in(body: bytes, boundary: str) -> list[tuple[str, str]]:
+    if not boundary:
+        return []
+    fields = []
+    for part in body.split(f"--{boundary}".encode()):
+        head, _, value = part.partition(b"\r\n\r\n")
+        name = PART_NAME.search(head)
+        if name and not FILE_NAME.search(head):
+            texts = (text.decode("utf-8", "replace") for text in (name[1], value.removesuffix(b"\r\n")))
+            fields.append((next(texts), next(texts)))
+    return fields
 
 
 def _sendable(text: str) -> str:

@@ -16,7 +16,16 @@ from guardpanel.models.rules.rule_exclusion import RuleExclusionFields, Target
 from guardpanel.models.rules.rule_override import KnownOverride, RuleAction
 from guardpanel.services.fixes.blame import Blame, Field
 from guardpanel.services.fixes.drafts import Draft
-from guardpanel.services.fixes.folding import NO_WORD, escaped, escaped_path, json_name, name_pattern, path_pattern
+from guardpanel.services.fixes.folding import (
+    NO_SLASH,
+    NO_WORD,
+    beginning,
+    escaped,
+    escaped_path,
+    json_name,
+    name_pattern,
+    path_pattern,
+)
 from guardpanel.services.fixes.requests import MASKED, STANDS_IN, Request
 
 FIRST_OF_CRS = 900_000
@@ -134,7 +143,7 @@ def exact_path(path: str) -> dict[str, Any]:
         return {"path_match": PathMatch.EXACT, "path": path}
     pattern = escaped_path(path)
     if len(pattern) > LONGEST:
-        pattern = f"{escaped_path(path[:BEGINNING])}.+"
+        pattern = beginning(path, BEGINNING, NO_SLASH)
     return {"path_match": PathMatch.PATTERN, "path": pattern}
 
 
@@ -186,7 +195,7 @@ def _as_pattern(field: Field) -> dict[str, Any]:
     target, name = _as_engine_names(field)
     pattern = BLANKS.sub(lambda blanks: NO_WORD * len(blanks[0]), escaped(name)) or NOTHING
     if len(pattern) > LONGEST_NAME:
-        pattern = f"{escaped(name[:PREFIX])}.+"
+        pattern = beginning(name, PREFIX)
     return {"target": target, "name_is_pattern": True, "target_name": pattern}
 
 

@@ -173,6 +173,17 @@ def test_a_repeated_argument_is_not_a_condition() -> None:
     assert condition(a_request(uri="/x", body=b"Action=save&y=1", kind=kind)) == "Action=save"
 
 
+def test_a_field_of_a_multipart_form_is_a_condition_and_a_file_is_none() -> None:
+    kind = "multipart/form-data; boundary=b"
+    part = b'--b\r\nContent-Disposition: form-data; name="action"%s\r\n\r\nsave\r\n'
+    end = b"--b--\r\n"
+
+    assert condition(a_request(body=part % b"" + end, kind=kind)) == "action=save"
+    assert condition(a_request(body=part % b"" + part % b"" + end, kind=kind)) == ""
+    assert condition(a_request(body=part % b'; filename="a"' + end, kind=kind)) == ""
+    assert condition(a_request(body=part % b"" + end, kind="multipart/form-data")) == ""
+
+
 @pytest.mark.parametrize("text", CORPUS)
 def test_hostile_names_and_paths_are_refused_or_become_what_can_be_saved(text: str) -> None:
     hostile = Blame(a_rule(941100), (Field(Target.ARGUMENT, text or "x"),))

@@ -1,6 +1,7 @@
 """An event in sentences: what happened to the request, and what the rules matched."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
@@ -21,6 +22,14 @@ PLACES = {
     "RESPONSE_STATUS": "the response", "RESPONSE_HEADERS": "the response’s header",
 }  # fmt: skip
 "Names of CRS variables for readers. Others (TX, MATCHED_VAR) are not part of a request."
+
+SETTINGS: Mapping[Verdict, str] = {
+    Verdict.TOO_LARGE: "body_limit_kib",
+    Verdict.TOO_LARGE_PASSED: "body_limit_kib",
+    Verdict.TOO_SLOW: "upload_seconds",
+    Verdict.TOO_SLOW_PASSED: "upload_seconds",
+}
+"The field of the policy that decided about a body."
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,11 @@ class EventSentences:
     def glyph(self) -> tuple[str, str]:
         words = VERDICT_TABLE[self.event.item.verdict]
         return words.icon, words.tone
+
+    @property
+    def setting(self) -> str:
+        """The field of its policy by which it was decided. Empty where something else decided."""
+        return SETTINGS.get(self.event.item.verdict, "")
 
     @property
     def sentence(self) -> str:

@@ -126,6 +126,28 @@ async def test_what_haproxy_alone_knows_is_an_event_too(ada: Client, file: Path)
         assert words in page.text
 
 
+@pytest.mark.parametrize(
+    ("verdict", "fields", "setting"),
+    [
+        ("over_limit", {"over_limit": "refuse"}, "body_limit_kib"),
+        ("slow", {"status": 408}, "upload_seconds"),
+        ("unjudged", {"fail": "closed"}, ""),
+    ],
+)
+async def test_the_limit_of_bodies_that_decided_is_one_click_away(
+    ada: Client, file: Path, verdict: str, fields: dict[str, Any], setting: str
+) -> None:
+    line = a_log_line(an_event(rules=[]), verdict=verdict, rules="", score="", policy="1", **fields)
+    store(file, [], [line])
+
+    page = await page_of(ada, f"/events/{line['id']}")
+
+    limits = [link for link in hrefs(page) if "/edit#f-" in link]
+    assert limits == ([f"/policies/1/edit#f-{setting}"] if setting else [])
+    if setting:
+        assert f'id="f-{setting}"' in (await ada.get("/policies/1/edit")).text
+
+
 async def test_what_was_not_delivered_says_why(ada: Client, file: Path) -> None:
     await ada.post("/virtual-hosts", data=a_virtual_host())
     down, cut, attack = an_event(1), an_event(2), an_event(3, verdict="detected")

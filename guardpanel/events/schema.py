@@ -121,6 +121,22 @@ CREATE TABLE strike (        -- rejected requests (ingest/strikes.py)
 CREATE INDEX strike_second ON strike (second);
 """
 
+TRAFFIC = """
+CREATE TABLE traffic (         -- events/traffic.py
+    step INTEGER NOT NULL,       -- seconds
+    host INTEGER NOT NULL,       -- a virtual host, or ALL, or UNKNOWN
+    begins INTEGER NOT NULL,     -- seconds since 1970
+    requests INTEGER NOT NULL,
+    rejected INTEGER NOT NULL,
+    detected INTEGER NOT NULL,
+    sent INTEGER NOT NULL,       -- bytes
+    statuses TEXT NOT NULL,      -- numbers of CLASSES
+    times TEXT NOT NULL,         -- numbers between MILLISECONDS
+    PRIMARY KEY (step, host, begins)
+) WITHOUT ROWID;
+CREATE INDEX traffic_begins ON traffic (step, begins);
+"""
+
 AGENT, PROXY = 1, 2
 "Bits of the column `heard`."
 
@@ -128,7 +144,7 @@ PAGES_IN_WAL = 8_000
 """32 MiB: a batch touches thousands of pages, many of which the next batch touches again, so that each is written to the file
 once for several batches."""
 
-VERSIONS = (FIRST, SECOND, THIRD, FOURTH, USES, FORGOTTEN, STRIKES)
+VERSIONS = (FIRST, SECOND, THIRD, FOURTH, USES, FORGOTTEN, STRIKES, TRAFFIC)
 "What each version adds to the one before."
 
 

@@ -11,6 +11,7 @@ from guardpanel.ingest.proxy_line import ProxyLine
 from guardpanel.ingest.recent_requests import RecentRequests
 from guardpanel.ingest.recorded import RecordedLine
 from guardpanel.ingest.segments import Read, Segments
+from guardpanel.ingest.traffic import Counts
 from guardpanel.ingest.use_line import Use
 
 BATCH = 2_000
@@ -29,6 +30,7 @@ class Batch(NamedTuple):
     recorded: Sequence[RecordedLine]
     proxy: Sequence[ProxyLine]
     uses: Sequence[Use]
+    traffic: Counts
     counted: Counter[str]
 
 
@@ -45,7 +47,7 @@ def batches(segments: Segments, access_log: AccessLog, recent: RecentRequests) -
         position = log.position
         if read.is_empty and position == before:
             return
-        yield Batch(read, position, agent, ordinary, proxy, uses, counted)
+        yield Batch(read, position, agent, ordinary, proxy, uses, log.traffic, counted)
 
 
 class _Log:
@@ -55,6 +57,7 @@ class _Log:
         self.access_log = access_log
         self.recent = recent
         self.position = position
+        self.traffic = Counts()
 
     def lines_to(self, moment: int, counted: Counter[str]) -> list[ProxyLine]:
         """HAProxy's lines up to the time of the agent's last one. It is cheapest to store both lines of a request together, and
@@ -63,6 +66,7 @@ class _Log:
         for _ in range(MOST_CHUNKS):
             part = self.access_log.read(self.position)
             self.recent.see(part.lines)
+            self.traffic.see(part.lines)
             lines += _proxy_lines(part.lines, counted)
             counted += part.counted
             at_end = part.position == self.position

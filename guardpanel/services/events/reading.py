@@ -26,6 +26,7 @@ from guardpanel.services.events import (
     scan,
     state,
     strikes,
+    traffic,
     unblocked,
     uses,
     visitors,
@@ -40,6 +41,7 @@ from guardpanel.services.events.passing import Passing
 from guardpanel.services.events.recent_requests import RecentRequests
 from guardpanel.services.events.recorded import Kept
 from guardpanel.services.events.state import IngestState
+from guardpanel.services.events.traffic import Traffic
 from guardpanel.services.events.unblocked import Expectation, Unblocked
 from guardpanel.services.events.uses import NOT_COUNTED, Use, Uses
 from guardpanel.services.events.visitors import Visitor
@@ -195,6 +197,10 @@ class Events:
     async def uses_of_rules(self, wanted: Sequence[tuple[int, int, int]], now: datetime) -> Mapping[int, Use]:
         """Requests that fired a rule in a policy, by a key: `wanted` has keys, rules, and policies."""
         return await self._read(lambda connection: uses.of_rules(connection, wanted, now), {}) if wanted else {}
+
+    async def traffic(self, host: int, since: datetime, now: datetime) -> Traffic:
+        """A virtual host's requests over time, or those of all together (traffic.ALL)."""
+        return await self._read(lambda connection: traffic.traffic(connection, host, since, now), traffic.NOTHING)
 
     async def ingest_state(self) -> IngestState:
         """The state of the ingest. Raises nothing."""

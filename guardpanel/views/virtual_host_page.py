@@ -26,6 +26,7 @@ from guardpanel.views import orders
 from guardpanel.views.answers import by_name, page
 from guardpanel.views.context import Context
 from guardpanel.views.details import last_changes
+from guardpanel.views.traffic_pages import last_day
 
 MOST_PATHS = 200
 "Path bindings on the page."
@@ -49,6 +50,7 @@ async def show_one(ctx: Context, virtual_host_id: int, trial: Trial | None = Non
         "certificate": await certificate_uses.named(ctx.session, host.certificate_id),
         "client_ca": await client_cas.asked_by(ctx.session, host),
         "coverage": await certificate_uses.coverage(ctx.session, host),
+        "traffic": await last_day(ctx.panel, virtual_host_id),
         "undelivered": await undelivered(ctx.panel, virtual_host_id),
         "paths": paths,
         "places": policy_uses.places(host, paths.items),

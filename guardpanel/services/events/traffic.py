@@ -52,4 +52,3 @@ def traffic(connection: sqlite3.Connection, host: int, since: datetime, now: dat
     rows = connection.execute(QUESTION, (step.seconds, host, slots[0], slots[-1])).fetchall()
     counted = {row[0]: Count.of_row(row[1:]) for row in rows}
     return Traffic(step, [Slot(datetime.fromtimestamp(at, UTC), counted.get(at) or Count()) for at in slots])
-

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,8 +16,11 @@ import pytest
 from guardpanel.database import Database
 from guardpanel.engines.haproxy.master_cli import MasterCli
 from guardpanel.engines.processes.rotation import rotate_access_log
+from guardpanel.events.schema import open_to_read
+from guardpanel.events.traffic import ALL, UNKNOWN, Count
 from guardpanel.ingest.run import Ingest
 from guardpanel.services.events import EventDetail, EventFilter, EventItem, Events, Verdict
+from guardpanel.services.events.traffic import traffic
 from guardpanel.settings import Settings
 from tests.live.origins import Origin
 from tests.live.stack import Stack, wait_until
@@ -153,6 +157,18 @@ async def test_haproxys_own_verdicts_are_told(stack: Stack) -> None:
         event = await event_of(stack, EventFilter(verdict=verdict), alone)
         assert (event.item.virtual_host_id, event.item.status, answered) == (host, status, status)
         assert event.item.request_id == log_line(stack, event.item)["id"]
+    counted = {host: counted_of(stack, host) for host in (ALL, UNKNOWN, 1, 2)}
+    assert {host: (count.requests, count.rejected) for host, count in counted.items()} == {
+        ALL: (3, 2), UNKNOWN: (1, 1), 1: (1, 1), 2: (1, 0),
+    }  # fmt: skip
+    assert counted[2].statuses[2] == sum(counted[2].times) == 1
+    assert counted[2].sent > 0
+
+
+def counted_of(stack: Stack, host: int) -> Count:
+    now = datetime.now(UTC)
+    with closing(open_to_read(Settings(data_dir=stack.folder).events_database)) as connection:
+        return traffic(connection, host, now - timedelta(hours=2), now).total
 
 
 @pytest.mark.anyio

@@ -81,7 +81,7 @@ class TrafficStep(TrafficCount):
     begins: datetime
 
 
-class TrafficOut(BaseModel):
+class VirtualHostTraffic(BaseModel):
     step_seconds: int
     total: TrafficCount
     steps: list[TrafficStep] = Field(description="Oldest first, without a gap. The last one is not over yet.")
@@ -90,12 +90,12 @@ class TrafficOut(BaseModel):
 @router.get("/{virtual_host_id}/traffic")
 async def read_virtual_host_traffic(
     virtual_host_id: RowId, panel: PanelDep, session: SessionDep, query: Annotated[TrafficQuery, Query()], _user: Viewer
-) -> TrafficOut:
+) -> VirtualHostTraffic:
     """How many requests it had over time, and what became of them."""
     await virtual_hosts.find(session, virtual_host_id)
     now = datetime.now(UTC)
     traffic = await panel.events.traffic(virtual_host_id, now - timedelta(hours=query.hours), now)
-    return TrafficOut(
+    return VirtualHostTraffic(
         step_seconds=traffic.step.seconds,
         total=TrafficCount.of(traffic.total),
         steps=[TrafficStep(begins=slot.begins, **TrafficCount.of(slot.count).model_dump()) for slot in traffic.slots],

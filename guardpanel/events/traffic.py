@@ -58,10 +58,10 @@ class Count:
     def percentile(self, part: float) -> int | None:
         """The bound below which this part of the servers' responses began, in milliseconds. None without any; of those after the
         last bound, that bound."""
-        wanted, seen = part * sum(self.times), 0
+        wanted, below = part * sum(self.times), 0
         for bound, number in zip((*MILLISECONDS, MILLISECONDS[-1]), self.times, strict=True):
-            seen += number
-            if number and seen >= wanted:
+            below += number
+            if number and below >= wanted:
                 return bound
         return None
 

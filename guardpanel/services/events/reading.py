@@ -52,11 +52,6 @@ T = TypeVar("T")
 READERS = 2
 LARGEST_PAGE = 500
 
-TOO_SLOW = (
-    f"Search stopped after {scan.PATIENCE_SECONDS:.0f} s. "
-    "Results may be incomplete. Narrow the time range or add a filter."
-)
-
 
 class Events:
     """Close it with the panel. A missing database means that there are no events."""
@@ -79,7 +74,7 @@ class Events:
             previous_cursor=f"after-{result.rows[0][0]}" if result.rows and result.newer else None,
             count=result.count,
             count_is_exact=result.exact,
-            stopped=TOO_SLOW if result.stopped else None,
+            stopped=scan.TOO_SLOW if result.stopped else None,
         )
 
     async def numbered(self, filters: EventFilter, *, offset: int, limit: int) -> NumberedPage:

@@ -17,6 +17,9 @@ MANY = 20_000
 MOST_COUNTED = 10_000
 PATIENCE_SECONDS = 1.0
 "Seconds for a page."
+TOO_SLOW = (
+    f"Search stopped after {PATIENCE_SECONDS:.0f} s. Results may be incomplete. Narrow the time range or add a filter."
+)
 COUNTING = 0.05
 "Seconds for counting all matches, which is not worth a longer wait."
 MOST_TOTALLED = 1_000_000

@@ -46,6 +46,7 @@ from guardpanel.views import (
     probes,
     profiles,
     recorded_requests,
+    request_counts,
     request_tests,
     rules,
     saves,
@@ -53,7 +54,6 @@ from guardpanel.views import (
     sessions,
     setup,
     system,
-    traffic_pages,
 )
 from guardpanel.views.answers import bare_page, compile_templates, page
 
@@ -70,7 +70,7 @@ PAGES = (
     *(import_module(f"guardpanel.views.{noun.module}") for noun in NOUNS.values()),
     dashboard, access, bans, feeds, geo, events, event_groups, fixes, fix_streams, ledger, rules, profiles, comparison,
     request_tests, changes, drift, system, backups, orders, search, saves, sessions, setup, probes, recorded_requests,
-    traffic_pages,
+    request_counts,
 )  # fmt: skip
 
 

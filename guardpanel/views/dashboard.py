@@ -6,7 +6,7 @@ from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.events.traffic import ALL
 from guardpanel.services.truth import dashboard
 from guardpanel.views.answers import page
-from guardpanel.views.traffic_pages import last_day
+from guardpanel.views.request_counts import last_day
 
 router = APIRouter()
 

@@ -26,7 +26,7 @@ from guardpanel.views import orders
 from guardpanel.views.answers import by_name, page
 from guardpanel.views.context import Context
 from guardpanel.views.details import last_changes
-from guardpanel.views.traffic_pages import last_day
+from guardpanel.views.request_counts import last_day
 
 MOST_PATHS = 200
 "Path bindings on the page."

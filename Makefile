@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help sslyze install run dev test nightly lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs cases transcripts \
 	crash crash-engines crash-orders events-kills faults bench-save bench-scale bench-first-host bench-issue bench-changes bench-backup bench-exclusions soak-agent crs evaluate-crs \
-	rx-differential parsers agent-profile bench-data-path bench-replay bench-stack bench-attack bench-terminator bench-tls bench-certificates bench-address-lists bench-memory bench-events bench-ingest bench-event-pages clean
+	rx-differential parsers agent-profile bench-data-path bench-replay bench-fix bench-stack bench-attack bench-terminator bench-tls bench-certificates bench-address-lists bench-memory bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON_IN := .venv/bin/python
@@ -139,6 +139,10 @@ bench-events: install ## cost of events in the WAF agent
 
 bench-replay: dev ## 1,000 requests through the agent's replay, and what visitors notice of it
 	@$(PYTHON_IN) -m bench.replay $(ARGS)
+
+bench-fix: dev ## time from the click on *Not an attack* until the first verdict, the fix and all findings
+	@tools/install-dev.sh haproxies
+	@$(PYTHON_IN) -m bench.fix $(ARGS)
 
 bench-ingest: dev ## events stored per second, and search times among a million events
 	@$(PYTHON_IN) -m bench.ingest $(ARGS)

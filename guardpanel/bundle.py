@@ -5,6 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+SERVERS = "servers.txt"
+"""The file with what HAProxy takes of servers at run time. Lines `be_17/s1 100 ready`: backend and server, weight, and `ready` or
+`maint`, as `set server … state` has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -36,13 +40,13 @@ class Bundle:
     """Files by path relative to a release directory.
 
     `checksum` is the SHA-256 (hex) of all files without the places that contain it: HAProxy's `description`, the sentinel's name
-    and the probe's response, from which live processes report it.
+    and the probe's response, from which live processes report it; and without servers' weights and maintenance.
 
     `secrets` are files with private keys. The checksum does not cover them: new content under the same name needs no reload. They
     are never shown, compared or exported.
 
-    `data` are maps that change more often than the configuration that reads them. The checksum does not cover them either:
-    HAProxy takes their entries at run time.
+    `data` are maps that change more often than the configuration that reads them, and what HAProxy takes of servers at run time
+    (SERVERS). The checksum does not cover them either.
 
     `outside` are maps outside the release, by absolute path. HAProxy does not start without them; what is in them is no
     configuration.

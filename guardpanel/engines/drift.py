@@ -12,6 +12,7 @@ from guardpanel.engines.haproxy.master_cli import MasterCli, Processes
 from guardpanel.engines.processes import proc
 from guardpanel.engines.releases import ReleaseDamaged, Releases
 from guardpanel.engines.runtime.map_drift import MapInspector
+from guardpanel.engines.runtime.server_swapping import ServerInspector
 from guardpanel.engines.verify import Verifier
 from guardpanel.engines.waf.agent import Agent, AgentStatus
 from guardpanel.engines.waf.agent_files import applications_in
@@ -37,6 +38,7 @@ class Inspector:
         self.agent = agent
         self.verifier = verifier
         self.maps = MapInspector(cli, releases)
+        self.servers = ServerInspector(cli, releases)
 
     async def inspect(self, expected: Expected) -> list[Drift]:
         """All differences. An engine that does not respond is down, which is reported elsewhere."""
@@ -81,7 +83,8 @@ class Inspector:
             processes = await self.cli.processes()
             if not self.verifier.has_learned(expected.checksum):
                 self.verifier.learn(expected.checksum, await asyncio.to_thread(self.releases.files, expected.number))
-            drifts = [*await self.maps.inspect(expected.number), *await self._listeners(expected, processes)]
+            memory = [*await self.maps.inspect(expected.number), *await self.servers.inspect(expected.number)]
+            drifts = [*memory, *await self._listeners(expected, processes)]
             return drifts or await self._certificates(expected)
         except (EngineUnavailable, ReleaseDamaged):  # A damaged release is reported with the files.
             return []

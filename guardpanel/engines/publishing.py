@@ -1,16 +1,17 @@
-"""Has HAProxy run a release: by a reload, or, if only contents of certificates or entries of address lists differ, by a swap in
-the running process."""
+"""Has HAProxy run a release: by a reload, or, if only contents of certificates, entries of address lists, or weights and
+maintenance of servers differ, by a swap in the running process."""
 
 import asyncio
 import logging
 from collections.abc import Collection, Mapping
 
-from guardpanel.bundle import Bundle
+from guardpanel.bundle import SERVERS, Bundle
 from guardpanel.engines.files import content_of
 from guardpanel.engines.haproxy.reloading import Reloader
 from guardpanel.engines.protocol import Tell
 from guardpanel.engines.releases import Release, Releases
 from guardpanel.engines.runtime.map_swapping import MapSwapper
+from guardpanel.engines.runtime.server_swapping import ServerSwapper
 from guardpanel.engines.runtime.swapping import NotSwapped, Swapper
 from guardpanel.engines.servers.server_sync import ServerSync
 from guardpanel.engines.verify import Verifier
@@ -24,6 +25,7 @@ class Publisher:
         self.releases, self.reloader, self.telling, self.verifier = releases, reloader, telling, verifier
         self.swapper = Swapper(reloader.cli, verifier)
         self.maps = MapSwapper(reloader.cli)
+        self.servers = ServerSwapper(reloader.cli)
 
     async def publish(self, release: Release, bundle: Bundle, tell: Tell, *, again: bool) -> None:
         """Have HAProxy run it, and prove its new certificates. `again`: by a reload in any case, and prove all of them."""
@@ -38,19 +40,26 @@ class Publisher:
             await self._load(release, bundle, bundle.secrets if again else keys, again=again or bool(keys or before))
 
     async def _swap(
-        self, release: Release, bundle: Bundle, keys: Collection[str], maps_before: Mapping[str, bytes], tell: Tell
+        self, release: Release, bundle: Bundle, keys: Collection[str], data_before: Mapping[str, bytes], tell: Tell
     ) -> None:
-        """The files are current before HAProxy gets the first certificate or entry: one that starts meanwhile loads them."""
+        """The files are current before HAProxy gets the first of what changed: one that starts meanwhile loads them."""
         await asyncio.to_thread(self.releases.publish, release)
         try:
-            for file, before in maps_before.items():
-                await self.maps.swap(file, before, bundle.data[file])
+            for file, before in data_before.items():
+                await self._swap_data(file, before, bundle)
             if keys:
                 await self.swapper.swap(bundle, keys)
         except (NotSwapped, EngineUnavailable) as failed:
             log.warning("reloading HAProxy, since a swap failed: %s", failed.message)
             tell("reload", failed.message)
             await self._load(release, bundle, keys, again=True)
+
+    async def _swap_data(self, file: str, before: bytes, bundle: Bundle) -> None:
+        if file != SERVERS:
+            await self.maps.swap(file, before, bundle.data[file])
+            return
+        await self.servers.swap(before, bundle.data[file])
+        await self.telling.leave_addresses(bundle.files["haproxy.cfg"].decode())
 
     async def _load(self, release: Release, bundle: Bundle, keys: Collection[str], *, again: bool) -> None:
         """With what HAProxy's previous worker knew about servers. Every reload for a release goes through here. `keys`: the files

@@ -3,8 +3,8 @@ unchanged configuration needs no reload."""
 
 import hashlib
 
-from guardpanel.bundle import Bundle
-from guardpanel.rendering import access, coraza, geo, haproxy, https
+from guardpanel.bundle import SERVERS, Bundle
+from guardpanel.rendering import access, coraza, geo, haproxy, https, servers
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.rows import Rows
 from guardpanel.rendering.state import DesiredState
@@ -16,13 +16,15 @@ __all__ = ["DesiredState", "EngineFacts", "Rows", "render"]
 
 
 def render(state: DesiredState) -> Bundle:
-    """All files of a revision. The checksum covers every file, with the placeholder in its own places."""
+    """All files of a revision. The checksum covers every file, with the placeholder in its own places, and without what HAProxy
+    takes of servers at run time."""
     names, applications = coraza.applications(state)
     texts = haproxy.files(state, names)
     agent = coraza.agent_configuration(state.facts, applications)
     blank, origins = haproxy.configuration(state, NO_MARK)
+    fixed, weights = servers.without(blank)
     digest = hashlib.sha256()
-    for path, text in sorted({**texts, "haproxy.cfg": blank, "coraza.yaml": agent.decode()}.items()):
+    for path, text in sorted({**texts, "haproxy.cfg": fixed, "coraza.yaml": agent.decode()}.items()):
         digest.update(f"{path}\0{len(text)}\0{text}\0".encode())
     checksum = digest.hexdigest()
     marked = blank.replace(NO_MARK, checksum).replace(f"gp_end_{NO_MARK[:12]}", f"gp_end_{checksum[:12]}")
@@ -34,6 +36,6 @@ def render(state: DesiredState) -> Bundle:
         origins={"haproxy.cfg": origins},
         named_servers=haproxy.named_servers(state),
         secrets=https.secrets(state),
-        data=access.list_files(state),
+        data={**access.list_files(state), **({SERVERS: weights.encode()} if weights else {})},
         outside=access.outside(state) + geo.outside(state),
     )

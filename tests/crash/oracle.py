@@ -24,10 +24,13 @@ from cryptography import x509
 
 from guardpanel import readable_yaml
 from guardpanel.acme.keys import thumbprint
+from guardpanel.bundle import SERVERS
 from guardpanel.certificates.served import ServedCertificate, ServedCertificates
 from guardpanel.engines import HAProxy
 from guardpanel.engines.haproxy.master_cli import parse_processes
 from guardpanel.engines.processes.machine import open_files
+from guardpanel.engines.runtime.server_swapping import differences, parsed
+from guardpanel.engines.servers.handover import rows_in
 from guardpanel.models import NOUNS
 from guardpanel.models.certificates.certificate import Source
 from guardpanel.rendering import DesiredState, EngineFacts, render
@@ -158,7 +161,7 @@ class Oracle:
                 f"release {revision} is {manifest['checksum'][:12]}, the database says {checksum[:12]}"
             )
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-        if {**manifest["files"], **manifest["secrets"]} != hashes:
+        if {**manifest["files"], **manifest["secrets"], **manifest["data"]} != hashes:
             findings.wrong.append(f"release {revision}'s files are not those of its manifest")
         return files
 
@@ -213,7 +216,7 @@ class Oracle:
         for ability, has_it in abilities(self.settings.haproxy_bin).items():
             facts = replace(facts, **{ability: has_it})  # type: ignore[arg-type]
         wanted = render(DesiredState.from_rows(rows, facts))
-        if {**wanted.files, **wanted.secrets} != files:
+        if {**wanted.files, **wanted.secrets, **wanted.data} != files:
             findings.wrong.append("the rows would render other files than the release has")
 
     # The live processes
@@ -259,6 +262,8 @@ class Oracle:
             findings.wrong.append(f"HAProxy's newest worker runs “{description}”, not {checksum[:12]}")
         if f"gp_end_{checksum[:12]}" not in self.master("@1 show backend").split():
             findings.wrong.append("HAProxy has not read the configuration to its end")
+        running_servers = rows_in(self.master("@1 show servers state"))
+        findings.wrong += differences(parsed(files.get(SERVERS, b"")), running_servers)
         for line in self.master("@1 show map").splitlines():
             name = line.split("(")[1].split(")")[0].rsplit("/", 1)[-1] if "(" in line else ""
             if name.endswith(".map"):

@@ -11,6 +11,7 @@ import pytest
 
 from guardpanel.engines.servers.names import Names
 from guardpanel.models import VirtualHost
+from guardpanel.models.virtual_host import Balance
 from guardpanel.services import virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest, SaveResult
 from guardpanel.services.truth.name_following import Follower
@@ -69,11 +70,13 @@ async def serves(running: Installation) -> bool:
     return await status(running) == 200
 
 
-async def save(running: Installation, port: int, weight: int, **server: object) -> SaveResult[VirtualHost]:
+async def save(running: Installation, port: int, number: int, **server: object) -> SaveResult[VirtualHost]:
+    """Each number needs a reload."""
     fields = a_virtual_host(
-        port, servers=[{"address": f"{NAME}:{port}", "weight": weight, **server}], policy_id=None, health_check=False
-    )
-    if weight == 1:
+        port, servers=[{"address": f"{NAME}:{port}", **server}], policy_id=None, health_check=False,
+        balance=list(Balance)[number % len(Balance)],
+    )  # fmt: skip
+    if number == 1:
         return await virtual_hosts.create(running.changes, ADA, fields)
     return await virtual_hosts.update(running.changes, ADA, 1, fields)
 

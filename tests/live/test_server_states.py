@@ -42,22 +42,22 @@ async def state(running: Installation, server: str) -> str:
 
 
 class Operator:
-    """Saves another weight each time: a reload."""
+    """Saves another way of balancing each time: a reload."""
 
     def __init__(self, running: Installation, servers: list[Origin], **checks: int) -> None:
-        self.running, self.servers, self.weight = running, servers, 0
+        self.running, self.servers, self.saves = running, servers, 0
         self.checks = {"interval": 2, "rise": 2, "fall": 1} | checks
 
     async def save(self) -> None:
-        self.weight += 1
+        self.saves += 1
         fields = a_virtual_host(
-            0, servers=[{"address": server.address, "weight": self.weight} for server in self.servers], policy_id=None,
-            health_check_path="/health", **{f"health_check_{name}": value for name, value in self.checks.items()},
+            0, servers=[{"address": server.address} for server in self.servers], policy_id=None,
+            health_check_path="/health", balance=("roundrobin", "leastconn")[self.saves % 2], **{f"health_check_{name}": value for name, value in self.checks.items()},
         )  # fmt: skip
         changes = self.running.changes
         saved = await (
             virtual_hosts.create(changes, SaveRequest("ada"), fields)
-            if self.weight == 1
+            if self.saves == 1
             else virtual_hosts.update(changes, SaveRequest("ada"), 1, fields)
         )
         assert saved.is_new

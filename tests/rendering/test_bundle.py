@@ -56,8 +56,6 @@ def test_equal_states_give_equal_bytes() -> None:
         ("virtualhost", "client_certificates", "optional"),
         ("hostname", "name", "c.test"),
         ("server", "address", "192.0.2.9"),
-        ("server", "weight", 7),
-        ("server", "enabled", False),
         ("server", "backup", True),
         ("server", "health_check", False),
         ("server", "health_check_interval", 9),
@@ -88,6 +86,18 @@ def test_any_change_changes_the_checksum(table: str, field: str, value: object) 
     changed[table][0][field] = value  # type: ignore[index]
 
     assert made(changed).checksum != made().checksum
+
+
+@pytest.mark.parametrize(("field", "value"), [("weight", 7), ("enabled", False)])
+def test_what_servers_take_at_run_time_is_in_the_files_and_outside_the_checksum(field: str, value: object) -> None:
+    changed = copy.deepcopy(dict(ROWS))
+    changed["server"][0][field] = value  # type: ignore[index]
+
+    after = made(changed)
+
+    assert after.checksum == made().checksum
+    assert after.files["haproxy.cfg"] != made().files["haproxy.cfg"]
+    assert after.data_digest != made().data_digest
 
 
 @pytest.mark.parametrize(

@@ -117,14 +117,15 @@ class HAProxy:
             return False
 
     async def check(self, release: Release, bundle: Bundle) -> None:
-        """Run `haproxy -c` on the staged files, unless only entries of address lists differ from those that passed last. Raises
+        """Run `haproxy -c` on the staged files, unless only what changes at run time differs from what passed last. Raises
         ConfigRejected with every complaint at its origin."""
         await self.version()
         await asyncio.to_thread(self.place_lua)
         binary = self.binary()
         identity = f"{binary} {_changed(binary)}"
         around = (identity, bundle.checksum, bundle.secrets_digest, *sorted(bundle.data))
-        # HAProxy would read each entry again, of which there may be hundreds of thousands, in the one form that we write.
+        # HAProxy would read each entry again, of which there may be hundreds of thousands, in the one form that we write; or a
+        # server’s weight, which is a number that its field has checked.
         if around != self._passed or bundle.data_digest == self._entries:
             with self._certificates.folder(release, bundle, identity) as folder:
                 result = await run([binary, "-c", "-f", folder / "haproxy.cfg"], cwd=folder)

@@ -72,6 +72,15 @@ class MasterCli(MapCommands):
         answer = await self._ask(f"@1 set server {name} addr {ip_address(address)}")
         return answer.startswith(HAS_ADDRESS)
 
+    async def set_server(self, backend: str, server: str, weight: str, state: str) -> None:
+        """`state`: ready, drain or maint. It answers only if it refuses: raises EngineUnavailable."""
+        name = f"{_name(backend)}/{_name(server)}"
+        if not weight.isdecimal() or state not in {"ready", "drain", "maint"}:
+            raise ValueError(f"not a weight and state: {weight!r}, {state!r}")
+        for change in (f"weight {weight}", f"state {state}"):
+            if answer := (await self._ask(f"@1 set server {name} {change}")).strip():
+                raise EngineUnavailable(f"HAProxy did not change {name}: {answer[:200]}")
+
     async def has_backend(self, name: str) -> bool:
         backend = _name(name)
         return backend in (await self._ask("@1 show backend")).split("\n")

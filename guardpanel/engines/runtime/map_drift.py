@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from itertools import islice
 
+from guardpanel.bundle import SERVERS
 from guardpanel.engines.differences import Drift, Place, differing
 from guardpanel.engines.files import content_of
 from guardpanel.engines.haproxy.master_cli import MasterCli
@@ -31,7 +32,8 @@ class MapInspector:
             text = await self.cli.map_entries(at)
             if drift := await asyncio.to_thread(self._map, number, name, text):
                 drifts.append(drift)
-        return drifts + [drift for name, digest in lists.items() if (drift := await self._list(number, name, digest))]
+        entries = ((name, digest) for name, digest in lists.items() if name != SERVERS)
+        return drifts + [drift for name, digest in entries if (drift := await self._list(number, name, digest))]
 
     def _map(self, number: int, name: str, entries: str) -> Drift | None:
         path = self.releases.root / str(number) / name

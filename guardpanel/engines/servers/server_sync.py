@@ -40,7 +40,7 @@ class ServerSync:
         pid, rows = await self._hand_over(configuration, checksum)
         yield
         await self._note_handed(pid, rows)
-        await self._leave_addresses(configuration)
+        await self.leave_addresses(configuration)
 
     async def check_names(self, servers: Collection[NamedServer], bundle: Bundle) -> None:
         """The rendered configuration tolerates names without an address, since a resolver failure must not prevent a reload.
@@ -84,11 +84,12 @@ class ServerSync:
             log.info("%s/%s (%s) now resolves to %s", server.backend, server.name, server.host, address)
             has_changed = True
         if has_changed:
-            await self._leave_addresses(configuration)
+            await self.leave_addresses(configuration)
         return frozenset(late)
 
-    async def _leave_addresses(self, configuration: str) -> None:
-        """For a HAProxy that starts later: the names' addresses, but no states, which would be outdated."""
+    async def leave_addresses(self, configuration: str) -> None:
+        """For a HAProxy that starts later: the names' addresses, and their servers' weights, but no states, which would be
+        outdated."""
         new = await asyncio.to_thread(handover.servers_in, configuration)
         await self._leave_states(handover.state_lines({}, {}, new, handed={}, addresses=self.addresses.all()))
         with suppress(OSError):  # The check of the disk reports it.

@@ -1,0 +1,101 @@
+"""Servers' weights and maintenance in the running HAProxy, without a reload: changed, read back, and compared with the release.
+
+`set server … weight` and `set server … state` say nothing if they worked (Management Guide §9.3). What they did is read from
+`show servers state`.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, Self
+
+from guardpanel.bundle import SERVERS
+from guardpanel.engines.differences import Drift, Place
+from guardpanel.engines.files import content_of
+from guardpanel.engines.haproxy.master_cli import MasterCli
+from guardpanel.engines.releases import Releases
+from guardpanel.engines.runtime.map_drift import BY_RUNTIME_API
+from guardpanel.engines.runtime.swapping import NotSwapped
+from guardpanel.engines.servers.handover import Key, Row, rows_in
+
+MOST = 50
+"Servers in one save. A reload changes more of them in less time."
+
+FORCED_MAINTENANCE, FORCED_DRAIN = 0x01, 0x08
+"Bits of srv_admin_state: SRV_ADMF_FMAINT and SRV_ADMF_FDRAIN of HAProxy's server-t.h. Others come of names and agents."
+
+STATES = {FORCED_MAINTENANCE: "maint", FORCED_DRAIN: "drain"}
+
+
+class ServerState(NamedTuple):
+    weight: str
+    state: str
+    "`ready`, `maint` or `drain`, as `set server … state` has it."
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        forced = int(row["srv_admin_state"]) & (FORCED_MAINTENANCE | FORCED_DRAIN)
+        return cls(row["srv_uweight"], STATES.get(forced, "maint" if forced else "ready"))
+
+
+def parsed(content: bytes) -> dict[Key, ServerState]:
+    """The file of a release (bundle.SERVERS). Raises ValueError for another."""
+    states = {}
+    for line in content.decode().splitlines():
+        name, weight, state = line.split(" ")
+        backend, _, server = name.partition("/")
+        states[backend, server] = ServerState(weight, state)
+    return states
+
+
+class ServerSwapper:
+    def __init__(self, cli: MasterCli) -> None:
+        self.cli = cli
+
+    async def swap(self, before: bytes, after: bytes) -> None:
+        """Change what differs, and read it back. Raises NotSwapped and EngineUnavailable."""
+        was, wanted = parsed(before), parsed(after)
+        changed = {key: state for key, state in wanted.items() if was.get(key) != state}
+        if len(changed) > MOST:
+            raise NotSwapped(f"{len(changed):,} servers changed: a reload changes them in less time.")
+        for (backend, server), state in changed.items():
+            await self.cli.set_server(backend, server, *state)
+        live = rows_in(await self.cli.server_states())
+        if wrong := next(differences(changed, live), ""):
+            raise NotSwapped(wrong)
+
+
+def differences(wanted: Mapping[Key, ServerState], live: Mapping[Key, Row]) -> Iterator[str]:
+    """In a sentence each. What HAProxy does not know is reported otherwise."""
+    for (backend, server), state in wanted.items():
+        row = live.get((backend, server))
+        if row is None:
+            continue
+        has = ServerState.of(row)
+        if has.weight != state.weight:
+            yield f"Server {server} of {backend} has weight {has.weight} in HAProxy, not {state.weight}."
+        if has.state != state.state:
+            yield f"Server {server} of {backend} is in state {has.state} in HAProxy, not {state.state}."
+
+
+class ServerInspector:
+    def __init__(self, cli: MasterCli, releases: Releases) -> None:
+        self.cli, self.releases = cli, releases
+
+    async def inspect(self, number: int) -> list[Drift]:
+        """What differs from the file of a release. Raises EngineUnavailable."""
+        live = rows_in(await self.cli.server_states())
+        return await asyncio.to_thread(self._compared, number, live)
+
+    def _compared(self, number: int, live: Mapping[Key, Row]) -> list[Drift]:
+        try:
+            wanted = parsed(content_of(self.releases.root / str(number) / SERVERS))
+        except (OSError, ValueError):
+            return []  # Reported with the files, or there are no servers.
+        # That a server was taken out by hand is reported by its name (services/truth/by_hand.py).
+        ready = {key: row for key, row in live.items() if ServerState.of(row).state == "ready"}
+        wrong = list(differences(wanted, ready))
+        return [Drift(Place.HAPROXY, f"{words} {BY_RUNTIME_API}") for words in wrong[:SHOWN]]
+
+
+SHOWN = 5
+"Servers. Whoever changed one of them often changed all."

@@ -1,0 +1,104 @@
+"""Servers' weights and maintenance change in the running HAProxy: no reload, read back, there after a reload and a restart."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from guardpanel.engines.runtime.server_swapping import ServerState
+from guardpanel.engines.servers.handover import rows_in
+from guardpanel.models.virtual_host import VirtualHostFields
+from guardpanel.services import virtual_hosts
+from guardpanel.services.saving.changes import SaveRequest
+from tests.live.origins import Origin, origin
+from tests.live.saves import Installation, a_virtual_host, installation_of
+
+pytestmark = pytest.mark.anyio
+
+ADA = SaveRequest("ada")
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[tuple[Origin, Origin]]:
+    with origin() as one, origin() as other:
+        yield one, other
+
+
+@pytest.fixture(scope="module")
+async def running(haproxy: str, servers: tuple[Origin, Origin]) -> AsyncIterator[Installation]:
+    async with installation_of(haproxy) as made:
+        await virtual_hosts.create(made.changes, ADA, fields(servers))
+        yield made
+
+
+def fields(servers: tuple[Origin, Origin], *others: dict[str, object], **more: object) -> VirtualHostFields:
+    """A virtual host with both; `others`: what else is said of each."""
+    rows = [{"address": server.address, **(others[at] if others else {})} for at, server in enumerate(servers)]
+    return a_virtual_host(0, servers=rows, policy_id=None, health_check=False, **more)
+
+
+async def saved(
+    running: Installation, servers: tuple[Origin, Origin], *others: dict[str, object], **more: object
+) -> bool:
+    """Whether HAProxy kept its worker."""
+    before = (await running.engines.cli.processes()).workers
+    result = await virtual_hosts.update(running.changes, ADA, 1, fields(servers, *others, **more))
+    assert result.is_new
+    assert await running.look() == []
+    return (await running.engines.cli.processes()).workers == before
+
+
+async def live(running: Installation) -> list[tuple[str, ...]]:
+    """The weight and state of each server, as it is set and as HAProxy's statistics have it."""
+    rows = rows_in(await running.engines.cli.server_states())
+    states = {status.name: status.state for status in await running.engines.servers_of("be_1")}
+    return [(*ServerState.of(rows["be_1", name]), states[name]) for name in ("s1", "s2")]
+
+
+async def test_no_reload_and_still_there_after_one(running: Installation, servers: tuple[Origin, Origin]) -> None:
+    assert await saved(running, servers, {"weight": 7}, {"weight": 0})
+    assert await live(running) == [("7", "ready", "no check"), ("0", "ready", "no check")]
+    assert await saved(running, servers, {"weight": 7, "enabled": False}, {"weight": 200})
+    in_maintenance = [("7", "maint", "MAINT"), ("200", "ready", "no check")]
+    assert await live(running) == in_maintenance
+    await running.engines.reload_again()
+    assert await live(running) == in_maintenance
+    assert await running.look() == []
+    assert await saved(running, servers, {}, {})
+    assert await live(running) == [("100", "ready", "no check")] * 2
+
+
+async def test_what_somebody_else_changed_is_drift(running: Installation, servers: tuple[Origin, Origin]) -> None:
+    await virtual_hosts.update(running.changes, ADA, 1, fields(servers))
+    await saved(running, servers, {"enabled": False}, {})
+    await running.engines.cli.set_server("be_1", "s1", "100", "ready")
+    await running.engines.cli.set_server("be_1", "s2", "3", "ready")
+    looked = await running.look()
+    assert [words.partition(" It was")[0] for words in looked] == [
+        "Server s1 of be_1 is in state ready in HAProxy, not maint.",
+        "Server s2 of be_1 has weight 3 in HAProxy, not 100.",
+    ]
+    await running.changes.put_back(ADA)
+    assert await running.look() == []
+
+
+async def test_what_cannot_be_changed_is_reloaded(
+    running: Installation, servers: tuple[Origin, Origin], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HAProxy does not do what it was told, and says nothing."""
+
+    async def nothing(*_: str) -> None: ...
+
+    await virtual_hosts.update(running.changes, ADA, 1, fields(servers))
+    monkeypatch.setattr(running.engines.cli, "set_server", nothing)
+    assert not await saved(running, servers, {"weight": 9}, {})
+    assert await live(running) == [("9", "ready", "no check"), ("100", "ready", "no check")]
+
+
+@pytest.mark.parametrize("balance", ["roundrobin", "leastconn", "source", "first", "random"])
+async def test_each_way_of_balancing_takes_weights(
+    balance: str, running: Installation, servers: tuple[Origin, Origin]
+) -> None:
+    await virtual_hosts.update(running.changes, ADA, 1, fields(servers, balance=balance))
+    assert await saved(running, servers, {"weight": 0}, {"weight": 3}, balance=balance)
+    assert await saved(running, servers, {"weight": 2}, {"enabled": False}, balance=balance)
+    assert await saved(running, servers, {}, {}, balance=balance)

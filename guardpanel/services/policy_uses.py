@@ -35,6 +35,12 @@ class Place(NamedTuple):
         """False for a redirect: its policy has no effect."""
         return self.path is None or self.path.redirect is Redirect.NO
 
+    @property
+    def words(self) -> str:
+        """`shop.example`, `/login of shop.example`"""
+        of = f"{self.path.path} of " if self.path else ""
+        return of + self.virtual_host.name
+
     def mode_under(self, policy: Policy | None) -> EnforcementMode:
         return effective_mode(self.own_mode, policy)
 

@@ -45,10 +45,12 @@ async def index(
 @router.get("/{policy_id}")
 async def show(policy_id: RowId, ctx: ContextDep, _viewer: Viewer) -> Response:
     policy = await policies.find(ctx.session, policy_id)
+    users = await virtual_hosts.page(ctx.session, policy_id=policy_id, limit=MOST_USERS)
     own = await custom_rules.ROWS.under(policy_id).page(ctx.session, limit=MOST_OF_ITS_RULES)
     context = {
         "policy": policy,
-        "users": await virtual_hosts.page(ctx.session, policy_id=policy_id, limit=MOST_USERS),
+        "users": users,
+        "places": await policy_uses.of_hosts(ctx.session, users.items),
         "changes": await last_changes(ctx, policy, policies.ROWS),
         "overrides": await rule_overrides.ROWS.under(policy_id).page(ctx.session, limit=MOST_OF_ITS_RULES),
         "soon": rule_exclusions.today() + ANNOUNCED,

@@ -7,7 +7,7 @@ from guardpanel.models import Policy
 from guardpanel.models.policies.policy import KIB, PolicyFields
 from guardpanel.models.policies.presets import PRESETS
 from guardpanel.models.policies.restrictions import HEADERS
-from guardpanel.services import policies, virtual_hosts
+from guardpanel.services import policies, policy_uses, virtual_hosts
 from guardpanel.views.context import Context
 from guardpanel.views.editing import Editing
 from guardpanel.views.forms import Form
@@ -40,7 +40,8 @@ class PolicyEditing(Editing[Policy, PolicyFields]):
 
     async def beside_delete(self, ctx: Context, row: Policy) -> Mapping[str, Any]:
         users = await virtual_hosts.page(ctx.session, policy_id=row.id, limit=MOST_USERS)
-        return {"users": users, "is_kept": users.total > 0}
+        places = await policy_uses.of_hosts(ctx.session, users.items)
+        return {"users": users, "places": places, "is_kept": users.total > 0}
 
 
 def preset_form(ctx: Context, fields: PolicyFields, preset: str) -> Form:

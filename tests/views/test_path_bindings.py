@@ -32,8 +32,12 @@ async def test_one_is_added_shown_edited_and_deleted(ada: httpx2.AsyncClient, en
 
     assert f'href="{PLACE}/1"' in (await ada.get("/virtual-hosts/1")).text
     assert f'href="{PLACE}/1"' in (await ada.get("/search?q=login")).text
-    assert "some paths" in (await ada.get("/policies/2")).text
-    assert "1 virtual host" in read((await ada.get("/policies/2/delete")).text).text
+    policy = read((await ada.get("/policies/2")).text).text
+    assert "shop.example /login/…" in policy
+    assert "/login of shop.example has a mode of its own, which overrides this one." in policy
+    kept = read((await ada.get("/policies/2/delete")).text).text
+    assert "1 virtual host" in kept
+    assert "shop.example /login/…" in kept
 
     await ada.post(f"{PLACE}/1", data=a_path_binding(path="/login", policy_id="", enforcement_mode="off", version="1"))
     assert "Any attack on these paths passes." in read((await ada.get(f"{PLACE}/1")).text).text

@@ -71,6 +71,21 @@ class _LogEntry(msgspec.Struct):
     waf_error: Any = NONE
 
 
+REJECTED = {
+    "banned": Verdict.BANNED,
+    "blocked": Verdict.BLOCKED,
+    "country": Verdict.COUNTRY,
+    "crowded": Verdict.CROWDED,
+    "denied": Verdict.ON_DENY_LIST,
+    "greedy": Verdict.GREEDY,
+    "limited": Verdict.LIMITED,
+    "network": Verdict.NETWORK,
+    "no_length": Verdict.NO_LENGTH,
+    "trailers": Verdict.TRAILERS,
+    "unknown_host": Verdict.UNKNOWN_HOST,
+}
+"HAProxy's words for what it always rejects."
+
 OF_A_VERDICT = {
     "maintenance": Reason.MAINTENANCE,
     "no_proxy": Reason.NO_PROXY_HEADER,
@@ -121,36 +136,16 @@ def read(line: bytes) -> ProxyLine | None:
 
 def _verdict(entry: _LogEntry) -> Verdict | None:
     match entry.verdict:
-        case "blocked":
-            return Verdict.BLOCKED
-        case "unknown_host":
-            return Verdict.UNKNOWN_HOST
+        case str() as word if word in REJECTED:
+            return REJECTED[word]
         case "over_limit":
             return Verdict.TOO_LARGE if entry.over_limit == "refuse" else Verdict.TOO_LARGE_PASSED
         case "slow":
             return _slow(entry)
-        case "trailers":
-            return Verdict.TRAILERS
-        case "no_length":
-            return Verdict.NO_LENGTH
-        case "crowded":
-            return Verdict.CROWDED
-        case "greedy":
-            return Verdict.GREEDY
         case "bodies":
             return Verdict.TOO_MANY_BODIES
-        case "banned":
-            return Verdict.BANNED
-        case "denied":
-            return Verdict.ON_DENY_LIST
-        case "limited":
-            return Verdict.LIMITED
         case "limited_passed" if entry.rules in {"", NONE}:
             return Verdict.LIMITED_PASSED
-        case "country":
-            return Verdict.COUNTRY
-        case "network":
-            return Verdict.NETWORK
         case "geo_passed" if entry.rules in {"", NONE}:
             return Verdict.GEO_PASSED
         case "unjudged":

@@ -7,13 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
 from guardpanel.events.traffic import ALL, FINE, STEPS, UNKNOWN, Count
-from guardpanel.ingest.proxy_line import NONE
-
-NOT_OURS = b'"panel":"-"'
+from guardpanel.ingest.proxy_line import NONE, NOT_OURS, REJECTED
 
 COLUMNS = "requests, rejected, detected, sent, statuses, times"
 
@@ -21,10 +20,7 @@ KNOWN = f"SELECT {COLUMNS} FROM traffic WHERE step = ? AND host = ? AND begins =
 
 STORE = f"INSERT OR REPLACE INTO traffic (step, host, begins, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 
-REJECTING = {
-    "banned", "denied", "country", "network", "limited", "blocked", "crowded", "greedy", "trailers", "no_length",
-    "unknown_host", "misdirected", "odd_path", "no_proxy", "no_client_certificate",
-}  # fmt: skip
+REJECTING = REJECTED.keys() | {"misdirected", "odd_path", "no_proxy", "no_client_certificate"}
 "Words of HAProxy's log by which it answered itself, or in place of the server."
 
 UNAVAILABLE, TOO_SLOW = 503, 408
@@ -36,10 +32,12 @@ Key = tuple[int, int]
 
 
 class _LogEntry(msgspec.Struct):
-    time: float
+    """Numbers within what SQLite can add up."""
+
+    time: Annotated[float, msgspec.Meta(ge=0, lt=2**40)]
     virtual_host: str
     status: int
-    bytes: int
+    bytes: Annotated[int, msgspec.Meta(ge=0, lt=2**48)]
     server_milliseconds: int
     verdict: str
     rules: str
@@ -109,5 +107,5 @@ def store(connection: sqlite3.Connection, counted: Mapping[Key, Count]) -> None:
 
 def remove_old(connection: sqlite3.Connection, now: datetime) -> None:
     for step in STEPS:
-        first = int(now.timestamp()) - step.kept_seconds
+        first = int(now.timestamp()) - step.kept_seconds - step.seconds  # One that began before may have ended since.
         connection.execute("DELETE FROM traffic WHERE step = ? AND begins < ?", (step.seconds, first))

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from guardpanel.events.traffic import ALL, FINE
 from tests.events import a_log_line, a_rule, an_event
 from tests.ingest.reading import FIRST, Ground
 
@@ -36,7 +37,8 @@ def test_any_value_in_any_field_of_the_agents_lines(ground: Ground) -> None:
 
 def test_any_value_in_any_field_of_haproxys_lines(ground: Ground) -> None:
     lines = [{**line, "id": f"r{at}"} for at, line in enumerate(broken(a_log_line()))]
-    ground.log(*(json.dumps(line).encode() + b"\n" for line in lines), last := a_log_line())
+    written = (json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+    ground.log(*written, last := a_log_line())
 
     ground.read_all()
 
@@ -45,3 +47,5 @@ def test_any_value_in_any_field_of_haproxys_lines(ground: Ground) -> None:
     assert (
         counted["events"] + counted["bad"] + sum(counted.get(name, 0) for name in ("ordinary", "own")) == len(lines) + 1
     )
+    ((requests,),) = ground.ask("SELECT sum(requests) FROM traffic WHERE host = ? AND step = ?", ALL, FINE.seconds)
+    assert len(lines) / 2 < requests <= len(lines) + 1

@@ -1,5 +1,6 @@
 """Every request is counted once: by virtual host and time, with its status, its verdict and how long the server took."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from guardpanel.events.traffic import ALL, COARSE, FINE, MILLISECONDS, UNKNOWN, Count, total
 from guardpanel.ingest import traffic
+from guardpanel.shipped import config_templates
 from tests.events import NOON, a_log_line, a_passed_line, a_request_id
 from tests.ingest.reading import Ground
 
@@ -79,6 +81,14 @@ def test_rejected_is_what_haproxy_answered_because_of_a_verdict(
 
     (count,) = stored(ground, FINE.seconds, 1).values()
     assert (count.rejected, sum(count.statuses)) == (is_rejected, not is_rejected)
+
+
+def test_every_word_of_haproxys_is_known_to_reject_or_not() -> None:
+    texts = [file.read_text("utf-8") for file in (config_templates() / "haproxy").glob("*.j2")]
+    words = set(re.findall(r"txn\.gp\.verdict\) str\((\w+)\)", "".join(texts)))
+    by_what_follows = {"bodies", "over_limit", "slow", "unjudged"}
+    passing = {"aborted", "geo_passed", "limited_passed", "maintenance", "skipped"}
+    assert words - traffic.REJECTING == by_what_follows | passing
 
 
 @pytest.mark.parametrize("milliseconds", [0, 1, 2, 8, 60_000, 60_001])

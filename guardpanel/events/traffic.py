@@ -46,6 +46,11 @@ class Count:
     times: list[int] = field(default_factory=lambda: [0] * (len(MILLISECONDS) + 1))
     "Responses of servers, by how long they took to begin."
 
+    @property
+    def passed(self) -> int:
+        """Neither rejected nor detected."""
+        return self.requests - self.rejected - self.detected
+
     def add(self, other: Self) -> None:
         for name in ("requests", "rejected", "detected", "sent"):
             setattr(self, name, getattr(self, name) + getattr(other, name))

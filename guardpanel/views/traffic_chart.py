@@ -50,10 +50,6 @@ class Bar:
     width: float
     parts: Sequence[Part]
 
-    @property
-    def passed(self) -> int:
-        return self.count.requests - self.count.rejected - self.count.detected
-
 
 @dataclass(frozen=True)
 class Chart:
@@ -61,27 +57,20 @@ class Chart:
     total: Count
     top: int
     "Requests at the upper edge."
-    bar_length: timedelta
-
-    @property
-    def passed(self) -> int:
-        return self.total.requests - self.total.rejected - self.total.detected
 
     @classmethod
     def of(cls, traffic: Traffic) -> "Chart":
-        slots = traffic.together(MOST_BARS)
+        slots = traffic.together(max(1, -(-len(traffic.slots) // MOST_BARS)))
         top = max((slot.count.requests for slot in slots), default=0)
         width = 100 / len(slots) if slots else 0
         bars = [_bar(slot, at * width, width, top) for at, slot in enumerate(slots)]
-        each = -(-len(traffic.slots) // MOST_BARS) * traffic.step.seconds
-        return cls(bars, traffic.total, top, timedelta(seconds=each))
+        return cls(bars, traffic.total, top)
 
 
 def _bar(slot: Slot, x: float, width: float, top: int) -> Bar:
     count = slot.count
-    passed = count.requests - count.rejected - count.detected
     parts, below = [], 0.0
-    for series, number in (("passed", passed), ("detected", count.detected), ("blocked", count.rejected)):
+    for series, number in (("passed", count.passed), ("detected", count.detected), ("blocked", count.rejected)):
         if number:
             height = 100 * number / top
             parts.append(Part(series, 100 - below - height, height))

@@ -34,9 +34,8 @@ class Traffic(NamedTuple):
     def total(self) -> Count:
         return total(slot.count for slot in self.slots)
 
-    def together(self, most: int) -> list[Slot]:
-        """As at most so many slots of equal length: the first one may be shorter."""
-        each = -(-len(self.slots) // most) if self.slots else 1
+    def together(self, each: int) -> list[Slot]:
+        """So many slots as one: the first one may be shorter."""
         ends = range(len(self.slots), 0, -each)
         parts = [self.slots[max(0, end - each) : end] for end in reversed(ends)]
         return [Slot(part[0].begins, total(slot.count for slot in part)) for part in parts]

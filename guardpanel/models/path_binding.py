@@ -184,7 +184,7 @@ NOUN = Noun(
     PathBindingFields,
     "/virtual-hosts/{virtual_host_id}/paths",
     "vhosts/{virtual_host_id}/policy-bindings",
-    "What some paths of a virtual host get that its other paths do not: a policy, or a mode.",
+    "What some paths of a virtual host get that its other paths do not: a policy, a mode, or a redirect.",
     references={"virtual_host_id": "virtual_host", "policy_id": "policy"},
     within="virtual_host_id",
     sent=PathBindingInput,

@@ -20,6 +20,9 @@ from guardpanel.engines.servers.handover import Key, Row, rows_in
 MOST = 50
 "Servers in one save. A reload changes more of them in less time."
 
+SHOWN = 5
+"Servers that differ. Whoever changed one of them often changed all."
+
 FORCED_MAINTENANCE, FORCED_DRAIN = 0x01, 0x08
 "Bits of srv_admin_state: SRV_ADMF_FMAINT and SRV_ADMF_FDRAIN of HAProxy's server-t.h. Others come of names and agents."
 
@@ -95,7 +98,3 @@ class ServerInspector:
         ready = {key: row for key, row in live.items() if ServerState.of(row).state == "ready"}
         wrong = list(differences(wanted, ready))
         return [Drift(Place.HAPROXY, f"{words} {BY_RUNTIME_API}") for words in wrong[:SHOWN]]
-
-
-SHOWN = 5
-"Servers. Whoever changed one of them often changed all."

@@ -113,8 +113,8 @@ def _fields_in(body: bytes, boundary: str) -> list[tuple[str, str]]:
         head, _, value = part.partition(b"\r\n\r\n")
         name = PART_NAME.search(head)
         if name and not FILE_NAME.search(head):
-            texts = (text.decode("utf-8", "replace") for text in (name[1], value.removesuffix(b"\r\n")))
-            fields.append((next(texts), next(texts)))
+            text = value.removesuffix(b"\r\n")
+            fields.append((name[1].decode("utf-8", "replace"), text.decode("utf-8", "replace")))
     return fields
 
 

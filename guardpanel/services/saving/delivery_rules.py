@@ -30,24 +30,21 @@ def header_rules_leave_room(proposal: Proposal) -> Iterator[Violation]:
 
 def header_rules_leave_what_is_set_elsewhere(proposal: Proposal) -> Iterator[Violation]:
     """The header with which servers are told who the client is, and HSTS."""
-    hosts = {row["id"]: row for row in proposal.rows["virtualhost"] if row["https"] and row["hsts_seconds"]}
+    with_hsts = {row["id"] for row in proposal.rows["virtualhost"] if row["https"] and row["hsts_seconds"]}
     (traffic,) = proposal.rows["traffic"][:1] or [{"client_ip_source": "", "client_ip_header": ""}]
     is_told = traffic["client_ip_source"] == ClientIpSource.HEADER
     client = any_spelling(traffic["client_ip_header"].lower())
     for row in proposal.rows["headerrule"]:
-        key, name, host_key = (
-            ("header_rule", row["id"]),
-            row["header"].lower(),
-            ("virtual_host", row["virtual_host_id"]),
-        )
+        key, name = ("header_rule", row["id"]), row["header"].lower()
         if is_told and row["direction"] == Direction.REQUEST and re.fullmatch(client, name):
             yield from proposal.at(
                 key, "header", f"Servers are told the client’s address in {row['header']} (Traffic)."
             )
             yield from proposal.at(("traffic", traffic["id"]), "client_ip_header", f"A header rule is for {name}.")
-        if row["direction"] == Direction.RESPONSE and name == HSTS and row["virtual_host_id"] in hosts:
+        if row["direction"] == Direction.RESPONSE and name == HSTS and row["virtual_host_id"] in with_hsts:
             yield from proposal.at(key, "header", "The virtual host’s HSTS sets it. Set that to 0 first.")
-            yield from proposal.at(host_key, "hsts_seconds", "A header rule sets HSTS. Enter 0, or delete the rule.")
+            host = "virtual_host", row["virtual_host_id"]
+            yield from proposal.at(host, "hsts_seconds", "A header rule sets HSTS. Enter 0, or delete the rule.")
 
 
 def countries_in_headers_are_known(proposal: Proposal) -> Iterator[Violation]:

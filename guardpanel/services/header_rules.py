@@ -16,7 +16,7 @@ SORTS = {"name": func.printf("%05d", HeaderRule.position), "changed": col(Header
 
 class HeaderRules(Crud[HeaderRule, HeaderRuleFields]):
     async def page(self, session: AsyncSession, *, q: str = "", **paging: Unpack[Paging]) -> Page[HeaderRule]:
-        """Those whose header, value or notes contain `q`."""
+        """Those whose name (`Set X-Robots-Tag in responses`), value or notes contain `q`."""
         query = select(HeaderRule)
         if q:
             query = query.where(holds(q, HeaderRule.name, HeaderRule.value, HeaderRule.notes))

@@ -82,7 +82,7 @@ async def inspected(session: AsyncSession, policy_ids: Collection[int]) -> list[
     using = select(uses.c.virtual_host_id).where(uses.c.policy_id.in_(policy_ids))
     hosts = select(VirtualHost).where(col(VirtualHost.enabled), col(VirtualHost.id).in_(using))
     by_host = await of_hosts(session, (await session.exec(hosts)).all())
-    every = (place for of_one in by_host.values() for place in of_one)
+    every = (place for own in by_host.values() for place in own)
     return [place for place in every if place.is_inspected and place.policy_id in policy_ids]
 
 

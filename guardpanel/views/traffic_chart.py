@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from guardpanel.events.traffic import Count
+from guardpanel.events.traffic import Count, total
 from guardpanel.services.events.traffic import Slot, Traffic
 
 MOST_BARS = 60
@@ -64,7 +64,7 @@ class Chart:
         top = max((slot.count.requests for slot in slots), default=0)
         width = 100 / len(slots) if slots else 0
         bars = [_bar(slot, at * width, width, top) for at, slot in enumerate(slots)]
-        return cls(bars, traffic.total, top)
+        return cls(bars, total(slot.count for slot in slots), top)
 
 
 def _bar(slot: Slot, x: float, width: float, top: int) -> Bar:

@@ -49,16 +49,16 @@ ENDS: dict[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def found(before: Rows, after: Rows) -> list[tuple[str, int, str, str]]:
-    broken = violations(Proposal(after, FACTS, lambda: before))
-    return [(one.noun, one.noun_id, one.field, one.message) for one in broken]
+def broken_rules(before: Rows, after: Rows) -> list[tuple[str, int, str, str]]:
+    violated = violations(Proposal(after, FACTS, lambda: before))
+    return [(rule.noun, rule.noun_id, rule.field, rule.message) for rule in violated]
 
 
 @pytest.mark.parametrize("words", CIRCLES)
 def test_a_circle_is_named_at_the_redirect_that_closes_it(words: str) -> None:
     *earlier, last = CIRCLES[words]
-    broken = found(rows({}, HOSTS, paths=earlier), rows({}, HOSTS, paths=CIRCLES[words]))
-    alone = found(rows({}, HOSTS), rows({}, HOSTS, paths=CIRCLES[words]))
+    broken = broken_rules(rows({}, HOSTS, paths=earlier), rows({}, HOSTS, paths=CIRCLES[words]))
+    alone = broken_rules(rows({}, HOSTS), rows({}, HOSTS, paths=CIRCLES[words]))
 
     assert (
         "path_binding",
@@ -74,7 +74,7 @@ def test_a_circle_is_named_at_the_redirect_that_closes_it(words: str) -> None:
 
 @pytest.mark.parametrize("where", ENDS)
 def test_what_ends_is_allowed(where: str) -> None:
-    assert found(rows({}, HOSTS), rows({}, HOSTS, paths=ENDS[where])) == []
+    assert broken_rules(rows({}, HOSTS), rows({}, HOSTS, paths=ENDS[where])) == []
 
 
 def test_whatever_closes_a_circle_is_blamed() -> None:
@@ -82,12 +82,12 @@ def test_whatever_closes_a_circle_is_blamed() -> None:
     words = "Visitors of /a would be redirected in a circle: /a → www.example/a"
     before = rows({}, {"shop.example": SERVER}, paths=[path])
     named = rows({}, {"shop.example www.example": SERVER}, paths=[path])
-    assert found(before, named) == [("virtual_host", 1, "hostnames", words)]
+    assert broken_rules(before, named) == [("virtual_host", 1, "hostnames", words)]
     noted = rows({}, {"shop.example www.example": {**SERVER, "notes": "x"}}, paths=[path])
-    assert found(named, noted) == []  # It was there before.
+    assert broken_rules(named, noted) == []  # It was there before.
 
     stop: dict[str, Any] = {"path": "/a/b", "path_match": "exact", **OFF}
     stopped = rows({}, {"shop.example": SERVER}, paths=[to("/a", "/a/b", redirect_rest=False), stop])
     freed = {**stopped, "pathbinding": stopped["pathbinding"][:1]}
     words = "Visitors of /a would be redirected in a circle: /a → /a/b → …"
-    assert found(stopped, freed) == [("path_binding", 2, "", words)]
+    assert broken_rules(stopped, freed) == [("path_binding", 2, "", words)]

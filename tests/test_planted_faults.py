@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -100,6 +101,7 @@ def planted(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> Planted:
             "bans": (panel.bans.map, "write"),
             "automatic bans": (automatic_bans, "_rules"),
             "feeds": (panel.feeds, "_due"),
+            "feed downloads": (panel.feeds, "download"),
             "feed maps": (panel.feeds, "_fed"),
             "CrowdSec": (panel.feeds.crowdsec, "_fed"),
             "countries": (panel.geo.sources[0], "look"),
@@ -124,6 +126,7 @@ async def test_background_tasks_survive_unexpected_errors(panel: Panel, planted:
     )
     engines = Deployer(panel.settings, "secret", panel.background)
     engines.tidy()
+    panel.background.once("feed downloads", partial(panel.feeds._download, 1))
 
     results: dict[str, tuple[int, str, str]] = {}
     async with asyncio.timeout(60):

@@ -55,6 +55,7 @@ class ServerFields(Fields):
     weight: int = described("Weight", 100, ge=0, le=256, placeholder="100")
     backup: bool = described("Backup", False)
     enabled: bool = described("Enabled", True)
+    draining: bool = described("Draining", False)
     resolve_later: bool = described("Resolve later", False)
     health_check: bool = described("Health check", True)
     health_check_interval: OptionalNumber = described("Check interval", None, ge=1, le=3600, unit="s", unset=LIKE_ALL)
@@ -109,6 +110,7 @@ def server_in_words(server: Mapping[str, Any]) -> str:
     words += [f"weight {server['weight']}"] if server["weight"] != 100 else []
     words += ["backup"] if server["backup"] else []
     words += [] if server["enabled"] else ["disabled"]
+    words += ["draining"] if server["draining"] else []
     words += ["resolved later"] if server["resolve_later"] else []
     return ", ".join([*words, *_check_in_words(server)])
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 ROW = re.compile(r"([a-z_]+)\.(\d{1,4})\.([a-z_]+)")
 
-NO_ROW_TEXT = {"scheme", "weight", "backup", "enabled", "resolve_later", "health_check"}
+NO_ROW_TEXT = {"scheme", "weight", "backup", "enabled", "draining", "resolve_later", "health_check"}
 "Fields of a server's row that have a value even if the operator typed none."
 
 

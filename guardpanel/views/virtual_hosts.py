@@ -2,13 +2,15 @@
 
 from fastapi import Response
 
-from guardpanel.dependencies import RowId, Viewer
+from guardpanel.dependencies import Editor, RowId, Viewer
+from guardpanel.errors import NotFound, Problem
 from guardpanel.models.policies.enforcement import EnforcementMode
-from guardpanel.services import policies, policy_uses, virtual_hosts
+from guardpanel.services import policies, policy_uses, server_states, virtual_hosts
 from guardpanel.services.trials import trials
 from guardpanel.services.trials.trials import Kind
-from guardpanel.views.answers import page
+from guardpanel.views.answers import page, redirect
 from guardpanel.views.context import ContextDep
+from guardpanel.views.editing import done
 from guardpanel.views.forms import Form
 from guardpanel.views.lists import Listing
 from guardpanel.views.virtual_host_form import VirtualHostEditing
@@ -42,6 +44,20 @@ async def index(
 @router.get("/{virtual_host_id}")
 async def show(virtual_host_id: RowId, ctx: ContextDep, _viewer: Viewer) -> Response:
     return await show_one(ctx, virtual_host_id)
+
+
+@router.post("/{virtual_host_id}/servers/{server_id}")
+async def set_server(virtual_host_id: RowId, server_id: RowId, ctx: ContextDep, editor: Editor) -> Response:
+    """Take a server out, or back, from the virtual host's page."""
+    form, url = await Form.read(ctx.request), f"{EDITING.noun.path}/{virtual_host_id}"
+    try:
+        state = server_states.state_of(form.value("state"))
+        saved = await server_states.choose(ctx.changes, form.save_request(editor), virtual_host_id, server_id, state)
+    except NotFound:
+        raise
+    except Problem as problem:
+        return redirect(url, problem.message, failed=True)
+    return done(saved, url)
 
 
 @router.post("/{virtual_host_id}/trials")

@@ -63,8 +63,8 @@ async def test_reads_have_every_key_that_the_react_panel_looks_at(ada_api: httpx
         assert host["domain"] == "shop.example"
         assert host["backend_url"] == "http://127.0.0.1:3000"
         assert host["backends"] == [
-            {"id": 1, "url": "http://127.0.0.1:3000", "is_active": True, "weight": 100, "backup": False, "resolve_later": False,
-             "health_check_enabled": True, "health_check_path": "/", "health_check_interval_seconds": 5, "health_check_fall": 3,
+            {"id": 1, "url": "http://127.0.0.1:3000", "is_active": True, "weight": 100, "backup": False, "draining": False,
+             "resolve_later": False, "health_check_enabled": True, "health_check_path": "/", "health_check_interval_seconds": 5, "health_check_fall": 3,
              "health_check_rise": 2}
         ]  # fmt: skip
         assert (host["ssl_enabled"], host["ssl_provider"], host["ssl_expires_at"]) == (False, "none", None)
@@ -269,6 +269,7 @@ async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
             "weight": 100,
             "backup": False,
             "enabled": True,
+            "draining": False,
             "resolve_later": False,
             "health_check": True,
             "health_check_interval": None,

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from guardpanel.engines.runtime.server_swapping import ServerState
+from guardpanel.engines.runtime.server_swapping import LiveServer
 from guardpanel.engines.servers.handover import rows_in
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.services import virtual_hosts
@@ -51,7 +51,7 @@ async def live(running: Installation) -> list[tuple[str, ...]]:
     """The weight and state of each server, as it is set and as HAProxy's statistics have it."""
     rows = rows_in(await running.engines.cli.server_states())
     states = {status.name: status.state for status in await running.engines.servers_of("be_1")}
-    return [(*ServerState.of(rows["be_1", name]), states[name]) for name in ("s1", "s2")]
+    return [(*LiveServer.of(rows["be_1", name]), states[name]) for name in ("s1", "s2")]
 
 
 async def test_no_reload_and_still_there_after_one(running: Installation, servers: tuple[Origin, Origin]) -> None:
@@ -63,6 +63,8 @@ async def test_no_reload_and_still_there_after_one(running: Installation, server
     await running.engines.reload_again()
     assert await live(running) == in_maintenance
     assert await running.look() == []
+    assert await saved(running, servers, {"draining": True}, {})
+    assert await live(running) == [("0", "ready", "no check"), ("100", "ready", "no check")]
     assert await saved(running, servers, {}, {})
     assert await live(running) == [("100", "ready", "no check")] * 2
 

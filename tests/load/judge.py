@@ -23,7 +23,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class Host:
-    """One server, by its port. `mode` None is the policy's."""
+    """One server, by its port. `mode` None is the policy's. A weight is what tells two revisions with the same servers apart."""
 
     server: int
     weight: int
@@ -45,6 +45,10 @@ class State:
         """What makes its application: equal rules, equal application, whose policy it may be. None where nobody is asked."""
         mode, policy = self.mode(host), self.policies[host.policy]
         return None if mode == "off" else (mode, policy.threshold, policy.outbound)
+
+    def frame(self) -> dict[str, tuple[int, int]]:
+        """What HAProxy reads when it starts. An old worker learns all else (engines/runtime/old_workers.py)."""
+        return {name: (host.server, host.weight) for name, host in self.hosts.items()}
 
     def rendered(self) -> dict[str, tuple[Host, object]]:
         """What a revision is made of: not of policies that nobody has, or only hosts that are not looked at."""
@@ -70,6 +74,14 @@ class Expected:
         self.order[checksum] = len(self.order)
         self.states[checksum] = state
 
+    def meanings(self, checksum: str) -> list[State]:
+        """What a worker that reports this revision may decide by: it, and later ones that differ in policies alone."""
+        own = self.states.get(checksum)
+        if own is None:
+            return []
+        later = [state for other, state in self.states.items() if self.order[other] > self.order[checksum]]
+        return [own, *(state for state in later if state.frame() == own.frame())]
+
     def was_live(self, state: State) -> bool:
         return any(state.rendered() == other.rendered() for other in self.states.values())
 
@@ -92,29 +104,42 @@ def lost(report: Mapping[str, Any]) -> Iterator[str]:
 
 def wrong_answers(report: Mapping[str, Any], expected: Expected) -> Iterator[str]:
     for met, count in counted(report["Met"]):
-        state = expected.states.get(met["Checksum"])
-        if state is None:
+        states = expected.meanings(met["Checksum"])
+        wanted = [state.answer(met["Host"], met["Kind"]) for state in states]
+        if not states:
             yield f"{count} × decided by {met['Checksum'] or 'nobody'}, which was never saved: {met}"
-        elif state.answer(met["Host"], met["Kind"]) != (met["Status"], met["Server"]):
-            wanted = state.answer(met["Host"], met["Kind"])
-            yield f"{count} × {met['Status']} of server {met['Server'] or '-'} instead of {wanted}: {met}"
+        elif (met["Status"], met["Server"]) not in wanted:
+            yield f"{count} × {met['Status']} of server {met['Server'] or '-'} instead of {wanted[0]}: {met}"
 
 
 def mixed_rules(report: Mapping[str, Any], expected: Expected) -> Iterator[str]:
-    """Each application stands for the rules of one state of policies, and for no other."""
+    """Each application stands for the rules of one state of policies, and for no other. What only one state can have meant is
+    told first."""
     by_rules: dict[object, str] = {}
     by_name: dict[str, object] = {}
-    for met, count in counted(report["Met"]):
-        state = expected.states.get(met["Checksum"])
-        host = state.hosts.get(met["Host"]) if state else None
-        if state is None or host is None:
-            continue
-        rules, name = state.rules(host), met["Application"]
-        if rules is None:
-            if name != "-":
-                yield f"{count} × judged by {name} although the mode is off: {met}"
-        elif by_rules.setdefault(rules, name) != name or by_name.setdefault(name, rules) != rules:
-            yield f"{count} × judged by {name}, which is not of these rules ({by_rules[rules]} is): {met}"
+    judged = [(met, count, rules_of(met, expected)) for met, count in counted(report["Met"])]
+    for met, count, possible in sorted(judged, key=lambda entry: len(entry[2])):
+        name = met["Application"]
+        agreeing = [rules for rules in possible if fits(rules, name, by_rules, by_name)]
+        if possible == [None] and not agreeing:
+            yield f"{count} × judged by {name} although the mode is off: {met}"
+        elif possible and not agreeing:
+            yield f"{count} × judged by {name}, which is not of these rules ({by_rules.get(possible[0])} is): {met}"
+        elif len(agreeing) == 1 and agreeing[0] is not None:
+            by_rules[agreeing[0]], by_name[name] = name, agreeing[0]
+
+
+def rules_of(met: Mapping[str, Any], expected: Expected) -> list[object]:
+    """The rules that may have judged it, of states that also give its answer. None: nobody was asked."""
+    states = [state for state in expected.meanings(met["Checksum"]) if met["Host"] in state.hosts]
+    answering = [state for state in states if state.answer(met["Host"], met["Kind"]) == (met["Status"], met["Server"])]
+    return list(dict.fromkeys(state.rules(state.hosts[met["Host"]]) for state in answering or states))
+
+
+def fits(rules: object, name: str, by_rules: Mapping[object, str], by_name: Mapping[str, object]) -> bool:
+    if rules is None:
+        return bool(name == "-")
+    return bool(by_rules.get(rules, name) == name and by_name.get(name, rules) == rules and name != "-")
 
 
 def backwards(report: Mapping[str, Any], expected: Expected) -> Iterator[str]:

@@ -48,6 +48,26 @@ def test_it_has_nothing_to_say_where_all_is_well(expected: Expected) -> None:
     assert complaints(a_report(), expected) == []
 
 
+def test_an_old_worker_may_judge_by_a_later_save_that_changes_policies_alone() -> None:
+    third, fourth = "3" * 64, "4" * 64
+    saves = Expected()
+    for checksum, server, threshold in ((FIRST, 8001, BLOCKING), (third, 8001, 1_000), (fourth, 8002, 1_001)):
+        saves.live(checksum, a_state(server, threshold))
+    good = [
+        met(FIRST, "shop", "get", 200, "8001", "old"), met(third, "shop", "get", 200, "8001", "new"),
+        met(FIRST, "shop", "formattack", 200, "8001", "new"), met(FIRST, "shop", "formattack", 403, "", "old"),
+        met(FIRST, "alike", "get", 200, "8001", "new"), met(fourth, "shop", "get", 200, "8002", "newest"),
+    ]  # fmt: skip
+    nothing: dict[str, Any] = {"Firsts": [], "Steps": [], "Lost": []}
+    assert complaints({"Met": good, **nothing}, saves) == []
+    for wrong in (
+        met(FIRST, "shop", "get", 200, "8001", "newest"), met(FIRST, "shop", "get", 200, "8002", "newest"),
+        met(FIRST, "shop", "formattack", 200, "8001", "old"), met(third, "shop", "formattack", 403, "", "old"),
+        met(FIRST, "plain", "get", 200, "8001", "new"),
+    ):  # fmt: skip
+        assert complaints({"Met": [*good, wrong], **nothing}, saves), wrong
+
+
 WRONG = {
     "the server of another revision": (met(SECOND, "shop", "get", 200, "8001", "new"), "of server 8001 instead of"),
     "the rules of another revision": (met(SECOND, "shop", "form", 200, "8002", "old"), "judged by old, which is not"),

@@ -164,6 +164,9 @@ def secret(panel: Panel) -> str:
     return line.split()[-1].strip("'")
 
 
+LEAST_TIMEOUT = 3_600
+
+
 class SaveRefused(Exception):
     """It did not become live; nothing was saved."""
 
@@ -229,7 +232,7 @@ class Operator:
         host = self.state.hosts[name]
         other = [port for port in self.servers if port != host.server]
         new = replace(host, server=self.chance.choice(other), weight=self.weight())
-        self.send("PATCH", f"vhosts/{self.ids[name]}", {"servers": self.servers_of(name, new)})
+        self.send("PATCH", f"vhosts/{self.ids[name]}", self.routing_of(name, new))
         return self.with_host(name, new)
 
     def add_host(self, name: str) -> State:
@@ -237,7 +240,7 @@ class Operator:
         new = Host(self.chance.choice(self.servers), self.weight(), self.any_policy(), mode)
         if name in BLOCKED:
             new = replace(new, policy=min(self.state.policies), mode="block")
-        body = {"hostnames": [name], "servers": self.servers_of(name, new), "health_check": False}
+        body = {"hostnames": [name], "health_check": False, **self.routing_of(name, new)}
         if name == WITH_ILL and self.ill:
             body |= {"health_check": True, "health_check_path": "/health", "health_check_interval": 1}
             body |= {"health_check_rise": 2, "health_check_fall": 1}
@@ -294,7 +297,7 @@ class Operator:
     def bind(self) -> State:
         name = self.chance.choice(GUARDED)
         new = replace(self.state.hosts[name], policy=self.any_policy(), weight=self.weight())
-        self.send("PATCH", f"vhosts/{self.ids[name]}", {"policy_id": new.policy, "servers": self.servers_of(name, new)})
+        self.send("PATCH", f"vhosts/{self.ids[name]}", {"policy_id": new.policy, **self.routing_of(name, new)})
         return self.with_host(name, new)
 
     def change_own_mode(self) -> State:
@@ -302,9 +305,7 @@ class Operator:
         new = replace(
             self.state.hosts[name], mode=self.chance.choice([None, "block", "detect_only", "off"]), weight=self.weight()
         )
-        self.send(
-            "PATCH", f"vhosts/{self.ids[name]}", {"enforcement_mode": new.mode, "servers": self.servers_of(name, new)}
-        )
+        self.send("PATCH", f"vhosts/{self.ids[name]}", {"enforcement_mode": new.mode, **self.routing_of(name, new)})
         return self.with_host(name, new)
 
     # Parts
@@ -320,6 +321,10 @@ class Operator:
 
     def threshold(self) -> int:
         return self.chance.choice([BLOCKING, self.chance.randint(1_000, 9_999)])
+
+    def routing_of(self, name: str, host: Host) -> dict[str, Any]:
+        """HAProxy takes weights at run time, under the same checksum: a timeout with the same number makes another one."""
+        return {"servers": self.servers_of(name, host), "tunnel_timeout": LEAST_TIMEOUT + host.weight}
 
     def servers_of(self, name: str, host: Host) -> list[dict[str, Any]]:
         """The one that answers, and those that are ill."""

@@ -140,7 +140,7 @@ async def test_entries_over_json(ada_api: httpx2.AsyncClient, engines: FakeEngin
     assert replaced.json()["entry_count"] == 1
     bad = await ada_api.put(f"{API}/1/entries", content="9.9.9.9/8")
     assert (bad.status_code, bad.json()["errors"][0]["field"]) == (422, "entries")
-    assert files(engines) == {"lists/1.map": b"9.9.9.9 9999999999\n"}
+    assert files(engines)["lists/1.map"] == b"9.9.9.9 9999999999\n"
 
     lost = await ada_api.delete("/api/v1/vhosts/1")
     assert (lost.status_code, "used by Blog" in lost.json()["detail"]) == (409, True)

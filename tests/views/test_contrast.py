@@ -29,7 +29,16 @@ STANDS_ON = {
 }
 "A toast is the theme turned round: the background's colour on the text's."
 
-ICONS = {"ok-mark", "warn-mark", "bad-mark", "toast-tick", "toast-alert", "series-blocked"}
+ICONS = {
+    "ok-mark",
+    "warn-mark",
+    "bad-mark",
+    "toast-tick",
+    "toast-alert",
+    "series-blocked",
+    "series-detected",
+    "series-passed",
+}
 "Glyphs and charts, no text."
 
 PAIRS = [(text, surface) for text, surfaces in STANDS_ON.items() for surface in surfaces]

@@ -24,6 +24,7 @@ class BackendIn(Body):
     is_active: bool = True
     weight: int = Field(default=100, description="If omitted, unchanged for this URL.")
     backup: bool = Field(default=False, description="If omitted, unchanged for this URL.")
+    draining: bool = Field(default=False, description="No new visitors. If omitted, unchanged for this URL.")
     resolve_later: bool = Field(default=False, description="If omitted, unchanged for this URL.")
     health_check_enabled: bool | None = None
     health_check_path: str | None = Field(
@@ -45,6 +46,7 @@ class ServerIn(Body):
     weight: int = 100
     backup: bool = False
     enabled: bool = True
+    draining: bool = Field(default=False, description="No new visitors.")
     resolve_later: bool = False
     health_check: bool = True
     health_check_interval: int | None = Field(default=None, description="Null: the virtual host’s.")
@@ -58,6 +60,7 @@ class BackendOut(BaseModel):
     is_active: bool
     weight: int
     backup: bool
+    draining: bool
     resolve_later: bool
     health_check_enabled: bool
     health_check_path: str
@@ -75,6 +78,7 @@ def backends_of(host: VirtualHost) -> list[dict[str, Any]]:
             "is_active": row.enabled,
             "weight": row.weight,
             "backup": row.backup,
+            "draining": row.draining,
             "resolve_later": row.resolve_later,
             **checks_of(host, row),
         }
@@ -161,6 +165,7 @@ def own_keys(backend: dict[str, Any]) -> dict[str, Any]:
         "is_active": "enabled",
         "weight": "weight",
         "backup": "backup",
+        "draining": "draining",
         "resolve_later": "resolve_later",
     }
     return {ours: backend[theirs] for theirs, ours in names.items() if theirs in backend}

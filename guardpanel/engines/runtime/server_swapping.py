@@ -29,7 +29,7 @@ FORCED_MAINTENANCE, FORCED_DRAIN = 0x01, 0x08
 STATES = {FORCED_MAINTENANCE: "maint", FORCED_DRAIN: "drain"}
 
 
-class ServerState(NamedTuple):
+class LiveServer(NamedTuple):
     weight: str
     state: str
     "`ready`, `maint` or `drain`, as `set server … state` has it."
@@ -40,13 +40,13 @@ class ServerState(NamedTuple):
         return cls(row["srv_uweight"], STATES.get(forced, "maint" if forced else "ready"))
 
 
-def parsed(content: bytes) -> dict[Key, ServerState]:
+def parsed(content: bytes) -> dict[Key, LiveServer]:
     """The file of a release (bundle.SERVERS). Raises ValueError for another."""
     states = {}
     for line in content.decode().splitlines():
         name, weight, state = line.split(" ")
         backend, _, server = name.partition("/")
-        states[backend, server] = ServerState(weight, state)
+        states[backend, server] = LiveServer(weight, state)
     return states
 
 
@@ -67,13 +67,13 @@ class ServerSwapper:
             raise NotSwapped(wrong)
 
 
-def differences(wanted: Mapping[Key, ServerState], live: Mapping[Key, Row]) -> Iterator[str]:
+def differences(wanted: Mapping[Key, LiveServer], live: Mapping[Key, Row]) -> Iterator[str]:
     """In a sentence each. What HAProxy does not know is reported otherwise."""
     for (backend, server), state in wanted.items():
         row = live.get((backend, server))
         if row is None:
             continue
-        has = ServerState.of(row)
+        has = LiveServer.of(row)
         if has.weight != state.weight:
             yield f"Server {server} of {backend} has weight {has.weight} in HAProxy, not {state.weight}."
         if has.state != state.state:
@@ -95,6 +95,6 @@ class ServerInspector:
         except (OSError, ValueError):
             return []  # Reported with the files, or there are no servers.
         # That a server was taken out by hand is reported by its name (services/truth/by_hand.py).
-        ready = {key: row for key, row in live.items() if ServerState.of(row).state == "ready"}
+        ready = {key: row for key, row in live.items() if LiveServer.of(row).state == "ready"}
         wrong = list(differences(wanted, ready))
         return [Drift(Place.HAPROXY, f"{words} {BY_RUNTIME_API}") for words in wrong[:SHOWN]]

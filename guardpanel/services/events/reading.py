@@ -49,8 +49,7 @@ from guardpanel.settings import Settings
 
 T = TypeVar("T")
 
-READERS = 2
-LARGEST_PAGE = 500
+READERS, LARGEST_PAGE = 2, 500
 
 
 class Events:
@@ -195,7 +194,8 @@ class Events:
 
     async def traffic(self, host: int, since: datetime, now: datetime) -> Traffic:
         """A virtual host's requests over time, or those of all together (traffic.ALL)."""
-        return await self._read(lambda connection: traffic.traffic(connection, host, since, now), traffic.NOTHING)
+        empty = traffic.nothing(since, now)
+        return await self._read(lambda connection: traffic.traffic(connection, host, empty), empty)
 
     async def ingest_state(self) -> IngestState:
         """The state of the ingest. Raises nothing."""

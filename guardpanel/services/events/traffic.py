@@ -41,13 +41,16 @@ class Traffic(NamedTuple):
         return [Slot(part[0].begins, total(slot.count for slot in part)) for part in parts]
 
 
-NOTHING = Traffic(FINE, ())
+def traffic(connection: sqlite3.Connection, host: int, empty: Traffic) -> Traffic:
+    """In the steps of `empty`. `host`: a virtual host, or ALL."""
+    first, last = (int(slot.begins.timestamp()) for slot in (empty.slots[0], empty.slots[-1]))
+    rows = connection.execute(QUESTION, (empty.step.seconds, host, first, last)).fetchall()
+    counted = {datetime.fromtimestamp(row[0], UTC): Count.of_row(row[1:]) for row in rows}
+    return Traffic(empty.step, [Slot(slot.begins, counted.get(slot.begins, slot.count)) for slot in empty.slots])
 
 
-def traffic(connection: sqlite3.Connection, host: int, since: datetime, now: datetime) -> Traffic:
-    """In fine steps as long as those are kept. `host`: a virtual host, or ALL."""
+def nothing(since: datetime, now: datetime) -> Traffic:
+    """In fine steps as long as those are kept, without a request."""
     step = FINE if now - since <= FINE_UNTIL else COARSE
-    slots = list(starts(step, int(since.timestamp()), int(now.timestamp())))
-    rows = connection.execute(QUESTION, (step.seconds, host, slots[0], slots[-1])).fetchall()
-    counted = {row[0]: Count.of_row(row[1:]) for row in rows}
-    return Traffic(step, [Slot(datetime.fromtimestamp(at, UTC), counted.get(at) or Count()) for at in slots])
+    beginnings = starts(step, int(since.timestamp()), int(now.timestamp()))
+    return Traffic(step, [Slot(datetime.fromtimestamp(at, UTC), Count()) for at in beginnings])

@@ -23,7 +23,12 @@ async def servers(changes: Changes) -> list[Drift]:
         rows = await session.exec(
             select(Server, VirtualHost)
             .join(VirtualHost, col(VirtualHost.id) == col(Server.virtual_host_id))
-            .where(col(Server.virtual_host_id).in_(numbers), col(Server.enabled), col(Server.weight) > 0)
+            .where(
+                col(Server.virtual_host_id).in_(numbers),
+                col(Server.enabled),
+                ~col(Server.draining),
+                col(Server.weight) > 0,
+            )
         )
         return [
             Drift(Place.HAPROXY, f"{server.address} of {host.name} was set to {state} through HAProxy’s Runtime API.")

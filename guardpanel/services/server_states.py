@@ -1,0 +1,42 @@
+"""A server taken out of its virtual host, or back: a save like any other, which HAProxy gets at run time."""
+
+from enum import StrEnum
+
+from guardpanel.errors import Invalid, NotFound
+from guardpanel.models import VirtualHost
+from guardpanel.services import virtual_hosts
+from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
+
+
+class State(StrEnum):
+    READY = "ready"
+    DRAINING = "draining"
+    "No new visitors."
+    DISABLED = "disabled"
+    "No requests and no checks."
+
+
+def state_of(text: str) -> State:
+    """Raises Invalid."""
+    if text not in set(State):
+        raise Invalid.at("state", "Choose ready, draining or disabled.")
+    return State(text)
+
+
+async def choose(
+    changes: Changes, request: SaveRequest, virtual_host_id: int, server_id: int, state: State
+) -> SaveResult[VirtualHost]:
+    """All else of the virtual host stays as it is. Raises NotFound for a server that it no longer has."""
+    async with changes.database.read() as session:
+        row = await virtual_hosts.find(session, virtual_host_id)
+        at = next((at for at, server in enumerate(row.servers) if server.id == server_id), None)
+        fields = virtual_hosts.fields_of(row)
+        version = row.version
+    if at is None:
+        raise NotFound("This virtual host no longer has this server.")
+    chosen = {"draining": state is State.DRAINING, "enabled": state is not State.DISABLED}
+    servers = [
+        server.model_copy(update=chosen) if number == at else server for number, server in enumerate(fields.servers)
+    ]
+    changed = fields.model_copy(update={"servers": servers})
+    return await virtual_hosts.update(changes, request, virtual_host_id, changed, version)

@@ -67,7 +67,7 @@ async def test_an_order_waits_for_the_save_of_its_certificate_to_be_live(worker:
 
 async def test_nothing_is_ordered_for_a_certificate_whose_save_is_rolled_back(worker: Worker) -> None:
     number, changes = await worker.add(), worker.panel.changes
-    async with changes.turn(), asyncio.timeout(30):
+    async with changes.turn(), asyncio.timeout(60):
         looking = asyncio.create_task(worker.look())
         while not changes._turn._waiters:
             await asyncio.sleep(0)

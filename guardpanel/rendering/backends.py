@@ -22,15 +22,11 @@ class Common(NamedTuple):
     """The panel resolves names, so that HAProxy depends on DNS neither to start nor to run. Otherwise HAProxy asks libc first and
     DNS from then on."""
     countries_map: str
-    responses: bool
-    "Some are inspected."
 
 
 def common_to_all(state: DesiredState) -> Common:
     facts = state.facts
-    return Common(
-        facts.system_ca, bool(facts.server_states), geo.countries_map(facts), responses=inspects_responses(state)
-    )
+    return Common(facts.system_ca, bool(facts.server_states), geo.countries_map(facts))
 
 
 def inspects_responses(state: DesiredState) -> bool:
@@ -93,7 +89,6 @@ def backend(
             check_host=host.health_check_host or host.server_host or host.first_exact_hostname,
             timeouts=own_timeouts(host),
             retries=host.retries if host.retries != DEFAULTS["retries"].default else None,
-            responses=common.responses,
             tls_names=[
                 host.tls_name or (server.endpoint.host if server.endpoint.is_name else host.first_exact_hostname)
                 for server in host.servers

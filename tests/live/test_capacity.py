@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import os
 import socket
 import sys
 import termios
@@ -41,6 +42,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
             "detect.test": {**host, "policy": "Detect"},
             "begin.test": {**host, "policy": "Begin"},
             "plain.test": host,
+            "gzip.test": {**host, "compression": True},
         },
         {
             "max_connections": CONNECTIONS,
@@ -55,6 +57,10 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     server.answers["/large"] = [chunked, *[piece] * 8, b"0\r\n\r\n"]
     server.answers["/page"] = [chunked + piece + b"0\r\n\r\n"]
     server.answers["/unframed"] = [b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 65536]
+    sized = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: 33554432\r\n\r\n"
+    parts = [os.urandom(65536)] * 512
+    server.answers["/big.css"] = [sized % b"text/css", *parts]
+    server.answers["/big.png"] = [sized % b"image/png", *parts]
     server.answers["/hold"] = [b"HTTP/1.1 200 OK\r\nContent-Length: 150\r\n\r\n", *slowly]
     with Stack(haproxy, state, memory_mib=256) as running:
         yield running
@@ -139,6 +145,18 @@ def test_one_client_does_not_take_every_place_for_large_answers(stack: Stack, ho
         assert (other.status, len(other.text)) == (200, 8 * 65536)
     wait_until(lambda: entry(stack, "large_answers", "1") == 0, "they are gone")
     assert answer_to(stack, 40, host, "/large").status == 200
+
+
+def test_what_is_compressed_counts_among_large_answers(stack: Stack) -> None:
+    """It cannot be spliced, however it is framed."""
+    accepts = {"user-agent": "Mozilla/5.0", "accept": "*/*", "accept-encoding": "gzip"}
+    asked = [("/big.png", accepts), ("/big.css", {**accepts, "accept-encoding": "br"}), ("/big.css", accepts)]
+    requests = [head("GET", "gzip.test", path, headers) for path, headers in asked]
+    with visitors(visitor(stack, 60, request) for request in requests) as connections:
+        for connection in connections:
+            assert connection.recv(1, socket.MSG_PEEK), "it has begun"
+        assert entry(stack, "large_answers", "1") == 1
+    wait_until(lambda: entry(stack, "large_answers", "1") == 0, "they are gone")
 
 
 @contextlib.contextmanager

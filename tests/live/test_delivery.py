@@ -302,6 +302,32 @@ def test_listed_types_are_compressed_for_who_accepts_it(stack: Stack, server: Or
     assert "accept-encoding" in stack.get("gzip.test", "/a.css", {"accept-encoding": "gzip"}).headers["vary"].lower()
 
 
+@pytest.mark.parametrize("host", ["gzip.test", "read.test"])
+@pytest.mark.parametrize(
+    ("accepted", "client", "compressed"),
+    [
+        ("gzip", "Mozilla/5.0", True),
+        ("br;q=1.0, gzip;q=0.8, *;q=0.1", "Mozilla/5.0", True),
+        ("*", "Mozilla/5.0", True),
+        ("GZIP", "Mozilla/5.0", True),
+        ("br", "Mozilla/5.0", False),
+        ("br, zstd, xgzip", "Mozilla/5.0", False),
+        ("gzip;q=0, br", "Mozilla/5.0", False),
+        ("gzip; q=0.000", "Mozilla/5.0", False),
+        ("gzip", "Mozilla/4.0", False),
+    ],
+)
+def test_no_server_is_asked_to_compress(
+    stack: Stack, server: Origin, host: str, accepted: str, client: str, compressed: bool
+) -> None:
+    """Also for visitors for whom HAProxy does not: the WAF reads their responses, too."""
+    typed(server, "/a.html", "text/html")
+    sent = {"accept-encoding": accepted, "user-agent": client}
+
+    assert "accept-encoding" not in stack.get(host, "/", sent).seen_headers
+    assert stack.get(host, "/a.html", sent).headers.get("content-encoding") == ("gzip" if compressed else None)
+
+
 def test_what_the_waf_reads_is_compressed_afterwards(stack: Stack, server: Origin) -> None:
     typed(server, "/fine.html", "text/html")
     typed(

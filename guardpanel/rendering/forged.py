@@ -4,6 +4,8 @@ Regular expressions for HAProxy over header names, which it keeps in lower case.
 some servers read everything but letters and digits as `_` (CGI, RFC 3875 §4.1.18, and therefore lighttpd, PHP, WSGI).
 """
 
+import re
+
 ANY = "[^a-z0-9]?"
 
 ANYWHERE = "forwarded"
@@ -40,3 +42,9 @@ ANY_FORGED = f"{ANYWHERE}|({ENDS})(,|$)|(^|,)({WHOLE})(,|$)|(^|,)({OURS})"
 def any_spelling(name: str) -> str:
     """Matches an operator's header: servers may read `x_edge` as `x-edge`."""
     return f"^{name.replace('-', ANY)}$"
+
+
+def spellings(name: str) -> str | None:
+    """Matches every name that servers with CGI variables read as this one (`X_User` as `X-User`). None if there is one only."""
+    pattern = re.sub("[-_.]", "[^a-z0-9]", name.lower())
+    return f"^{pattern}$" if pattern != name.lower() else None

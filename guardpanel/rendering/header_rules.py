@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from guardpanel.models.header_rule import VARIABLE, Direction, HeaderAction, HeaderRuleColumns
 from guardpanel.models.policies.policy import KIB
+from guardpanel.rendering.forged import spellings
 from guardpanel.rendering.rows import ColumnReader, Row, Rows
 
 OF_RULE = ColumnReader(HeaderRuleColumns)
@@ -33,6 +34,13 @@ class HeaderRuleState(NamedTuple):
     def from_row(cls, row: Row) -> "HeaderRuleState":
         values = {"id": row["id"], **OF_RULE.by_name(row)}
         return cls(**{name: values[name] for name in cls._fields})
+
+    @property
+    def spellings(self) -> str | None:
+        """What goes beside the name itself: a visitor could otherwise send what a rule replaces under a name that servers take for
+        the same. Servers are free to send it."""
+        takes = self.direction is Direction.REQUEST and self.action is not HeaderAction.ADD
+        return spellings(self.header) if takes else None
 
     @property
     def size(self) -> int:

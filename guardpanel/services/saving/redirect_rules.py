@@ -1,7 +1,7 @@
 """Redirects that lead back to themselves (`invariants.py` has the other rules across rows). What other sites do is unknown."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple, Self
 from urllib.parse import quote, unquote, urljoin, urlsplit
@@ -23,20 +23,23 @@ BELOW = "/…"
 def redirects_end(proposal: Proposal) -> Iterator[Violation]:
     redirecting = [row for row in proposal.rows["pathbinding"] if row["redirect"] != Redirect.NO]
     sites = Sites(proposal.rows, proposal.facts)
-    for row in redirecting:
-        if circle := sites.circle(row):
-            yield from _blamed(proposal, row, circle)
+    circles = [(row, circle) for row in redirecting if (circle := sites.circle(row))]
+    own = [(row, circle) for row, circle in circles if ("path_binding", row["id"]) in proposal.touched]
+    for row, circle in own:
+        words = f"Visitors would be redirected in a circle: {circle.words}"
+        yield from proposal.at(("path_binding", row["id"]), "redirect_to", words)
+    if circles and not own:
+        yield from _closed_elsewhere(proposal, circles)
 
 
-def _blamed(proposal: Proposal, row: Row, circle: "Circle") -> Iterator[Violation]:
-    """The redirect itself. If it stays as it is, what has closed the circle."""
-    mine = "path_binding", row["id"]
-    if mine in proposal.touched:
-        yield from proposal.at(mine, "redirect_to", f"Visitors would be redirected in a circle: {circle.words}")
+def _closed_elsewhere(proposal: Proposal, circles: Iterable[tuple[Row, "Circle"]]) -> Iterator[Violation]:
+    """By what the change touched. One redirect is named, since thousands may lead there."""
+    earlier = Sites(proposal.before, proposal.facts)
+    was = {row["id"]: row for row in proposal.before["pathbinding"]}
+    new = ((row, circle) for row, circle in circles if row["id"] in was and not earlier.circle(was[row["id"]]))
+    if (first := next(new, None)) is None:
         return
-    was = next((old for old in proposal.before["pathbinding"] if old["id"] == row["id"]), None)
-    if was is None or Sites(proposal.before, proposal.facts).circle(was):
-        return
+    row, circle = first
     words = f"Visitors of {row['path']} would be redirected in a circle: {circle.words}"
     for number in circle.bindings:
         yield from proposal.at(("path_binding", number), "redirect_to", words)

@@ -91,3 +91,14 @@ def test_whatever_closes_a_circle_is_blamed() -> None:
     freed = {**stopped, "pathbinding": stopped["pathbinding"][:1]}
     words = "Visitors of /a would be redirected in a circle: /a → /a/b → …"
     assert broken_rules(stopped, freed) == [("path_binding", 2, "", words)]
+
+
+def test_one_of_many_redirects_that_a_change_leads_in_circles_is_named() -> None:
+    many = [to(f"/p{number}", f"http://x.blog.example/x/p{number}") for number in range(300)]
+    closing = to("/x", "http://shop.example/", virtual_host_id=2)
+    hosts = {**HOSTS, "*.blog.example": SERVER}
+
+    broken = broken_rules(rows({}, hosts, paths=many), rows({}, hosts, paths=[*many, closing]))
+
+    assert [(noun, number, field) for noun, number, field, _ in broken] == [("path_binding", 301, "redirect_to")]
+    assert "Visitors of /p0 would be redirected in a circle" in broken[0][3]

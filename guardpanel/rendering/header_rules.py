@@ -37,8 +37,7 @@ class HeaderRuleState(NamedTuple):
 
     @property
     def spellings(self) -> str | None:
-        """What goes beside the name itself: a visitor could otherwise send what a rule replaces under a name that servers take for
-        the same. Servers are free to send it."""
+        """Names that a visitor could send in place of one that is set or removed."""
         takes = self.direction is Direction.REQUEST and self.action is not HeaderAction.ADD
         return spellings(self.header) if takes else None
 

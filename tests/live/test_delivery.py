@@ -227,7 +227,12 @@ def test_any_origin_may_read_without_credentials(stack: Stack) -> None:
 def test_other_requests_are_the_servers(stack: Stack) -> None:
     """OPTIONS that is no pre-flight, one without an origin, and a virtual host without CORS. The WAF comes first."""
     origin = {"origin": "https://app.test"}
-    asked = [("cors.test", origin), ("cors.test", PREFLIGHT), ("any.test", PREFLIGHT), ("plain.test", origin | PREFLIGHT)]
+    asked = [
+        ("cors.test", origin),
+        ("cors.test", PREFLIGHT),
+        ("any.test", PREFLIGHT),
+        ("plain.test", origin | PREFLIGHT),
+    ]
     for host, headers in asked:
         assert stack.request("OPTIONS", host, "/", headers).seen["method"] == "OPTIONS"
     attack = stack.request("OPTIONS", "cors.test", "/?q=1%27%20OR%20%271%27%3D%271", origin | PREFLIGHT)

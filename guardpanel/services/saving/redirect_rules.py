@@ -130,6 +130,8 @@ class Sites:
 
     def _is_served(self, number: int, scheme: str, port: int | None) -> bool:
         """By HAProxy, as far as is known: the default ports may be mapped to others."""
+        if not self._hosts[number]["enabled"]:
+            return False
         if scheme == "https":
             has_https = bool(self._hosts[number]["https"] and self.facts.https_binds)
             return has_https and port in {None, 443, *(bound for _, bound in self.facts.https_binds)}

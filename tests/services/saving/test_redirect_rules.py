@@ -102,3 +102,15 @@ def test_one_of_many_redirects_that_a_change_leads_in_circles_is_named() -> None
 
     assert [(noun, number, field) for noun, number, field, _ in broken] == [("path_binding", 301, "redirect_to")]
     assert "Visitors of /p0 would be redirected in a circle" in broken[0][3]
+
+
+def test_a_disabled_virtual_host_redirects_nobody_until_it_is_enabled() -> None:
+    paths = [to("/a", "http://www.example/a"), to("/a", "http://shop.example/a", virtual_host_id=2)]
+    disabled, enabled = (
+        rows({}, {"shop.example": SERVER, "www.example": {**SERVER, "enabled": on}}, paths=paths)
+        for on in (False, True)
+    )
+
+    assert found({**disabled, "pathbinding": []}, disabled) == []
+    words = "Visitors of /a would be redirected in a circle: /a → www.example/a → shop.example/a"
+    assert found(disabled, enabled) == [("virtual_host", 2, "hostnames", words)]

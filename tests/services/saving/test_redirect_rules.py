@@ -111,6 +111,6 @@ def test_a_disabled_virtual_host_redirects_nobody_until_it_is_enabled() -> None:
         for on in (False, True)
     )
 
-    assert found({**disabled, "pathbinding": []}, disabled) == []
+    assert broken_rules({**disabled, "pathbinding": []}, disabled) == []
     words = "Visitors of /a would be redirected in a circle: /a → www.example/a → shop.example/a"
-    assert found(disabled, enabled) == [("virtual_host", 2, "hostnames", words)]
+    assert broken_rules(disabled, enabled) == [("virtual_host", 2, "hostnames", words)]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import get_args, get_origin
 
 from pydantic import BaseModel
@@ -22,6 +23,23 @@ def row_model(annotation: object) -> type[BaseModel] | None:
     ):
         return arguments[0]
     return None
+
+
+def texts(value: object) -> list[str]:
+    """A value as a form sends it."""
+    if isinstance(value, list):
+        return [str(item) for item in value]
+    if isinstance(value, bool):
+        return ["on"] if value else []
+    if isinstance(value, Enum):
+        return [str(value.value)]
+    return [""] if value is None else [str(value)]
+
+
+def new_row(model: type[BaseModel] | None) -> dict[str, list[str]]:
+    """What an added row starts with: its fields' defaults, and nothing in what must be typed."""
+    fields = model.model_fields if model else {}
+    return {key: [""] if info.is_required() else texts(info.default) for key, info in fields.items()}
 
 
 def renumbered(typed: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

@@ -3,8 +3,8 @@
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Self, TypeVar, get_origin
 
 from fastapi import Request
@@ -18,7 +18,7 @@ from guardpanel.models.meta import About, about_field
 from guardpanel.services.input import validated
 from guardpanel.services.saving.changes import SaveRequest
 from guardpanel.views.form_keys import counter, digest
-from guardpanel.views.form_rows import ROW, renumbered, row_model
+from guardpanel.views.form_rows import ROW, new_row, renumbered, row_model, texts
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -65,9 +65,9 @@ class Form:
         for name, value in fields.model_dump().items() if fields else ():
             if isinstance(value, list) and value and isinstance(value[0], dict):
                 for at, row in enumerate(value):
-                    typed.update({f"{name}.{at}.{key}": _texts(value) for key, value in row.items()})
+                    typed.update({f"{name}.{at}.{key}": texts(value) for key, value in row.items()})
             else:
-                typed[name] = _texts(value)
+                typed[name] = texts(value)
         return cls(typed, model=model or (type(fields) if fields else None))
 
     def filled_in(self, query: QueryParams) -> Self:
@@ -173,8 +173,7 @@ class Form:
     def change_rows(self) -> bool:
         """Press an “add” or “remove” button without JavaScript. False if none was pressed."""
         if name := self.value("add_row"):
-            at = len(self.rows(name))
-            self.typed |= {f"{name}.{at}.{key}": [text] for key, text in self._new_row(name).items()}
+            self.typed = self.with_new_row(name, len(self.rows(name))).typed
             return True
         if match := re.fullmatch(r"([a-z_]+)-(\d+)", self.value("remove_row")):
             gone = f"{match[1]}.{match[2]}."
@@ -182,11 +181,12 @@ class Form:
             return True
         return False
 
-    def _new_row(self, name: str) -> dict[str, str]:
-        """What a row starts with that is added without JavaScript: switches that are on by default."""
+    def with_new_row(self, name: str, at: int | str) -> Self:
+        """A copy with one more row, of default values: as it is added, with and without JavaScript."""
+        form = copy(self)
         model = row_model(self.model.model_fields[name].annotation) if self.model else None
-        fields = model.model_fields if model else {}
-        return {"address": ""} | {key: "on" for key, info in fields.items() if info.default is True}
+        form.typed = self.typed | {f"{name}.{at}.{key}": values for key, values in new_row(model).items()}
+        return form
 
     def chosen(self, name: str) -> str:
         """`theirs`, `mine` or empty: the choice for a field that someone else also changed."""
@@ -234,13 +234,3 @@ class Form:
     def refused(self, problem: Problem) -> "Form":
         self.errors = problem.errors
         return self
-
-
-def _texts(value: object) -> list[str]:
-    if isinstance(value, list):
-        return [str(item) for item in value]
-    if isinstance(value, bool):
-        return ["on"] if value else []
-    if isinstance(value, Enum):
-        return [str(value.value)]
-    return [""] if value is None else [str(value)]

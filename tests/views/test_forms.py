@@ -6,6 +6,7 @@ from pydantic import BaseModel
 from guardpanel.errors import FieldError, Invalid
 from guardpanel.models.meta import label
 from guardpanel.models.policies.policy import PolicyFields
+from guardpanel.models.server import ServerFields
 from guardpanel.models.traffic import TrafficFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.views.form_rows import renumbered
@@ -138,6 +139,7 @@ def test_one_empty_row_stays_to_be_filled() -> None:
 
 def test_rows_are_added_and_removed_without_javascript() -> None:
     form = a_form(a_virtual_host(add_row="servers"))
+    form.model = VirtualHostFields
     assert form.change_rows()
     assert form.rows("servers") == [0, 1]
 
@@ -147,14 +149,15 @@ def test_rows_are_added_and_removed_without_javascript() -> None:
     assert not a_form(a_virtual_host()).change_rows()
 
 
-def test_a_row_that_is_added_without_javascript_starts_with_the_defaults() -> None:
+def test_an_added_row_starts_with_the_defaults_with_and_without_javascript() -> None:
     form = Form({name: [value] for name, value in a_virtual_host(add_row="servers").items()}, model=VirtualHostFields)
+    spare = form.with_new_row("servers", "__n__")
     form.change_rows()
+    form.typed["servers.1.address"] = ["b.test"]
 
-    assert [name for name in ("enabled", "health_check", "backup") if form.checked(f"servers.1.{name}")] == [
-        "enabled",
-        "health_check",
-    ]
+    assert form.fields(VirtualHostFields).servers[1] == ServerFields(address="b.test")
+    assert spare.value("servers.__n__.weight") == form.value("servers.1.weight") == "100"
+    assert spare.checked("servers.__n__.enabled") and not spare.checked("servers.__n__.backup")
 
 
 @pytest.mark.parametrize("version", ["x", "", "-1", "١", "9" * 5000])

@@ -71,7 +71,9 @@ def network(text: str) -> str:
 def read_network(text: str) -> Network:
     """An address or a network, whatever its size. Raises ValueError with a message for the operator."""
     beginning = text[:60]
-    if "%" in text:
+    if not text:
+        raise ValueError("Enter an IP address or a network, for example 203.0.113.0/24.")
+    if re.search(r"[0-9a-fA-F:.]%", text):
         raise ValueError(f"{beginning} has a zone (%). Enter it without.")
     with suppress(ValueError):
         return _without_mapping(ip_network(text))

@@ -174,6 +174,8 @@ class Reason(StrEnum):
     REFUSED = "refused"
     NO_PROXY_HEADER = "no_proxy_header"
     NO_CLIENT_CERTIFICATE = "no_client_certificate"
+    AMBIGUOUS_PATH = "ambiguous_path"
+    MISDIRECTED = "misdirected"
 
 
 class ReasonWords(NamedTuple):
@@ -210,6 +212,13 @@ REASON_TABLE: Mapping[Reason, ReasonWords] = {
     ),
     Reason.NO_CLIENT_CERTIFICATE: ReasonWords(
         17, "No client certificate", "Rejected. The virtual host requires a client certificate, and this connection had none."
+    ),
+    Reason.AMBIGUOUS_PATH: ReasonWords(
+        18, "Ambiguous path", "Rejected. The virtual host has path bindings, and servers read this path in different ways."
+    ),
+    Reason.MISDIRECTED: ReasonWords(
+        19, "Not served on this connection",
+        "Rejected. HTTPS is off for this hostname, or the connection’s TLS handshake was for another one with other conditions.",
     ),
 }  # fmt: skip
 

@@ -90,6 +90,8 @@ OF_A_VERDICT = {
     "maintenance": Reason.MAINTENANCE,
     "no_proxy": Reason.NO_PROXY_HEADER,
     "no_client_certificate": Reason.NO_CLIENT_CERTIFICATE,
+    "odd_path": Reason.AMBIGUOUS_PATH,
+    "misdirected": Reason.MISDIRECTED,
 }
 
 LOGGED = msgspec.json.Decoder(_LogEntry)

@@ -1,10 +1,14 @@
 """Why HAProxy did not deliver a request, from its log as 2.6 and 2.8 wrote it."""
 
+import json
+import re
 from typing import Any
 
 import pytest
 
 from guardpanel.events.words import REASONS, VERDICTS
+from guardpanel.ingest.proxy_line import read
+from guardpanel.shipped import config_templates
 from tests.events import a_failed_line, a_passed_line, an_unreadable_line
 from tests.ingest.reading import Ground
 
@@ -32,6 +36,14 @@ LOGGED: dict[str, tuple[dict[str, Any], str]] = {
         {"ended": "LR--", "status": 403, "verdict": "no_client_certificate"},
         "no_client_certificate",
     ),
+    "servers read its path in several ways": (
+        {"ended": "LR--", "status": 400, "verdict": "odd_path"},
+        "ambiguous_path",
+    ),
+    "its connection is for another hostname": (
+        {"ended": "LR--", "status": 421, "verdict": "misdirected"},
+        "misdirected",
+    ),
     "no memory": ({"ended": "RC--", "status": 503}, "no_resources"),
     "killed": ({"ended": "KD--", "status": -1}, "ended"),
     "a refusal of a later guardpanel": ({"ended": "LR--", "status": 429}, "refused"),
@@ -47,6 +59,15 @@ def test_each_end_has_its_reason(ground: Ground, case: str) -> None:
 
     ((verdict, code),) = ground.ask("SELECT verdict, reason FROM event")
     assert (VERDICTS[verdict], REASONS[code]) == ("undelivered", reason)
+
+
+def test_every_verdict_with_which_haproxy_answers_is_an_event() -> None:
+    texts = [path.read_text() for path in (config_templates() / "haproxy").glob("*.j2")]
+    words = {word for text in texts for word in re.findall(r"set-var\(txn\.gp\.verdict\) str\((\w+)\)", text)}
+    assert len(words) > 15
+
+    for word in words - {"skipped"}:
+        assert read(json.dumps(a_failed_line(verdict=word, status=403, ended="LR--")).encode()) is not None, word
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 class State(StrEnum):
     READY = "ready"
     DRAINING = "draining"
-    "No new visitors."
+    "No new requests."
     DISABLED = "disabled"
     "No requests and no checks."
 

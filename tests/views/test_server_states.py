@@ -52,6 +52,6 @@ async def test_an_unknown_state_or_server_changes_nothing(ada: httpx2.AsyncClien
 
 
 async def test_whoever_may_not_write_has_no_menu(ada: httpx2.AsyncClient, vera: httpx2.AsyncClient) -> None:
-    assert "Drain: no new visitors" in (await ada.get(HOST)).text
-    assert "Drain: no new visitors" not in (await vera.get(HOST)).text
+    assert "Drain: no new requests" in (await ada.get(HOST)).text
+    assert "Drain: no new requests" not in (await vera.get(HOST)).text
     assert (await choose(vera, 1, "draining")).status_code == 403

@@ -24,7 +24,7 @@ class BackendIn(Body):
     is_active: bool = True
     weight: int = Field(default=100, description="If omitted, unchanged for this URL.")
     backup: bool = Field(default=False, description="If omitted, unchanged for this URL.")
-    draining: bool = Field(default=False, description="No new visitors. If omitted, unchanged for this URL.")
+    draining: bool = Field(default=False, description="No new requests. If omitted, unchanged for this URL.")
     resolve_later: bool = Field(default=False, description="If omitted, unchanged for this URL.")
     health_check_enabled: bool | None = None
     health_check_path: str | None = Field(
@@ -46,7 +46,7 @@ class ServerIn(Body):
     weight: int = 100
     backup: bool = False
     enabled: bool = True
-    draining: bool = Field(default=False, description="No new visitors.")
+    draining: bool = Field(default=False, description="No new requests.")
     resolve_later: bool = False
     health_check: bool = True
     health_check_interval: int | None = Field(default=None, description="Null: the virtual host’s.")

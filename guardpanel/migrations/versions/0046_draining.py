@@ -1,4 +1,4 @@
-"""Servers that get no new visitors
+"""Servers that get no new requests
 
 Revision: 0046, after 0045
 """

@@ -102,7 +102,7 @@ def test_a_request_id_tells_its_moment(stack: Stack) -> None:
 
     request_id = uuid.UUID(line["id"])
     assert (request_id.version, request_id.variant) == (7, uuid.RFC_4122)
-    assert abs((request_id.int >> 80) / 1000 - line["time"]) < 5
+    assert abs((request_id.int >> 80) / 1000 - line["time"]) < 60
     assert line["id"] == str(request_id)
 
 

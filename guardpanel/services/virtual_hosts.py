@@ -12,7 +12,7 @@ from guardpanel.models import Hostname, Policy, Server, VirtualHost
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.virtual_host import NOUN, VirtualHostFields
 from guardpanel.sealing import Seal
-from guardpanel.services import policy_uses
+from guardpanel.services import policy_uses, serving
 from guardpanel.services.access.geo_doubts import must_let_in_where
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.https import https_doubts, new_certificates
@@ -58,6 +58,7 @@ class VirtualHosts(Crud[VirtualHost, VirtualHostFields]):
         names = (ready.parsed.names if ready.parsed else ready.hostnames) if ready.is_asked_for else ()
         async with changes.database.read() as session:
             row = await self.find(session, number) if number is not None else None
+            serving.must_be_meant(ready, row, is_meant=bool(ready.save_anyway))
             await https_doubts.must_be_meant(session, ready, row, names, is_meant=bool(ready.save_anyway))
             uses = policy_uses.choices(ready, row, await policy_uses.of_host(session, row) if row else ())
         await must_let_in_where(changes, request.client, uses, is_meant=bool(ready.save_anyway))

@@ -60,7 +60,7 @@ class Chart:
 
     @classmethod
     def of(cls, traffic: Traffic) -> "Chart":
-        slots = traffic.together(max(1, -(-len(traffic.slots) // MOST_BARS)))
+        slots = traffic.together(MOST_BARS)
         top = max((slot.count.requests for slot in slots), default=0)
         width = 100 / len(slots) if slots else 0
         bars = [_bar(slot, at * width, width, top) for at, slot in enumerate(slots)]

@@ -3,7 +3,7 @@
 from fastapi import Response
 
 from guardpanel.dependencies import Editor, RowId, Viewer
-from guardpanel.errors import NotFound, Problem
+from guardpanel.errors import NeedsConfirmation, NotFound, Problem
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.services import policies, policy_uses, server_states, virtual_hosts
 from guardpanel.services.trials import trials
@@ -55,6 +55,8 @@ async def set_server(virtual_host_id: RowId, server_id: RowId, ctx: ContextDep, 
         saved = await server_states.choose(ctx.changes, form.save_request(editor), virtual_host_id, server_id, state)
     except NotFound:
         raise
+    except NeedsConfirmation as doubt:
+        return redirect(url, f"{doubt.message} Edit the virtual host to save it anyway.", failed=True)
     except Problem as problem:
         return redirect(url, problem.message, failed=True)
     return done(saved, url)

@@ -55,3 +55,27 @@ async def test_whoever_may_not_write_has_no_menu(ada: httpx2.AsyncClient, vera: 
     assert "Drain: no new requests" in (await ada.get(HOST)).text
     assert "Drain: no new requests" not in (await vera.get(HOST)).text
     assert (await choose(vera, 1, "draining")).status_code == 403
+
+
+async def test_the_last_server_is_not_taken_out_unasked(ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient) -> None:
+    assert (await choose(ada, 1, "draining")).status_code == 303
+    before = await servers(ada_api)
+    await choose(ada, 2, "disabled")
+    assert "No server would take requests: visitors get 503. Edit the virtual host" in (await ada.get(HOST)).text
+    assert await servers(ada_api) == before
+
+    none = {
+        "servers.1.address": "127.0.0.2:3000",
+        "servers.1.weight": "0",
+        "servers.1.enabled": "on",
+        "servers.0.draining": "on",
+    }
+    page = await ada.get(f"{HOST}/edit")
+    version = page.text.partition('name="version" value="')[2].partition('"')[0]
+    typed = a_virtual_host() | none | {"version": version}
+    asked = await ada.post(HOST, data=typed)
+    assert (asked.status_code, "visitors get 503" in asked.text, "Save anyway" in asked.text) == (409, True, True)
+    assert (await ada.post(HOST, data=typed | {"save_anyway": "on"})).status_code == 303
+    assert "No server" in (await ada.get(HOST)).text
+    assert (await ada.post(f"{HOST}/servers/1", data={"state": "disabled"})).status_code == 303  # It is so already.
+    assert (await servers(ada_api))[0]["enabled"] is False

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import NamedTuple
 
 from guardpanel.events.traffic import COARSE, FINE, Count, Step, starts, total
@@ -13,6 +14,8 @@ COLUMNS = "begins, requests, rejected, detected, sent, statuses, times"
 QUESTION = f"SELECT {COLUMNS} FROM traffic WHERE step = ? AND host = ? AND begins BETWEEN ? AND ?"  # noqa: S608 our own names
 
 FINE_UNTIL = timedelta(seconds=FINE.kept_seconds)
+
+ROUND_SECONDS = (300, 900, 1_800, 3_600, 10_800, 21_600, 43_200, 86_400)
 
 LONGEST = timedelta(seconds=COARSE.kept_seconds)
 
@@ -34,11 +37,18 @@ class Traffic(NamedTuple):
     def total(self) -> Count:
         return total(slot.count for slot in self.slots)
 
-    def together(self, each: int) -> list[Slot]:
-        """So many slots as one: the first one may be shorter."""
-        ends = range(len(self.slots), 0, -each)
-        parts = [self.slots[max(0, end - each) : end] for end in reversed(ends)]
+    def together(self, most: int) -> list[Slot]:
+        """As at most so many slots, each of a round length: the first and the last one may be shorter."""
+        parts = self._by(self.step.seconds)
+        for seconds in (length for length in ROUND_SECONDS if length > self.step.seconds):
+            if len(parts) <= most:
+                break
+            parts = self._by(seconds)
         return [Slot(part[0].begins, total(slot.count for slot in part)) for part in parts]
+
+    def _by(self, seconds: int) -> list[list[Slot]]:
+        groups = groupby(self.slots, key=lambda slot: slot.begins.timestamp() // seconds)
+        return [list(slots) for _, slots in groups]
 
 
 def traffic(connection: sqlite3.Connection, host: int, empty: Traffic) -> Traffic:

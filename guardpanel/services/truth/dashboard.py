@@ -149,8 +149,9 @@ async def _modes(session: AsyncSession) -> Counter[EnforcementMode]:
 
 
 async def _out_of_use(session: AsyncSession) -> set[tuple[str, str]]:
-    """Backend and name of every server that an operator has disabled."""
-    rows = await session.exec(select(Server.virtual_host_id, Server.position).where(col(Server.enabled).is_(False)))
+    """Backend and name of every server that an operator has taken out."""
+    out = col(Server.enabled).is_(False) | col(Server.draining) | (col(Server.weight) == 0)
+    rows = await session.exec(select(Server.virtual_host_id, Server.position).where(out))
     return {(f"be_{number}", f"s{position + 1}") for number, position in rows.all()}
 
 
@@ -165,6 +166,8 @@ def _by_state(everywhere: Servers, out_of_use: set[tuple[str, str]], resting: Co
 
 
 def _state(servers: Sequence[str]) -> str:
+    if not servers:
+        return "down"
     if set(servers) <= {"no check"}:
         return "unknown"
     up = sum(map(is_up, servers))

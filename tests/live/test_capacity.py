@@ -2,7 +2,7 @@
 
 import contextlib
 import fcntl
-import os
+import random
 import socket
 import sys
 import termios
@@ -58,7 +58,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     server.answers["/page"] = [chunked + piece + b"0\r\n\r\n"]
     server.answers["/unframed"] = [b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 65536]
     sized = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: 33554432\r\n\r\n"
-    parts = [os.urandom(65536)] * 512
+    parts = [random.Random(1).randbytes(65_536)] * 512
     server.answers["/big.css"] = [sized % b"text/css", *parts]
     server.answers["/big.png"] = [sized % b"image/png", *parts]
     server.answers["/hold"] = [b"HTTP/1.1 200 OK\r\nContent-Length: 150\r\n\r\n", *slowly]

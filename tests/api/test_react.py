@@ -50,7 +50,8 @@ ACTIVE_BACKENDS = [
     Turn("PATCH", "/vhosts/1", {"is_active": True}, 422, NO_BACKEND),
     Turn("PATCH", "/vhosts/1", a_vhost(backends=backends({"is_active": False}, {})), 200),
     Turn("PATCH", "/vhosts/1", a_vhost(backends=backends({"is_active": False}, {"is_active": False})), 422, NO_BACKEND),
-    Turn("PATCH", "/vhosts/1", {"servers": [{"address": "127.0.0.1:1", "enabled": False}]}, 200),
+    Turn("PATCH", "/vhosts/1", {"servers": [{"address": "127.0.0.1:1", "enabled": False}]}, 409, "No server"),
+    Turn("PATCH", "/vhosts/1", {"servers": [{"address": "127.0.0.1:1", "enabled": False}], "save_anyway": True}, 200),
     Turn("PATCH", "/vhosts/1", {"description": "As a page saved it"}, 200),
 ]
 

@@ -153,7 +153,6 @@ LISTED: dict[str, Callable[[dict[str, Any]], bool]] = {
     "policy_id": lambda page: page["total"] == 0,
     "kind": lambda problem: problem["errors"][0]["field"] == "kind",
     "source": lambda problem: problem["errors"][0]["field"] == "source",
-    "hours": lambda traffic: 24 <= len(traffic["steps"]) <= 25,
     "findings": lambda problem: problem["errors"][0]["field"] == "findings",
     "policy": lambda problem: problem["detail"] == "Policy not found.",
     "revision": lambda comparison: comparison["before"] == "Default, revision 2",

@@ -47,7 +47,8 @@ async def test_the_page_has_the_chart_and_its_table(ada: httpx2.AsyncClient, pan
     assert ">3 rejected<" in text.replace("</i> ", ">").replace(" rejected</span>", " rejected<")
     assert text.count("<rect") == 3
     assert (await ada.get("/virtual-hosts/1")).text.count("<rect") == 3
-    assert "14 passed" in (await ada.get("/")).text
+    assert "14 with no rule fired" in (dashboard := (await ada.get("/")).text)
+    assert "2 got a 5xx status" in dashboard
 
 
 @pytest.mark.parametrize("range", ["3h", "24h", "7d", "30d", "", "1y", "'><b>"])

@@ -19,17 +19,11 @@ def names_of(certificate: x509.Certificate) -> list[str]:
     UnreadableName."""
     names: list[str] = []
     for name in _alternatives(certificate):
-        if isinstance(name, x509.DNSName) and not has_underscore(name.value):
+        if isinstance(name, x509.DNSName):
             names.append(_hostname(name.value))
         elif isinstance(name, x509.IPAddress):
             names.append(str(name.value))
     return list(dict.fromkeys(names))
-
-
-def names_left_out(certificate: x509.Certificate) -> list[str]:
-    """Names of the DNS that are not hostnames (RFC 1123 §2.1): no virtual host can have them, and the others can be served."""
-    names = [name.value for name in _alternatives(certificate) if isinstance(name, x509.DNSName)]
-    return list(dict.fromkeys(name.lower() for name in names if has_underscore(name)))
 
 
 def _alternatives(certificate: x509.Certificate) -> Iterable[x509.GeneralName]:
@@ -39,14 +33,6 @@ def _alternatives(certificate: x509.Certificate) -> Iterable[x509.GeneralName]:
         return ()
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         raise UnreadableName("its extensions can’t be read") from None
-
-
-def has_underscore(text: str) -> bool:
-    """And would be a hostname with another letter in its place."""
-    try:
-        return "_" in text and _hostname(text.replace("_", "x")) != ""
-    except UnreadableName:
-        return False
 
 
 def _hostname(text: str) -> str:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from guardpanel.certificates import judging
 from guardpanel.certificates.judging import Flaw
-from guardpanel.certificates.names import called, names_left_out, names_of, printable, subject
+from guardpanel.certificates.names import called, names_of, subject
 from guardpanel.certificates.pem import Contents, Material, contents_of
 from guardpanel.errors import FieldError, Invalid
 
@@ -157,8 +157,6 @@ def _notices(
         notices.append("The certificates were put in order.")
     if others:
         notices.append(f"Left out: {', '.join(subject(other) for other in others[:5])}.")
-    if names := names_left_out(leaf):
-        notices.append(f"Left out, since hostnames have no underscore: {', '.join(map(printable, names[:5]))}.")
     if is_root(leaf):
         notices.append("It is self-signed: browsers warn about it.")
     return notices

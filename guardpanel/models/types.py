@@ -18,10 +18,9 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Enum
 from sqlmodel import SQLModel
 
+from guardpanel.models.dns_names import HOSTNAME, ascii_name
 from guardpanel.models.hostname_faults import fault
 
-LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-HOSTNAME: Final = re.compile(rf"{LABEL}(?:\.{LABEL})*")
 NAME_EXTRA: Final = " .,-_()&+/:@*’"
 
 
@@ -60,7 +59,7 @@ def notes(text: str) -> str:
 
 
 def hostname(typed: str) -> str:
-    """The canonical form: lower-case A-labels (IDNA 2008 with UTS 46 mapping). Keeps `*.` and drops one final dot."""
+    """The canonical form. Keeps `*.` and drops one final dot."""
     text = visible(typed.strip()).removesuffix(".")
     wildcard, rest = ("*.", text[2:]) if text.startswith("*.") else ("", text)
     if "://" in rest or "/" in rest:
@@ -68,7 +67,7 @@ def hostname(typed: str) -> str:
     if ":" in rest:
         raise refuse("Enter the hostname without a port.")
     try:
-        canonical = idna.encode(rest, uts46=True, std3_rules=True).decode("ascii").lower()
+        canonical = ascii_name(rest)
     except (idna.IDNAError, UnicodeError) as error:
         raise refuse(f"{typed.strip()[:80]} is not a hostname: {fault(error)}.") from None
     if not HOSTNAME.fullmatch(canonical) or len(canonical) > 253 - len(wildcard):

@@ -158,3 +158,20 @@ async def test_names_that_no_certificate_can_have_are_told_at_the_choice(ada_api
 
     assert refused.status_code == 422, refused.text
     assert "DNS-01 can’t prove 192.0.2.1." in refused.json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("a_b.shop.example", " One for *.shop.example covers it."), ("a.b_c.example", ""), ("a_b.test", "")],
+)
+async def test_an_authority_is_asked_for_no_name_with_an_underscore(
+    ada_api: httpx2.AsyncClient, name: str, instead: str
+) -> None:
+    body = a_vhost(name, hostnames=[name, "x.example"], ssl_enabled=True)
+
+    refused = await ada_api.post(API, json={**body, "new_certificate": "acme"})
+    made_here = await ada_api.post(API, json={**body, "new_certificate": "self_signed"})
+
+    words = f"Authorities issue no certificate for {name}: it has an underscore.{instead}"
+    assert [error["message"] for error in refused.json()["errors"]] == [words]
+    assert made_here.status_code == 201, made_here.text

@@ -20,6 +20,7 @@ NAMES = {
     4: ["192.0.2.1", "192.0.2.2"],
     5: ["192.0.2.3"],
     6: ["old.shop.test"],
+    7: ["x_y.test"],
 }
 DAYS = {6: (-90, -1)}
 "The last one expired."
@@ -35,6 +36,7 @@ HOSTS: dict[str, dict[str, object]] = {
     "old.shop.test": {"certificate_id": 6},
     "192.0.2.1 192.0.2.2 192.0.2.3": {},
     "plain.shop.test": {"https": False},
+    "x_y.test": {},
 }
 
 GETS: dict[str | None, int] = {
@@ -45,6 +47,8 @@ GETS: dict[str | None, int] = {
     "api.shop.test": 3,
     "old.shop.test": 1,
     "plain.shop.test": 1,
+    "a_b.shop.test": 1,
+    "X_Y.test": 7,
 }
 "By name: exact before wildcard in any case, the chosen one, and a valid one instead of a chosen one that expired."
 

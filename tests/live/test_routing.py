@@ -25,6 +25,7 @@ def stack(haproxy: str, server: Origin, other: Origin) -> Iterator[Stack]:
     hosts = {
         "shop.test www.shop.test": common,
         "*.wild.test": common,
+        "under_score.test *.x_y.test": common,
         "exact.wild.test": {**common, "servers": [{"address": other.address}]},
         "münchen.test": common,
         "192.0.2.7": common,
@@ -47,6 +48,8 @@ def stack(haproxy: str, server: Origin, other: Origin) -> Iterator[Stack]:
         "Shop.Test.:80",
         "any.wild.test",
         "ANY.wild.test:443",
+        "Under_Score.test",
+        "_a.x_y.test:8080",
         "xn--mnchen-3ya.test",
         "192.0.2.7",
         "192.0.2.7:8080",

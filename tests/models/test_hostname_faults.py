@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from guardpanel.errors import Invalid
+from guardpanel.models.types import hostname
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.views.forms import Form
 from tests.factories import a_virtual_host
@@ -13,7 +14,12 @@ PUNYCODE = "a part that begins with xn-- is not valid Punycode"
 FAULTS = [
     ("bad host", "a space is not allowed"),
     ("a\u00a0b", "a space is not allowed"),
-    ("a_b.example", "_ is not allowed"),
+    ("é_b.example", "_ is not allowed"),
+    ("xn--a_b.example", "_ is not allowed"),
+    ("＿dmarc.example", "＿ is not allowed"),
+    ("-a_b.example", "no part can begin or end with a hyphen"),
+    ("a_b!.example", "! is not allowed"),
+    ("x" * 60 + "_xyz.example", "a part between dots can have at most 63 characters"),
     ("a!b.example", "! is not allowed"),
     ("😀.example", "😀 is not allowed"),
     ("a·b", "· is not allowed"),
@@ -43,3 +49,14 @@ def test_form_and_json_say_why_it_is_no_hostname(typed: str, words: str) -> None
     message = f"{typed[:80]} is not a hostname: {words}."
     assert message in " ".join(error.message for error in of_form.value.errors.values())
     assert message in str(of_json.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["a_b.example", "_a.example", "a_.example", "_", "*.x_y.example", "a_b.xn--mnchen-3ya.example"]
+)
+def test_a_name_may_have_underscores(name: str) -> None:
+    assert hostname(name) == hostname(name.upper()) == name
+
+
+def test_underscores_may_stand_beside_other_scripts() -> None:
+    assert hostname("A_B。münchen.example") == "a_b.xn--mnchen-3ya.example"

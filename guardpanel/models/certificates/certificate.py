@@ -64,6 +64,13 @@ def certificate_names(names: list[str]) -> list[str]:
     return names
 
 
+def instead(name: str) -> str:
+    """Of a name with an underscore: the wildcard that covers it, if that has none."""
+    parent = name.removeprefix("*.").partition(".")[2]
+    is_wildcard = name.startswith("*.") or "_" in parent or "." not in parent
+    return "" if is_wildcard else f" One for *.{parent} covers it."
+
+
 CertificateNames = Annotated[Lines, AfterValidator(certificate_names), Field(max_length=100)]
 
 
@@ -118,6 +125,10 @@ class CertificateFields(CertificateColumns):
             raise refuse(f"HTTP-01 can’t prove {wildcard}. Choose DNS-01 for wildcards.")
         if challenge is Challenge.DNS_01 and address:
             raise refuse(f"DNS-01 can’t prove {address}. Choose HTTP-01 for IP addresses.")
+        if underscored := next((name for name in names if "_" in name), ""):
+            raise refuse(
+                f"Authorities issue no certificate for {underscored}: it has an underscore.{instead(underscored)}"
+            )
         return names
 
     @field_validator("other_authorities")

@@ -38,8 +38,8 @@ class HeirOut(BaseModel):
 
 @router.get("/{virtual_host_id}/heirs")
 async def list_virtual_host_heirs(virtual_host_id: RowId, session: SessionDep, _user: Viewer) -> list[HeirOut]:
-    """The hostnames that wildcards of other virtual hosts take over when this one is deleted. Its other hostnames return 421
-    then. While it is only disabled (`is_active`), all of them do."""
+    """The hostnames that wildcards of other virtual hosts take over when this one is deleted. Its other hostnames are unknown
+    then: 421, unless a virtual host has `answers_unknown`. While it is only disabled (`is_active`), all of them do."""
     host = await virtual_hosts.find(session, virtual_host_id)
     return [
         HeirOut(hostname=heir.name.name, wildcard=heir.wildcard.name, virtual_host_id=heir.virtual_host.id or 0)

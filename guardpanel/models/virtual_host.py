@@ -60,6 +60,12 @@ class VirtualHostColumns(DeliveryColumns, HttpsColumns):
     enabled: bool = described(
         "Enabled", True, hint="When off, its hostnames return 421, also where another virtual host’s wildcard matches."
     )
+    answers_unknown: bool = described(
+        "Answers unknown hostnames",
+        False,
+        hint="Requests for names that no virtual host has, for an IP address, or without a name. Otherwise, these get 421. "
+        "Only one virtual host can do this.",
+    )
     maintenance: bool = described(
         "Maintenance page", False, hint="Visitors get a 503 maintenance page. Servers receive no traffic."
     )

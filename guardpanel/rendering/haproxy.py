@@ -106,6 +106,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             responses=inspects_responses(state),
             compresses=any(host.compression for host in state.virtual_hosts),
             acme=bool(state.proven_names),
+            default_host=state.default_host,
             watches_trailers=trailers.watched(state),
             trailers_lua=f"{state.facts.lua_folder}/{lua_file()}",
             needs_lengths=trailers.need_a_length(state),

@@ -130,6 +130,11 @@ class DesiredState:
             (policy.body_limit for policy, mode in used if policy and mode is not EnforcementMode.OFF), default=0
         )
 
+    @property
+    def default_host(self) -> VirtualHostState | None:
+        """The one for requests whose hostname no virtual host has."""
+        return next((host for host in self.virtual_hosts if host.answers_unknown), None)
+
     @cached_property
     def bound(self) -> tuple[BoundHost, ...]:
         """Everything that requests are bound to: each virtual host, and each of its paths."""

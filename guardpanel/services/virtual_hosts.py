@@ -112,6 +112,12 @@ async def policy_of(session: AsyncSession, virtual_host: VirtualHost) -> Policy 
     return await session.get(Policy, virtual_host.policy_id) if virtual_host.policy_id is not None else None
 
 
+async def for_unknown_names(session: AsyncSession) -> VirtualHost | None:
+    """The virtual host that answers unknown hostnames, unless it is disabled."""
+    query = select(VirtualHost).where(col(VirtualHost.answers_unknown), col(VirtualHost.enabled))
+    return (await session.exec(query)).first()
+
+
 class Heir(NamedTuple):
     """What answers for a hostname that its virtual host no longer has: another's wildcard."""
 
@@ -121,7 +127,7 @@ class Heir(NamedTuple):
 
 
 async def heirs(session: AsyncSession, virtual_host: VirtualHost, keeps: Collection[str] = ()) -> list[Heir]:
-    """The hostnames that others take over if it keeps only these. Its other hostnames return 421 then."""
+    """The hostnames that others' wildcards take over if it keeps only these. Its other hostnames are unknown then."""
     covers = [(row, f"*.{row.name.partition('.')[2]}") for row in virtual_host.hostnames if row.name not in keeps]
     rows = await session.exec(
         select(Hostname, VirtualHost)

@@ -8,7 +8,7 @@ from fastapi import Response
 from guardpanel.dependencies import Viewer
 from guardpanel.models import Traffic
 from guardpanel.models.traffic import TrafficFields
-from guardpanel.services import certificate_uses, traffic
+from guardpanel.services import certificate_uses, traffic, virtual_hosts
 from guardpanel.views.answers import page
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.details import last_changes
@@ -38,6 +38,7 @@ async def show(ctx: ContextDep, _viewer: Viewer) -> Response:
     context = {
         "traffic": row,
         "default_certificate": await certificate_uses.named(ctx.session, row.default_certificate_id),
+        "default_host": await virtual_hosts.for_unknown_names(ctx.session),
         "https_bind": ctx.panel.settings.https_bind,
         "capacity": await traffic.capacity_of(ctx.changes, ctx.session),
         "memory": f"{ctx.facts.memory_mib / 1024:.1f} GiB",

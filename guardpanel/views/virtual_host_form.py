@@ -97,7 +97,8 @@ class VirtualHostEditing(Editing[VirtualHost, VirtualHostFields]):
 
     async def beside_delete(self, ctx: Context, row: VirtualHost) -> Mapping[str, Any]:
         unused = await certificate_uses.used_by_it_alone(ctx.session, row)
-        return {"heirs": await virtual_hosts.heirs(ctx.session, row), "unused": unused}
+        default_host = await virtual_hosts.for_unknown_names(ctx.session)
+        return {"heirs": await virtual_hosts.heirs(ctx.session, row), "unused": unused, "default_host": default_host}
 
     async def must_be_meant(self, ctx: Context, form: Form, row: VirtualHost, fields: VirtualHostFields) -> None:
         """Ask for confirmation if a hostname would move to another virtual host's wildcard."""

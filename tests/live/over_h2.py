@@ -10,7 +10,7 @@ from tests.live.tls import H2
 from tests.live.wire import Response
 from tests.rows import SECRET
 
-HOSTNAME = re.compile(r"[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+")
+HOSTNAME = re.compile(r"[a-zA-Z0-9_-]+(\.[a-zA-Z0-9_-]+)+")
 
 NO_ANSWER = Response(0, {}, b"")
 "The stream was reset, or the connection closed: HAProxy takes what HTTP/2 forbids for an error of its connection."

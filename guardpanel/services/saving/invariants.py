@@ -64,6 +64,15 @@ def hostnames_have_one_owner(proposal: Proposal) -> Iterator[Violation]:
             yield from proposal.between(*keys, "hostnames", words, is_double=True, named=named)
 
 
+def one_row_has_it(proposal: Proposal) -> Iterator[Violation]:
+    """Flags that only one row can have."""
+    for noun, field in (("virtual_host", "answers_unknown"),):
+        first, *others = [row["id"] for row in proposal.rows[NOUNS[noun].table_name] if row[field]] or [0]
+        for number in others:
+            words = "{} has this already. Turn it off there first."
+            yield from proposal.between((noun, number), (noun, first), field, words, is_double=True)
+
+
 def what_is_named_exists(proposal: Proposal) -> Iterator[Violation]:
     """A virtual host's policy must exist, and a policy in use must not be deleted."""
     for noun in NOUNS.values():
@@ -200,6 +209,7 @@ RULES = (
     strict_names_leave_no_default,
     names_are_free,
     hostnames_have_one_owner,
+    one_row_has_it,
     what_is_named_exists,
     rules_are_overridden_once,
     requests_are_read_in_one_way,

@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from guardpanel.ingest import agent_line, proxy_line, recorded, use_line
+from guardpanel.ingest import agent_line, proxy_line, recorded, strikes, use_line
 from guardpanel.ingest.access_log import AccessLog, Position
 from guardpanel.ingest.agent_line import AgentLine, BadLine, UnknownVersion
 from guardpanel.ingest.proxy_line import ProxyLine
 from guardpanel.ingest.recent_requests import RecentRequests
 from guardpanel.ingest.recorded import RecordedLine
 from guardpanel.ingest.segments import Read, Segments
+from guardpanel.ingest.strikes import Strike
 from guardpanel.ingest.traffic import Counts
 from guardpanel.ingest.use_line import Use
 
@@ -29,6 +30,7 @@ class Batch(NamedTuple):
     agent: Sequence[AgentLine]
     recorded: Sequence[RecordedLine]
     proxy: Sequence[ProxyLine]
+    strikes: Sequence[Strike]
     uses: Sequence[Use]
     traffic: Counts
     counted: Counter[str]
@@ -47,7 +49,7 @@ def batches(segments: Segments, access_log: AccessLog, recent: RecentRequests) -
         position = log.position
         if read.is_empty and position == before:
             return
-        yield Batch(read, position, agent, ordinary, proxy, uses, log.traffic, counted)
+        yield Batch(read, position, agent, ordinary, proxy, log.strikes, uses, log.traffic, counted)
 
 
 class _Log:
@@ -58,6 +60,7 @@ class _Log:
         self.recent = recent
         self.position = position
         self.traffic = Counts()
+        self.strikes: list[Strike] = []
 
     def lines_to(self, moment: int, counted: Counter[str]) -> list[ProxyLine]:
         """HAProxy's lines up to the time of the agent's last one. It is cheapest to store both lines of a request together, and
@@ -67,6 +70,7 @@ class _Log:
             part = self.access_log.read(self.position)
             self.recent.see(part.lines)
             self.traffic.see(part.lines)
+            self.strikes += strikes.of_responses(part.lines)
             lines += _proxy_lines(part.lines, counted)
             counted += part.counted
             at_end = part.position == self.position

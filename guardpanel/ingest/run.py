@@ -131,8 +131,8 @@ class Ingest:
         counted = batch.counted
         if batch.agent or batch.proxy:
             counted += self.store.add(batch.agent, batch.proxy)
-            strikes.add(self.connection, batch.proxy)
         counted["recorded"] += recorded.add(self.connection, batch.recorded)
+        strikes.add(self.connection, [*strikes.of_rejected(batch.proxy), *batch.strikes])
         traffic.store(self.connection, batch.traffic.rows)
         if batch.uses:
             self.store.add_uses(batch.uses)

@@ -1,16 +1,21 @@
-"""Rejected requests, counted by policy, client and second: what automatic bans go by (services/access/automatic_bans.py).
+"""Rejected requests, failed log-ins and errors, counted by policy, client and second: what automatic bans go by
+(services/access/automatic_bans.py).
 
 HAProxy's lines are counted, each of which is read exactly once. Events are not asked: they come in any order, and may be deleted.
 """
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from ipaddress import ip_network
+from typing import NamedTuple
+
+import msgspec
 
 from guardpanel.events.schema import time_of
-from guardpanel.ingest.proxy_line import ProxyLine
+from guardpanel.ingest.proxy_line import NOT_OURS, REJECTED, ProxyLine
 
 KEPT_SECONDS = 3_600
 "As long as a policy may count."
@@ -19,11 +24,49 @@ MOST = 500_000
 "Rows. More clients than that, and the oldest are forgotten."
 
 
-def add(connection: sqlite3.Connection, lines: Iterable[ProxyLine]) -> None:
+MARK = b'"strikes":"'
+"Statuses that count follow, or `-`. Quotes in visitors' values are escaped."
+
+
+class Strike(NamedTuple):
+    policy: int
+    client: str
+    second: int
+
+
+class _LogEntry(msgspec.Struct):
+    time: float
+    client: str
+    policy: str
+    status: int
+    verdict: str
+    strikes: str
+
+
+LOGGED = msgspec.json.Decoder(_LogEntry)
+
+
+def of_rejected(lines: Iterable[ProxyLine]) -> Iterator[Strike]:
+    for line in lines:
+        if line.is_strike and line.policy is not None:
+            yield Strike(line.policy, line.client, int(time_of(line.moment).timestamp()))
+
+
+def of_responses(lines: Iterable[bytes]) -> Iterator[Strike]:
+    """With a status that counts, by the server or by HAProxy in its place. Lines that cannot be read are counted elsewhere."""
+    for line in lines:
+        at = line.find(MARK) + len(MARK)
+        if at < len(MARK) or line[at : at + 1] == b"-" or NOT_OURS not in line:
+            continue
+        with suppress(msgspec.DecodeError):
+            entry = LOGGED.decode(line)
+            if str(entry.status) in entry.strikes.split(",") and entry.verdict not in REJECTED:
+                yield Strike(int(entry.policy), entry.client, int(entry.time))
+
+
+def add(connection: sqlite3.Connection, strikes: Iterable[Strike]) -> None:
     counted = Counter(
-        (line.policy, network, int(time_of(line.moment).timestamp()))
-        for line in lines
-        if line.is_strike and line.policy is not None and (network := network_of(line.client))
+        (strike.policy, network, strike.second) for strike in strikes if (network := network_of(strike.client))
     )
     connection.executemany(
         "INSERT INTO strike VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET number = number + excluded.number",

@@ -10,16 +10,13 @@ from guardpanel.models.delivery import site
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Noun
 from guardpanel.models.policies.enforcement import EnforcementMode
-from guardpanel.models.policies.path_condition import one_path, plain_path
+from guardpanel.models.policies.path_condition import bound_path
 from guardpanel.models.references import OptionalId
 from guardpanel.models.types import Fields, Notes, refuse, stored, visible
 from guardpanel.models.versioned_row import VersionedRow
 from guardpanel.models.virtual_host import OptionalMode
 
 LONGEST_TARGET = 1000
-
-LONGEST_PATH = 200
-"Bytes, percent-encoded: the key of a map in HAProxy, where each request looks for it."
 
 
 class BoundPath(Choice):
@@ -57,21 +54,6 @@ def redirect_target(text: str) -> str:
     if not parts["host"]:
         return target
     return f"{parts['scheme']}://{site(parts['host'])}{parts['path'] or ''}{parts['query'] or ''}"
-
-
-def bound_path(text: str) -> str:
-    """A path that HAProxy compares with what it decodes: without what is decoded to something else."""
-    path = one_path(text)
-    if not path:
-        raise refuse("Enter a path, such as /login.")
-    plain_path(path)
-    if character := re.search(r"[\s\\;#%\"'<>^`{|}]|//", path):
-        raise refuse(f"Enter the path without {character[0].strip() or 'spaces'}.")
-    if re.search(r"\.(/|$)", path):
-        raise refuse("No part of the path may end in a dot.")
-    if len(path.encode()) > LONGEST_PATH:
-        raise refuse(f"At most {LONGEST_PATH} bytes.")
-    return path.removesuffix("/") or "/"
 
 
 class PathBindingColumns(Fields):

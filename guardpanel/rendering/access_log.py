@@ -29,6 +29,7 @@ LINE = (
             "verdict": '"%[var(txn.gp.verdict)]"',
             "list": '"%[var(txn.gp.deny)]"',
             "limit": '"%[var(txn.gp.limited)]"',
+            "strikes": '"%[var(txn.gp.strikes)]"',
             "country": '"%[var(txn.gp.country)]"',
             "network": '"%[var(txn.gp.asn)]"',
             "client_certificate": '"%[var(txn.gp.subject),json(utf8s)]"',

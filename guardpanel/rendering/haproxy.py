@@ -17,6 +17,7 @@ from guardpanel.rendering import (
     limits,
     maps,
     paths,
+    strikes,
     trailers,
     waiting,
 )
@@ -92,6 +93,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             **access.parameters(state),
             **limits.parameters(state),
             **paths.parameters(state),
+            **strikes.parameters(state),
             **geo.parameters(state),
             **space._asdict(),
             splices=space.buffer > LARGE_BUFFER,
@@ -154,6 +156,7 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
         | access.files(state)
         | geo.files(state)
         | paths.files(state)
+        | strikes.files(state)
         | client_certificates.files(state)
         | error_pages()
     )

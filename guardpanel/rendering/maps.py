@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from guardpanel.models.policies.enforcement import EnforcementMode
-from guardpanel.rendering import limits, waiting
+from guardpanel.rendering import limits, strikes, waiting
 from guardpanel.rendering.coraza import Effective, effective
 from guardpanel.rendering.state import DesiredState
 
@@ -43,7 +43,7 @@ def bindings(state: DesiredState, names: Mapping[Effective, str]) -> str:
 def binding(key: Effective | None, names: Mapping[Effective, str], state: DesiredState) -> str:
     """The fields that are equal for all virtual hosts with this policy and mode."""
     if key is None or key[1] is EnforcementMode.OFF:
-        return f"{NOT_INSPECTED};0;pass;open;0;0;{waiting.PASSES};{limits.NONE}"
+        return f"{NOT_INSPECTED};0;pass;open;0;0;{waiting.PASSES};{limits.NONE};0"
     policy, mode = state.policies[key[0]], key[1]
     return ";".join(
         (
@@ -55,6 +55,7 @@ def binding(key: Effective | None, names: Mapping[Effective, str], state: Desire
             str(policy.streamed_responses) if policy.response_inspection else "0",
             waiting.slow(policy, mode, state.facts.largest_body),
             limits.limits(policy, mode),
+            str(int(strikes.counts(policy, mode))),
         )
     )
 

@@ -4,6 +4,7 @@ HAProxy decodes the path of a request and looks for the longest binding with whi
 Keys are as HAProxy makes paths there (`bound_paths.py`), with a final slash: `/login` also is `/login/`, but not `/login2`.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -101,9 +102,9 @@ def redirects_map(state: DesiredState) -> str:
     )
 
 
-def spelled_letters(state: DesiredState) -> list[Token]:
-    """Converters that fold letters beyond ASCII, several to a line."""
-    spelled = spellings(path.path for path in state.paths)
+def spelled_letters(paths: Iterable[str]) -> list[Token]:
+    """Converters that fold these paths' letters beyond ASCII, several to a line."""
+    spelled = spellings(paths)
     each = [f"regsub('{'|'.join(others)}','{letter}',g)" for letter, others in spelled.items()]
     return [Token(",".join(each[first : first + LETTERS_A_LINE])) for first in range(0, len(each), LETTERS_A_LINE)]
 
@@ -118,7 +119,7 @@ def parameters(state: DesiredState) -> dict[str, Any]:
             (parts, Token(f"(/+[^/]*){{{parts}}}"), Token(f"^(/{PLAIN_PART}){{{parts}}}(/|$)"))
             for parts in parts_replaced(state)
         ],
-        "spelled_letters": spelled_letters(state),
+        "spelled_letters": spelled_letters(path.path for path in state.paths),
         "weak_paths": any(entry.is_weak for entry in bound),
         "early_rule": Token("tcp-request content"),
         "rule": Token("http-request"),

@@ -38,6 +38,26 @@ def test_what_a_policy_rejects_is_counted_once(ground: Ground) -> None:
     ]
 
 
+def test_responses_count_as_the_line_says(ground: Ground) -> None:
+    asks: dict[str, Any] = {"strikes": "401,403", "status": 401}
+
+    def answered(number: int, **others: Any) -> dict[str, Any]:
+        return a_passed_line(**{"id": a_request_id(930 + number), "time": AT + 0.5, **asks, **others})
+
+    ground.log(
+        answered(1), answered(2, status=403, client="2001:db8::1"), answered(3, rules="942100", score="3"),
+        answered(4, status=302), answered(5, status=200), answered(6, strikes="-"), answered(7, panel="1"),
+        answered(8, client="-"), answered(9, strikes="14010"), answered(10, path='/"strikes":"401"', strikes="-"),
+        line(11, **asks | {"status": 403}),  # Blocked by the WAF: counted as that, and once.
+        answered(12, verdict="banned", status=403),
+    )  # fmt: skip
+
+    ground.read_all()
+    ground.read_all()
+
+    assert ground.ask(COUNTED, AT) == [(1, "192.0.2.7", 0, 3), (1, "2001:db8::/64", 0, 1)]
+
+
 def test_they_are_kept_as_long_as_a_policy_may_count_and_no_more_than_fit(ground: Ground) -> None:
     ground.log(line(1), line(2, time=AT + 10), line(3, time=AT + 20))
     ground.read_all()

@@ -1,4 +1,4 @@
-"""Clients whose requests are rejected too often, at the whole panel: banned over a reload until the ban is lifted or over, and nobody else."""
+"""Clients whose requests are rejected too often, or who fail to log in, at the whole panel: banned over a reload until the ban is lifted or over, and nobody else."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from tests.factories import a_react_policy, a_vhost
+from tests.live.origins import Origin
 from tests.live.stack import DEADLINE, wait_until
 from tests.panel import Panel
 from tests.web import Person, bearer
@@ -22,7 +23,7 @@ CLEAN, ATTACK = "/", "/?q=1%27%20OR%20%271%27%3D%271"
 
 THRESHOLD = 3
 
-STRIKER, BRIEF, OTHER = "127.9.3.1", "127.9.3.2", "127.9.3.3"
+STRIKER, BRIEF, OTHER, GUESSER = "127.9.3.1", "127.9.3.2", "127.9.3.3", "127.9.3.4"
 "Clients. Of this machine's addresses, only 127.0.0.1 is never banned."
 
 
@@ -50,10 +51,10 @@ def policy(api: httpx2.Client, origin_port: int) -> str:
     return f"/policies/{number}"
 
 
-def status(panel: Panel, peer: str, target: str = CLEAN) -> int:
+def status(panel: Panel, peer: str, target: str = CLEAN, method: str = "GET", host: str = HOST) -> int:
     connection = HTTPConnection("127.0.0.1", panel.proxy_port, DEADLINE, source_address=(peer, 0))
     with closing(connection):
-        connection.request("GET", target, headers={"host": HOST, "user-agent": "Mozilla/5.0", "accept": "*/*"})
+        connection.request(method, target, headers={"host": host, "user-agent": "Mozilla/5.0", "accept": "*/*"})
         return connection.getresponse().status
 
 
@@ -92,3 +93,23 @@ def test_a_ban_ends_by_itself_and_is_not_made_again_of_what_it_was_made_of(
     wait_until(lambda: status(shared_panel, BRIEF) == 200, "the ban is over")
 
     assert bans_made(shared_panel, BRIEF) == 1
+
+
+def test_who_fails_to_log_in_too_often_is_banned(shared_panel: Panel, api: httpx2.Client, server: Origin) -> None:
+    paths = {"log_in_paths": ["/login"], "auto_ban_enabled": True, "ban_threshold": THRESHOLD}
+    made = api.post("/policies", json=a_react_policy("Log-ins", **paths))
+    assert made.status_code == 201, made.text
+    back = {"url": f"http://{server.address}", "is_active": True, "health_check_enabled": False}
+    host = a_vhost("log-ins.test", backends=[back], policy_id=made.json()["id"])
+    assert api.post("/vhosts", json=host).status_code == 201
+
+    def tries(method: str, times: int = 1) -> list[int]:
+        return [status(shared_panel, GUESSER, "/login", method, "log-ins.test") for _ in range(times)]
+
+    server.status = 401
+    assert tries("GET", THRESHOLD) == [401] * THRESHOLD  # Asks for a password.
+    assert tries("POST", THRESHOLD) == [401] * THRESHOLD
+    wait_until(lambda: tries("GET") == [403], "its requests are rejected")
+
+    (ban,) = api.get("/bans", params={"q": GUESSER}).json()["items"]
+    assert ban["reason"] == f"{THRESHOLD} requests rejected or failed in 600 s by policy Log-ins"

@@ -11,6 +11,9 @@ from guardpanel.models.patterns import pattern
 from guardpanel.models.policies.policy_lists import METHOD
 from guardpanel.models.types import Lines, refuse, visible
 
+LONGEST_PATH = 200
+"Bytes, percent-encoded: the key of a map in HAProxy, where each request looks for it."
+
 
 class PathMatch(Choice):
     ANY = "any", "Any path"
@@ -59,3 +62,18 @@ def plain_path(path: str) -> None:
         raise refuse("Enter the path decoded: é, not %C3%A9.")
     if re.search(r"(?:^|/)\.{1,2}(?:/|$)", path):
         raise refuse("Enter the path without . and .. segments.")
+
+
+def bound_path(text: str) -> str:
+    """A path that HAProxy compares with what it decodes: without what is decoded to something else."""
+    path = one_path(text)
+    if not path:
+        raise refuse("Enter a path, such as /login.")
+    plain_path(path)
+    if character := re.search(r"[\s\\;#%\"'<>^`{|}]|//", path):
+        raise refuse(f"Enter the path without {character[0].strip() or 'spaces'}.")
+    if re.search(r"\.(/|$)", path):
+        raise refuse("No part of the path may end in a dot.")
+    if len(path.encode()) > LONGEST_PATH:
+        raise refuse(f"At most {LONGEST_PATH} bytes.")
+    return path.removesuffix("/") or "/"

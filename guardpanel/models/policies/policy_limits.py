@@ -1,7 +1,12 @@
 """How many requests one client may send, and when it is banned: the limits of a policy."""
 
+from pydantic import ValidationInfo, field_validator
+from sqlalchemy import JSON
+
 from guardpanel.models.meta import described
 from guardpanel.models.policies.policy_judging import JudgingFields
+from guardpanel.models.policies.policy_strikes import FAILED, LogInPaths, Statuses
+from guardpanel.models.types import refuse
 
 LONGEST_PERIOD_SECONDS = 3_600
 LONGEST_BAN_SECONDS = 30 * 86_400
@@ -51,7 +56,8 @@ class LimitFields(JudgingFields):
         10,
         ge=1,
         le=10_000,
-        hint="Counts requests that this policy’s rules block or its client limits reject. In Detect only, there are none.",
+        hint="Counts requests that this policy’s rules block or its client limits reject, failed log-ins, and errors. "
+        "In Detect only, there are none.",
     )
     ban_window_seconds: int = described(
         "Counted for",
@@ -69,3 +75,34 @@ class LimitFields(JudgingFields):
         False,
         hint="Each ban within 30 days is twice as long as the one before, up to 30 days. Lifted bans don’t count.",
     )
+    log_in_paths: LogInPaths = described(
+        "Log-in paths",
+        default_factory=list,
+        sa_type=JSON,
+        placeholder="/login",
+        hint="One per line, with everything below. Failed log-ins there count as rejections: requests with a body (POST, PUT, "
+        "PATCH) or with credentials (Authorization), if the server responds with a status below.",
+    )
+    log_in_statuses: Statuses = described(
+        "Statuses of failed log-ins",
+        default_factory=FAILED.copy,
+        sa_type=JSON,
+        hint="One per line. Some applications say it with 200, and a successful log-in with 302: WordPress, for example. Try a "
+        "wrong password, and look.",
+    )
+
+    error_statuses: Statuses = described(
+        "Errors that count",
+        default_factory=list,
+        sa_type=JSON,
+        placeholder="404",
+        hint="Statuses, one per line. Each response with them counts as a rejection: 404 for those who try many addresses, for "
+        "example. Visitors of a page with dead links get it, too.",
+    )
+
+    @field_validator("log_in_statuses")
+    @classmethod
+    def log_ins_can_fail(cls, statuses: list[str], info: ValidationInfo) -> list[str]:
+        if info.data.get("log_in_paths") and not statuses:
+            raise refuse("Enter a status, or no log-in paths.")
+        return statuses

@@ -1,6 +1,6 @@
-"""Bans of clients whose requests a policy has rejected too often.
+"""Bans of clients whose requests a policy has rejected too often, or that have failed too often.
 
-The ingest counts rejections; a ban is made of what it has counted, like any other: its row first. So whatever ends in between,
+The ingest counts both; a ban is made of what it has counted, like any other: its row first. So whatever ends in between,
 the next look makes the ban that is due, and none twice.
 """
 
@@ -45,6 +45,7 @@ class BanRule:
     window: timedelta
     duration: timedelta
     doubles: bool
+    counted: str = "requests rejected"
 
     @classmethod
     def of(cls, policy: Policy) -> "BanRule":
@@ -55,12 +56,13 @@ class BanRule:
             timedelta(seconds=policy.ban_window_seconds),
             timedelta(seconds=policy.ban_duration_seconds),
             policy.ban_doubles,
+            "requests rejected or failed" if policy.log_in_paths or policy.error_statuses else "requests rejected",
         )
 
     def ban(self, network: str, rejected: int, earlier: int, now: datetime) -> Ban:
         """`earlier`: automatic bans of this network that it has served."""
         seconds = self.duration.total_seconds() * (2 ** min(earlier, MOST_DOUBLINGS) if self.doubles else 1)
-        words = f"{rejected} requests rejected in {self.window.total_seconds():.0f} s by policy {self.policy}"
+        words = f"{rejected} {self.counted} in {self.window.total_seconds():.0f} s by policy {self.policy}"
         return Ban(
             network=network,
             ends_at=now + timedelta(seconds=min(seconds, LONGEST_BAN_SECONDS)),

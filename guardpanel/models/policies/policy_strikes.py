@@ -1,0 +1,39 @@
+"""Which responses count towards a ban: where visitors log in, and what servers say."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+from sqlmodel import Field
+
+from guardpanel.models.policies.path_condition import bound_path
+from guardpanel.models.types import Lines, refuse, visible
+
+FAILED = ["401", "403"]
+
+STATUS = re.compile(r"[2-5][0-9]{2}", re.ASCII)
+
+
+def known_paths(entries: list[str]) -> list[str]:
+    return list(dict.fromkeys(map(log_in_path, entries)))
+
+
+def log_in_path(entry: str) -> str:
+    """Of several: what is refused is named."""
+    try:
+        return bound_path(entry)
+    except PydanticCustomError as error:
+        raise refuse(f"{visible(entry)[:60]}: {error.message()}") from None
+
+
+def known_statuses(entries: list[str]) -> list[str]:
+    statuses = list(dict.fromkeys(visible(entry.strip()) for entry in entries))
+    for status in statuses:
+        if not STATUS.fullmatch(status):
+            raise refuse(f"{status[:40]} is not a status of a response. Enter one such as 401.")
+    return statuses
+
+
+LogInPaths = Annotated[Lines, AfterValidator(known_paths), Field(max_length=50)]
+Statuses = Annotated[Lines, AfterValidator(known_statuses), Field(max_length=20)]

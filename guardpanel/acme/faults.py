@@ -1,8 +1,9 @@
 """Why an order does not go on: the authority's own sentence, what kind of fault it is, and when to try again."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -86,6 +87,9 @@ BY_CODE = {
     "invalidContact": (FaultKind.REJECTED, "The authority rejected the email address."),
     "unsupportedContact": (FaultKind.REJECTED, "The authority rejected the email address."),
     "invalidProfile": (FaultKind.PROFILE, "The authority does not offer this profile."),
+    "userActionRequired": (
+        FaultKind.REJECTED, "The authority requires something of you first, such as agreement to new terms of service.",
+    ),
     "alreadyReplaced": (FaultKind.REPLACED, "The certificate was already replaced by another order."),
     "badNonce": (FaultKind.UNREACHABLE, "The authority rejected every nonce."),
     "serverInternal": (FaultKind.UNREACHABLE, "The authority has an internal error."),
@@ -110,7 +114,8 @@ def fault_of(error: Exception, response: requests.Response | None, now: datetime
     status = response.status_code if response is not None else None
     match error:
         case messages.Error():
-            return fault_of_problem(error, status, retry_time(response, now))
+            fault = fault_of_problem(error, status, retry_time(response, now))
+            return replace(fault, detail="\n".join(filter(None, (fault.detail, *_pages(error, response)))))
         case errors.ConflictError():
             return Fault(FaultKind.REPLACED, BY_CODE["alreadyReplaced"][1], status=status)
         case requests.exceptions.JSONDecodeError() | josepy.errors.DeserializationError():
@@ -143,6 +148,19 @@ def fault_of_validation(problems: Iterable[tuple[str, messages.Error]]) -> Fault
     message = first.message if first.kind in {FaultKind.REJECTED, FaultKind.VALIDATION} else BY_CODE["unauthorized"][1]
     detail = "\n".join(_line(name, problem.detail) for name, problem in problems)
     return Fault(kind, message, detail, first.type)
+
+
+def _pages(error: messages.Error, response: requests.Response | None) -> Iterator[str]:
+    """The pages on which the authority has its account's owner do something (RFC 8555 §7.3.3): the problem's `instance`, and the
+    terms of service. The `acme` library drops both."""
+    if str(error.typ or "").rpartition(":")[2] != "userActionRequired" or response is None:
+        return
+    with suppress(requests.exceptions.JSONDecodeError, AttributeError):
+        if instance := response.json().get("instance"):
+            yield f"What to do: {instance}"
+    for link in requests.utils.parse_header_links(response.headers.get("Link", "")):
+        if link.get("rel") == "terms-of-service":
+            yield f"Its terms: {link['url']}"
 
 
 def retry_time(response: requests.Response | None, now: datetime) -> datetime | None:

@@ -6,7 +6,7 @@ from typing import Any
 import requests
 from acme import messages
 
-from guardpanel.acme.faults import BY_CODE, Fault, FaultKind, fault_of_problem, retry_time
+from guardpanel.acme.faults import BY_CODE, Fault, FaultKind, fault_of, fault_of_problem, retry_time
 from guardpanel.acme.renewal import moment_within, renewal_moment, retry_moment
 
 NOW = datetime(2026, 11, 29, 7, tzinfo=UTC)
@@ -76,3 +76,22 @@ def test_every_type_of_problem_has_a_sentence_and_unknown_ones_the_authoritys() 
 def problem(code: str, **content: Any) -> messages.Error:
     read: messages.Error = messages.Error.from_json({"type": f"{PREFIX}{code}", **content})
     return read
+
+
+def test_an_authority_that_demands_agreement_says_where() -> None:
+    """RFC 8555 §7.3.3. It does not help to ask again at once."""
+    answer = requests.Response()
+    answer.status_code = 403
+    answer._content = b'{"instance": "https://ca.test/agree?t=1"}'
+    answer.headers["Link"] = '<https://ca.test/terms>;rel="terms-of-service", <https://ca.test/dir>;rel="index"'
+    error = problem("userActionRequired", detail="Terms have changed.")
+
+    fault = fault_of(error, answer, NOW)
+    answer._content = b"<html>"
+    other = fault_of(error, answer, NOW)
+
+    assert fault.kind is FaultKind.REJECTED and "agreement to new terms of service" in fault.message
+    assert fault.detail.splitlines() == [
+        "Terms have changed.", "What to do: https://ca.test/agree?t=1", "Its terms: https://ca.test/terms",
+    ]  # fmt: skip
+    assert other.detail.splitlines() == ["Terms have changed.", "Its terms: https://ca.test/terms"]

@@ -2,12 +2,13 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any, NoReturn
 
 import pytest
 
 from guardpanel.acme.faults import FaultKind
 from guardpanel.acme.order import Phase, Record
-from guardpanel.errors import Conflict, EngineUnavailable, NotFound
+from guardpanel.errors import Conflict, EngineUnavailable, NotFound, StorageFailed
 from guardpanel.models import Certificate
 from guardpanel.panel import Panel
 from guardpanel.sealing import Seal
@@ -49,6 +50,43 @@ async def test_an_order_survives_whatever_a_step_raises_and_goes_on_later(
     assert len(await worker.logs(number)) == 1
     assert worker.at().calls["new_order"] <= 3
     assert worker.at().calls["finalize"] == (3 if method == "finalize" else 1)
+
+
+async def test_a_disk_that_is_full_has_one_order_made_however_often_it_is_tried(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer with the order's address can't be stored, nor can that it failed. The worker begins again within a minute."""
+    number, database = await worker.add(), worker.panel.database
+    await worker.issuer._plan()
+
+    def fail() -> NoReturn:
+        raise StorageFailed("The database cannot be written: database or disk is full.")
+
+    new_order = worker.at().new_order
+
+    def last(*asked: Any) -> str:
+        monkeypatch.setattr(database, "write", fail)
+        return new_order(*asked)
+
+    monkeypatch.setattr(worker.at(), "new_order", last)
+    for _ in range(4):
+        with pytest.raises(StorageFailed):
+            await worker.look()
+    assert worker.at().calls["new_order"] == 1
+
+    monkeypatch.undo()
+    await worker.look()
+    assert await worker.content(number)
+    assert worker.at().calls["new_order"] == 2
+
+
+async def test_a_step_that_this_machine_stops_says_why(worker: Worker) -> None:
+    number = await worker.add()
+    worker.at().fail("authority", StorageFailed("The database cannot be written: database or disk is full."))
+
+    await worker.look()
+
+    assert (await worker.words(number))[-1] == "The database cannot be written: database or disk is full."
 
 
 async def test_an_order_waits_for_the_save_of_its_certificate_to_be_live(worker: Worker) -> None:

@@ -54,6 +54,8 @@ class Steps:
             after = await self._patient(row, order, await self._stepped(row, order))
         except AuthorityFault as refused:
             await self._stumble(row, refused.fault)
+        except Problem as problem:  # Of this machine, such as a full disk.
+            await self._stumble(row, Fault(FaultKind.OTHER, problem.message))
         except Exception as error:  # Otherwise the worker would repeat it at once, and ask the authority again.
             log.exception("order %s: the step after %s failed", row.id, order.phase)
             words = f"The step failed unexpectedly ({type(error).__name__}). The panel’s log has the details."
@@ -90,7 +92,15 @@ class Steps:
         if order.phase is Phase.PROVING:
             await self.proving.prepare(order)
         authority = await self.accounts.authority(row.authority, certificate.contact)
+        if order.phase is Phase.NEW:
+            await self._must_be_stored(row)
         return await asyncio.to_thread(step, order, authority, self.proving.proofs(order))
+
+    async def _must_be_stored(self, row: AcmeOrder) -> None:
+        """Raises StorageFailed while nothing can be stored: the authority would be asked for another order with each try, since
+        the answer with the last one's address was lost."""
+        async with self.changes.database.write() as session:
+            (await orders.find(session, row.id or 0)).next_step_at = self.now()
 
     async def _certificate(self, row: AcmeOrder) -> Certificate | None:
         async with self.changes.database.read() as session:

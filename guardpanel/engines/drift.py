@@ -11,6 +11,7 @@ from guardpanel.engines.files import content_of
 from guardpanel.engines.haproxy.master_cli import MasterCli, Processes
 from guardpanel.engines.processes import proc
 from guardpanel.engines.releases import ReleaseDamaged, Releases
+from guardpanel.engines.runtime.certificate_drift import CertificateInspector
 from guardpanel.engines.runtime.map_drift import MapInspector
 from guardpanel.engines.runtime.server_swapping import ServerInspector
 from guardpanel.engines.verify import Verifier
@@ -39,6 +40,7 @@ class Inspector:
         self.verifier = verifier
         self.maps = MapInspector(cli, releases)
         self.servers = ServerInspector(cli, releases)
+        self.certificates = CertificateInspector(cli, verifier, releases)
 
     async def inspect(self, expected: Expected) -> list[Drift]:
         """All differences. An engine that does not respond is down, which is reported elsewhere."""
@@ -85,7 +87,7 @@ class Inspector:
                 self.verifier.learn(expected.checksum, await asyncio.to_thread(self.releases.files, expected.number))
             memory = [*await self.maps.inspect(expected.number), *await self.servers.inspect(expected.number)]
             drifts = [*memory, *await self._listeners(expected, processes)]
-            return drifts or await self._certificates(expected)
+            return drifts or await self.certificates.inspect(expected.number)
         except (EngineUnavailable, ReleaseDamaged):  # A damaged release is reported with the files.
             return []
 
@@ -100,10 +102,6 @@ class Inspector:
             if wrong:
                 drifts.append(Drift(Place.HAPROXY, wrong))
         return drifts
-
-    async def _certificates(self, expected: Expected) -> list[Drift]:
-        wrong = await self.verifier.next_certificate(self.releases.root / str(expected.number))
-        return [Drift(Place.HAPROXY, wrong)] if wrong else []
 
     # Agent
 

@@ -13,7 +13,7 @@ from guardpanel.engines.haproxy.master_cli import MasterCli
 from guardpanel.engines.processes.patience import Patience
 from guardpanel.engines.processes.proc import listener_of, processes_at
 from guardpanel.engines.proxy_lines import certificate_lines, expected_of_us, local, tls_listeners
-from guardpanel.engines.tls.handshakes import Places, difference, leaves, other_than
+from guardpanel.engines.tls.handshakes import Places, leaves, other_than
 from guardpanel.errors import DeploymentFailed, EngineSilent, EngineUnavailable
 
 DEADLINE = 8.0
@@ -51,9 +51,8 @@ class Verifier:
         "Listeners that accept requests after a PROXY line, as far as known."
         self._tls: dict[http.Place, str] = {}
         "HTTPS listeners, with the name to connect with."
-        self._lines: list[tuple[str, str]] = []
+        self.certificate_lines: list[tuple[str, str]] = []
         "Files of certificates, each with a name that gets it."
-        self._next_line = 0
         self._learned = ""
 
     async def prove(self, bundle: Bundle, changed: Collection[str]) -> None:
@@ -73,32 +72,23 @@ class Verifier:
         patience, lines = self._patience(self.cli.path), list(leaves(bundle, files))
         for start in range(0, len(lines), IN_A_ROW):  # Of many, a failed one is not repeated with all others.
             some = lines[start : start + IN_A_ROW]
-            await self._until(patience, partial(other_than, self._handshakes, some, IN_A_ROW))
+            await self._until(patience, partial(other_than, self.handshakes, some, IN_A_ROW))
 
     async def certificates(self, bundle: Bundle, files: Collection[str]) -> str | None:
         """The same at once: where new handshakes get another certificate."""
         self.learn(bundle.checksum, bundle.files)
-        return await other_than(self._handshakes, list(leaves(bundle, files)), IN_A_ROW)
-
-    async def next_certificate(self, release: Path) -> str | None:
-        """What is wrong with a certificate of this release: in turns, one per call, and the same while it is wrong. Raises
-        EngineUnavailable."""
-        if not self._lines:
-            return None
-        wrong = await difference(self._handshakes, release, *self._lines[self._next_line % len(self._lines)])
-        self._next_line += wrong is None
-        return wrong
+        return await other_than(self.handshakes, list(leaves(bundle, files)), IN_A_ROW)
 
     def learn(self, checksum: str, files: Mapping[str, bytes]) -> None:
         """How to connect to the listeners of this configuration."""
         self._proxy |= expected_of_us(files)
-        self._tls, self._lines, self._learned = tls_listeners(files), certificate_lines(files), checksum
+        self._tls, self.certificate_lines, self._learned = tls_listeners(files), certificate_lines(files), checksum
 
     def has_learned(self, checksum: str) -> bool:
         return self._learned == checksum
 
     @property
-    def _handshakes(self) -> Places:
+    def handshakes(self) -> Places:
         return {place: self._proxy[place] for place in self._tls}
 
     @property

@@ -122,7 +122,7 @@ async def test_a_renewal_interrupted_before_its_swap_is_loaded_or_taken_back(
     before, other = await served(), running.settings.default_certificate.read_text()
     await running.engines.cli._ask(f"@1 set ssl cert certs/1.pem <<\n{other}\n")
     await running.engines.cli._ask("@1 commit ssl cert certs/1.pem")
-    words = "HAProxy serves another certificate for shop.example than certs/1.pem. It was probably changed through the Runtime API."
+    words = "HAProxy has another certificate for shop.example than certs/1.pem. It was probably changed through the Runtime API."
     assert [await running.look() for _ in range(3)][1:] == [[words], [words]]
     await changes.put_back(ADA)
     assert await served() == before

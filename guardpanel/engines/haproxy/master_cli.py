@@ -6,6 +6,7 @@ during a reload, so every call retries until its deadline. 2.6 answers nothing t
 
 import asyncio
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -109,6 +110,11 @@ class MasterCli(MapCommands):
         """What the newest worker reports of a certificate's file. With `*` before it: of its open transaction."""
         return await self._ask(f"@1 show ssl cert {'*' * file.startswith('*')}{_file(file.removeprefix('*'))}")
 
+    async def certificate_fingerprints(self, files: Sequence[str]) -> dict[str, str]:
+        """SHA-1, as HAProxy writes it, of each of these files that the newest worker has."""
+        answers = await self._ask("; ".join(f"@1 show ssl cert {_file(file)}" for file in files))
+        return dict(FINGERPRINT.findall(answers))
+
     async def abort_certificate(self, file: str) -> str:
         return await self._ask(f"@1 abort ssl cert {_file(file)}")
 
@@ -143,6 +149,8 @@ class MasterCli(MapCommands):
         finally:
             writer.close()
 
+
+FINGERPRINT = re.compile(r"^Filename: (\S+)\n(?:(?!Filename: ).*\n)*?SHA1 FingerPrint: (\w+)$", re.MULTILINE)
 
 PROCESS = re.compile(r"^(\d+)\s+(\S+)(.*)$")
 

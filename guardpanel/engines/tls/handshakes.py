@@ -38,7 +38,7 @@ async def difference(places: Places, release: Path, file: str, name: str) -> str
         return None  # Reported with the files.
     for place, proxy_line in places.items():
         if await leaf(place, name, proxy_line=proxy_line) != wanted:
-            return f"HAProxy serves another certificate for {name} than {file}. It was probably changed through the Runtime API."
+            return f"HAProxy serves another certificate for {name} than {file}."
     return None
 
 

@@ -30,7 +30,7 @@ async def test_one_is_set_shown_and_lifted(ada: httpx2.AsyncClient, panel: Panel
     assert listed(panel) == ["203.0.113.7 9999999999"]
 
     page = read((await ada.get(PLACE)).text).text
-    assert "203.0.113.7 never Scans of 24 Nov ada@example.org" in page
+    assert "203.0.113.7 ends never Scans of 24 Nov ada@example.org" in page
     assert "HAProxy is not responding: live as soon as it does" in page
     assert (await ada.post(f"{PLACE}/1/lift")).status_code == 303
     assert listed(panel) == []

@@ -29,7 +29,7 @@ class BanLength(Choice):
     DAY = "1d", "1 day"
     WEEK = "7d", "7 days"
     UNTIL = "until", "Until"
-    FOREVER = "forever", "For ever"
+    FOREVER = "forever", "Forever"
 
 
 LENGTHS = {
@@ -44,7 +44,7 @@ def in_utc(moment: datetime | None) -> datetime | None:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if moment >= LATEST:
-        raise refuse("Enter a year before 2200, or ban it for ever.")
+        raise refuse("Enter a year before 2200, or ban it forever.")
     return moment.astimezone(UTC)
 
 

@@ -188,6 +188,17 @@ def test_each_link_of_a_row_can_be_touched_on_a_phone(browsing: Page, filled: Pa
     expect(browsing).to_have_url(f"{filled.url}/virtual-hosts?policy=1")
 
 
+def test_a_text_that_does_not_fit_is_whole_in_a_tooltip(browsing: Page, filled: Panel) -> None:
+    browsing.set_viewport_size({"width": 390, "height": 844})
+    browsing.goto(f"{filled.url}/virtual-hosts/4")
+    name = browsing.locator(".bar-title")
+    assert name.evaluate("title => title.scrollWidth > title.clientWidth")
+
+    name.hover()
+
+    expect(name).to_have_attribute("title", name.inner_text())
+
+
 @pytest.mark.parametrize("path", BARE)
 def test_a_page_for_people_who_are_not_logged_in_has_no_fault(page: Page, filled: Panel, path: str) -> None:
     page.goto(filled.url + path)

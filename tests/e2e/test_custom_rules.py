@@ -35,6 +35,7 @@ def test_builder_and_seclang_follow_each_other(quiet_page: Page, panel: Panel) -
     page.locator("#f-request").fill("curl 'http://x.test/?p=needle'")
     page.get_by_role("button", name="Test request").click()
     expect(page.get_by_text("This rule matches.")).to_be_visible()
+    expect(page.locator("[data-unsaved]")).not_to_contain_text(re.compile(r"\brequest\b"))
     assert faults(page) == []
 
     page.keyboard.press("Control+s")

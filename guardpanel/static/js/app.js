@@ -121,6 +121,13 @@ function showTheme(form, theme) {
 
 document.addEventListener("submit", ({ target, submitter }) => target.matches("[data-theme-form]") && showTheme(target, submitter.value), true);
 
+// ---- text that does not fit: a tooltip has all of it ---------------------------------------------
+
+document.addEventListener("pointerover", ({ target }) => {
+  const cut = target.closest?.(".cut, .c-name");
+  if (cut && cut.scrollWidth > cut.clientWidth && !cut.closest("[title]")) cut.title = cut.innerText.replace(/\s+/g, " ").trim();
+});
+
 // ---- keys ----------------------------------------------------------------------------------
 
 let goUntil = 0;

@@ -28,7 +28,7 @@ function fieldsOf(form) {
   const fields = new Map();
   for (const [name, value] of new FormData(form)) {
     const control = controlOf(form, name);
-    if (control.type === "hidden" || control.matches("[data-choice]")) continue;
+    if (control.type === "hidden" || control.matches("[data-choice], [data-not-saved]")) continue;
     const text = value instanceof File ? value.name : value;
     fields.set(name, { value: `${fields.get(name)?.value ?? ""}${text}\n`, label: labelOf(control), row: rowOf(control) });
   }

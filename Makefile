@@ -1,7 +1,7 @@
 # `make` lists what there is. Everything installs into .venv and .tools and may be run again at any time.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help sslyze install run dev test nightly lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs cases transcripts \
+.PHONY: help sslyze install run dev test nightly pictures lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs cases transcripts \
 	crash crash-engines crash-orders events-kills faults bench-save bench-scale bench-first-host bench-issue bench-changes bench-backup bench-exclusions soak-agent crs evaluate-crs \
 	rx-differential parsers agent-profile bench-data-path bench-replay bench-fix bench-stack bench-attack bench-terminator bench-tls bench-certificates bench-address-lists bench-memory bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
@@ -57,6 +57,10 @@ load: dev ## saves under load, short form: no request lost, none handled by half
 e2e: dev ## browser tests
 	@tools/install-dev.sh chromium
 	@$(CHECK) e2e -- $(ARGS)
+
+pictures: dev ## photograph every page, light and dark, wide and narrow, into test-results/pictures (ARGS="--only 'policy.*'")
+	@tools/install-dev.sh chromium
+	@$(PYTHON_IN) -m tests.pictures $(ARGS)
 
 nightly: dev ## all long tests with random seeds (hours; NIGHTLY_SCALE=0.01: minutes; ARGS="parsers soak" selects)
 	@tools/install-dev.sh newer_haproxies chromium parsers acme

@@ -138,7 +138,7 @@ async def answer_problem(request: Request, error: Exception) -> Response:
     elif isinstance(problem, Unauthorized):
         return to_log_in(request)
     else:
-        answer = await error_page(request, problem)
+        answer = await page_of(request, problem)
     if isinstance(problem, TooManyAttempts):
         answer.headers["retry-after"] = str(problem.retry_after)
     if problem.status == 405:
@@ -166,7 +166,7 @@ async def refuse(scope: Scope, receive: Receive, send: Send, problem: Problem) -
     await answer(scope, receive, send)
 
 
-async def error_page(request: Request, problem: Problem) -> Response:
+async def page_of(request: Request, problem: Problem) -> Response:
     """With the sidebar for users who are logged in. For others, it reveals nothing about the system."""
     panel: Panel = request.app.state.panel
     context = {"problem": to_context(problem)}

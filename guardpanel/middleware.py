@@ -84,7 +84,7 @@ class Answer:
 def dress(headers: MutableHeaders, scope: Scope) -> None:
     """Add security headers and the request id."""
     headers["x-request-id"] = scope["state"]["request_id"]
-    headers["content-security-policy"] = CONTENT_SECURITY_POLICY
+    headers.setdefault("content-security-policy", CONTENT_SECURITY_POLICY)
     headers["x-content-type-options"] = "nosniff"
     headers["referrer-policy"] = "same-origin"
     headers["cross-origin-opener-policy"] = "same-origin"

@@ -48,6 +48,7 @@ def a_virtual_host(hosts: str = "shop.example", **others: Any) -> Form:
         "cors_methods": "GET\nHEAD\nPOST",
         "cors_headers": "",
         "cors_max_age": "600",
+        "error_page_id": "",
         "server_host": "",
         "connect_timeout": "5",
         "server_timeout": "60",
@@ -268,6 +269,24 @@ def a_header_rule(**others: Any) -> Form:
         "header": "X-Robots-Tag",
         "value": "noindex",
         "position": "100",
+        "notes": "",
+    }
+    return {**typed, **others}
+
+
+A_LOGO = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+"A PNG of 1 × 1 pixel."
+
+
+def an_error_page(called: str = "Shop", **others: Any) -> Form:
+    """The form of an error page set."""
+    typed = {
+        "name": called,
+        "site_name": "Example Shop",
+        "logo": "",
+        "accent": "#00796b",
+        "text": "Call us from 9 to 5.",
+        "contact": "help@shop.example",
         "notes": "",
     }
     return {**typed, **others}

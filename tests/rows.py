@@ -10,6 +10,7 @@ from guardpanel.engines.tls import default_certificate
 from guardpanel.models.access.address_list import AddressListFields
 from guardpanel.models.certificates.certificate import CertificateFields
 from guardpanel.models.certificates.client_ca import ClientCaFields
+from guardpanel.models.error_page import ErrorPageFields
 from guardpanel.models.header_rule import HeaderRuleFields
 from guardpanel.models.path_binding import PathBindingFields
 from guardpanel.models.policies.body_reading import BodyReadingFields
@@ -48,6 +49,7 @@ def rows(
     client_cas: Iterable[dict[str, Any]] = (),
     address_lists: Iterable[dict[str, Any]] = (),
     header_rules: Iterable[dict[str, Any]] = (),
+    error_pages: Iterable[dict[str, Any]] = (),
 ) -> Rows:
     """Policies by name and virtual hosts by hostname (several divided by spaces); ids count from 1.
 
@@ -112,6 +114,10 @@ def rows(
     made["clientca"] = [
         {"id": at, **ClientCaFields.model_validate(client_ca).model_dump(mode="json")}
         for at, client_ca in enumerate(client_cas, 1)
+    ]
+    made["errorpage"] = [
+        {"id": at, **ErrorPageFields.model_validate({"name": str(at), **pages}).model_dump(mode="json")}
+        for at, pages in enumerate(error_pages, 1)
     ]
     made["addresslist"] = []
     for at, listed in enumerate(address_lists, 1):

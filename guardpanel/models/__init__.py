@@ -13,7 +13,7 @@ SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
 }
 
-from guardpanel.models import header_rule, path_binding, traffic, virtual_host
+from guardpanel.models import error_page, header_rule, path_binding, traffic, virtual_host
 from guardpanel.models.access import address_list
 from guardpanel.models.access.address_list import AddressList
 from guardpanel.models.access.address_list_content import AddressListContent
@@ -24,6 +24,7 @@ from guardpanel.models.certificates.acme import AcmeAccount, AcmeKey, AcmeOrder,
 from guardpanel.models.certificates.certificate import Certificate
 from guardpanel.models.certificates.certificate_content import CertificateContent
 from guardpanel.models.certificates.client_ca import ClientCa
+from guardpanel.models.error_page import ErrorPage
 from guardpanel.models.header_rule import HeaderRule
 from guardpanel.models.hostname import Hostname
 from guardpanel.models.noun import Noun
@@ -48,6 +49,7 @@ NOUNS: Mapping[str, Noun] = {
         traffic.NOUN,
         policy.NOUN,
         client_ca.NOUN,
+        error_page.NOUN,
         virtual_host.NOUN,
         path_binding.NOUN,
         header_rule.NOUN,
@@ -77,6 +79,7 @@ __all__ = [
     "ClientCa",
     "CustomRule",
     "Deployment",
+    "ErrorPage",
     "Feed",
     "HeaderRule",
     "Hostname",

@@ -9,6 +9,7 @@ from sqlmodel import Field
 
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.policies.path_condition import Methods
+from guardpanel.models.references import OptionalId
 from guardpanel.models.types import Fields, Lines, refuse, server_host, split_port, stored, visible
 
 
@@ -157,6 +158,9 @@ class DeliveryColumns(Fields):
         hint="How long browsers keep what is allowed. Some keep it for 2 h at most.",
     )
 
+    error_page_id: OptionalId = described(
+        "Error pages", None, unset="default", hint="What visitors see when a request is blocked, or no server responds."
+    )
     server_host: Annotated[str, AfterValidator(optional_site)] = described(
         "Host sent to servers",
         "",

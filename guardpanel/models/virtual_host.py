@@ -163,6 +163,7 @@ class VirtualHost(VirtualHostColumns, VersionedRow, table=True):
     policy_id: int | None = Field(default=None, foreign_key="policy.id", index=True)
     certificate_id: int | None = Field(default=None, foreign_key="certificate.id", index=True)
     client_ca_id: int | None = Field(default=None, foreign_key="clientca.id", index=True)
+    error_page_id: int | None = Field(default=None, foreign_key="errorpage.id", index=True)
 
     certificate: Certificate | None = Relationship(sa_relationship_kwargs={"lazy": "raise", "viewonly": True})
     hostnames: list[Hostname] = Relationship(
@@ -237,7 +238,12 @@ NOUN = Noun(
         Part("hostnames", display_name, Hostname, "virtual_host_id", value="name"),
         Part("servers", server_in_words, Server, "virtual_host_id", known_by="address"),
     ),
-    references={"policy_id": "policy", "certificate_id": "certificate", "client_ca_id": "client_ca"},
+    references={
+        "policy_id": "policy",
+        "certificate_id": "certificate",
+        "client_ca_id": "client_ca",
+        "error_page_id": "error_page",
+    },
     menu=Menu(10, "globe", "v"),
     sent=VirtualHostInput,
     beside_name=lambda host: ", ".join(row.display_name for row in host.hostnames if row.display_name != host.name),

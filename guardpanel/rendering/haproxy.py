@@ -1,7 +1,6 @@
 """HAProxy's files: haproxy.cfg, its maps, the SPOE file, error pages and certificate authorities."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import NamedTuple
 
 from guardpanel.bundle import NamedServer, Origin
@@ -11,6 +10,7 @@ from guardpanel.rendering import (
     access,
     acme,
     client_certificates,
+    error_pages,
     geo,
     header_rules,
     https,
@@ -31,7 +31,7 @@ from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.templates import template
 from guardpanel.rendering.tokens import Token, split_origins
 from guardpanel.rendering.traffic import TrafficState
-from guardpanel.shipped import config_templates, lua_file
+from guardpanel.shipped import lua_file
 
 BUFFER_ROOM = LARGEST_HEADERS + LARGEST_ADDRESS + 8 * KIB
 "Bytes besides the body in a buffer or SPOP frame: headers, URL, HAProxy's metadata and its rewrite reserve."
@@ -158,19 +158,12 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
         | paths.files(state)
         | strikes.files(state)
         | client_certificates.files(state)
-        | error_pages()
+        | error_pages.files(state.error_pages, state.virtual_hosts)
     )
     for host in state.virtual_hosts:
         if host.tls_verify == "ca":
             rendered[f"ca/{host.id}.pem"] = host.tls_ca
     return rendered
-
-
-@cache
-def error_pages() -> dict[str, str]:
-    """By path. They are the same in every configuration."""
-    names = sorted(page.name for page in (config_templates() / "haproxy" / "errors").glob("[!_]*.html"))
-    return {f"errors/{name}": template(f"haproxy/errors/{name}").render() for name in names}
 
 
 def hops(traffic: TrafficState) -> Sequence[int]:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from guardpanel.models.path_binding import BoundPath, PathBindingColumns, Redirect
 from guardpanel.models.policies.enforcement import EnforcementMode, at_path, effective_mode
-from guardpanel.rendering import acme, header_rules
+from guardpanel.rendering import acme, error_pages, header_rules
 from guardpanel.rendering.address_list import AddressListState
+from guardpanel.rendering.error_pages import ErrorPageState
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.header_rules import HeaderRuleState
 from guardpanel.rendering.policy import PolicyState
@@ -77,27 +78,25 @@ class DesiredState:
     "Of enabled virtual hosts."
     header_rules: Mapping[int, tuple[HeaderRuleState, ...]] = field(default_factory=dict)
     "By enabled virtual host, in order."
+    error_pages: tuple[ErrorPageState, ...] = ()
+    "Those in use."
     awaited_names: frozenset[str] = frozenset()
     "Names of certificates that an authority has not issued yet."
 
     @classmethod
     def from_rows(cls, rows: Rows, facts: EngineFacts) -> "DesiredState":
-        names, servers = defaultdict(list), defaultdict(list)
+        names = defaultdict(list)
         for row in sorted(rows["hostname"], key=lambda row: row["position"]):
             names[row["virtual_host_id"]].append(row["name"])
-        for row in sorted(rows["server"], key=lambda row: row["position"]):
-            servers[row["virtual_host_id"]].append(ServerState.from_row(row))
-        enabled = {row["id"] for row in rows["virtualhost"] if row["enabled"]}
+        hosts = _enabled(rows, names)
+        enabled = {host.id for host in hosts}
         return cls(
             facts=facts,
             policies={
                 row["id"]: PolicyState.from_row(row) for row in sorted(rows["policy"], key=lambda row: row["id"])
             },
-            virtual_hosts=tuple(
-                VirtualHostState.from_row(row, tuple(names[row["id"]]), tuple(servers[row["id"]]))
-                for row in sorted(rows["virtualhost"], key=lambda row: row["id"])
-                if row["enabled"]
-            ),
+            virtual_hosts=hosts,
+            error_pages=error_pages.in_use(rows, hosts),
             traffic=TrafficState.from_row(next(iter(rows["traffic"]), None), facts),
             tuning=Tuning.from_rows(rows),
             names_off=tuple(
@@ -166,3 +165,14 @@ class DesiredState:
         """A virtual host's policy and effective mode."""
         policy = self.policies.get(host.policy_id) if host.policy_id is not None else None
         return policy, effective_mode(host.enforcement_mode, policy)
+
+
+def _enabled(rows: Rows, names: Mapping[int, list[str]]) -> tuple[VirtualHostState, ...]:
+    servers = defaultdict(list)
+    for row in sorted(rows["server"], key=lambda row: row["position"]):
+        servers[row["virtual_host_id"]].append(ServerState.from_row(row))
+    return tuple(
+        VirtualHostState.from_row(row, tuple(names[row["id"]]), tuple(servers[row["id"]]))
+        for row in sorted(rows["virtualhost"], key=lambda row: row["id"])
+        if row["enabled"]
+    )

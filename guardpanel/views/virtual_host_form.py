@@ -12,7 +12,7 @@ from guardpanel.models.certificates.issuing import AUTHORITIES, LETS_ENCRYPT, Ne
 from guardpanel.models.delivery import SECURITY_LINES
 from guardpanel.models.server import ServerFields
 from guardpanel.models.virtual_host import VirtualHostFields
-from guardpanel.services import certificate_uses, client_cas, policies, virtual_hosts
+from guardpanel.services import certificate_uses, client_cas, error_pages, policies, virtual_hosts
 from guardpanel.services.issuing import deeds
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.editing import Editing
@@ -90,6 +90,7 @@ class VirtualHostEditing(Editing[VirtualHost, VirtualHostFields]):
             "policies": await policies.all_of_them(ctx.session),
             "certificates": await certificate_uses.as_options(ctx.session),
             "client_cas": await client_cas.as_options(ctx.session),
+            "error_pages": await error_pages.as_options(ctx.session),
             "new_certificates": [(choice.value, choice.word, choice.hint) for choice in OFFERED],
             "authorities": AUTHORITIES,
             "security_lines": SECURITY_LINES,

@@ -14,6 +14,7 @@ from guardpanel.panel import Panel
 from guardpanel.services import (
     certificate_uses,
     client_cas,
+    error_pages,
     header_rules,
     path_bindings,
     policies,
@@ -54,6 +55,7 @@ async def show_one(ctx: Context, virtual_host_id: int, trial: Trial | None = Non
         "undelivered": await undelivered(ctx.panel, virtual_host_id),
         "paths": paths,
         "places": policy_uses.places(host, paths.items),
+        "error_page": await error_pages.of_host(ctx.session, host),
         "headers": await header_rules.ROWS.under(virtual_host_id).page(ctx.session, limit=MOST_RULES),
         "policies": {choice.id: choice for choice in await policies.all_of_them(ctx.session)},
     }

@@ -19,6 +19,7 @@ from guardpanel.settings import Settings
 from tests.certificates.test_client_cas import lists, whole
 from tests.conftest import ADA, be_logged_in, have_token, running, someone
 from tests.factories import (
+    A_LOGO,
     a_body_reading,
     a_client_ca,
     a_custom_rule,
@@ -28,6 +29,7 @@ from tests.factories import (
     a_traffic,
     a_vhost,
     a_virtual_host,
+    an_error_page,
     an_exclusion,
     an_override,
 )
@@ -169,6 +171,10 @@ SAVES = [
     Save("a client CA", ("/client-cas", a_client_ca(whole(), revocation_lists=lists(), notes="Two\r\nlines")),
          ("POST", "/api/v1/client-cas", {
              "name": "Staff", "certificates": whole(), "revocation_lists": lists(), "notes": "Two\nlines"})),
+    Save("an error page set", ("/error-pages", an_error_page(accent="07B", logo=A_LOGO, is_default="on", text="Caf\u0065\u0301\r\nTwo")),
+         ("POST", "/api/v1/error-pages", {
+             "name": "Shop", "is_default": True, "site_name": "Example Shop", "accent": "#0077bb", "text": "Caf\u00e9\nTwo",
+             "contact": "help@shop.example", "logo": f"data:image/png;base64,{A_LOGO}"})),
     Save("a policy less", ("/policies/2/delete", {"version": "1"}), ("DELETE", "/api/v1/policies/2", None)),
 ]  # fmt: skip
 
@@ -207,6 +213,9 @@ REFUSED = [
          ("POST", "/api/v1/vhosts/1/header-rules", {"direction": "request", "header": "x_forwarded_for", "value": "noindex"})),
     Save("a header without a value", ("/virtual-hosts/1/headers", a_header_rule(value="")),
          ("POST", "/api/v1/vhosts/1/header-rules", {"header": "X-Robots-Tag"})),
+    Save("a logo that is none", ("/error-pages", an_error_page(logo="c3Zn")), ("POST", "/api/v1/error-pages", {
+         "name": "Shop", "site_name": "Example Shop", "accent": "#00796b", "text": "Call us from 9 to 5.",
+         "contact": "help@shop.example", "logo": "c3Zn"})),
     Save("everybody trusted", ("/system/traffic", a_traffic(trusted_networks="0.0.0.0/0")),
          ("PATCH", "/api/v1/traffic", {"trusted_networks": ["0.0.0.0/0"]})),
     Save("nobody trusted", ("/system/traffic", a_traffic(client_ip_source="x_forwarded_for")),

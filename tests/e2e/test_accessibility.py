@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.certificates.test_client_cas import lists, whole
 from tests.e2e.conftest import PATIENCE_MS, Complaints, log_in
+from tests.factories import A_LOGO
 from tests.panel import Panel, running_panel
 from tests.web import EMAIL, Person, a_host, a_policy, an_account
 
@@ -33,6 +34,7 @@ PAGES = (
     "/policies/1/exclusions/1", "/policies/1/rules/new", "/policies/1/rules/1", "/virtual-hosts/1/recorded", "/event-groups?state=fixed",
     "/certificates", "/certificates?q=nothing", "/certificates/new", "/certificates/1", "/certificates/1/edit", "/certificates/1/delete",
     "/certificates/2", "/certificates/2/preflight", "/client-cas", "/client-cas/new", "/client-cas/1", "/client-cas/1/edit",
+    "/error-pages", "/error-pages/new", "/error-pages/1", "/error-pages/1/edit", "/error-pages/1/delete",
     "/access/bans", "/access/lists", "/access/lists/new", "/access/lists/1", "/access/lists/1/edit", "/access/lists/1/delete",
     "/access/why?q=203.0.113.9", "/access/why?q=nobody", "/access/countries", "/virtual-hosts/1/paths/1", "/virtual-hosts/1/paths/1/edit",
 )  # fmt: skip
@@ -98,6 +100,14 @@ def filled(panel: Panel, origin: int) -> Panel:
             ada.post("/client-cas", {"name": "Staff", "certificates": whole(), "revocation_lists": lists()}).status
             == 200
         )
+        pages = {
+            "name": "Ours",
+            "site_name": "Shop",
+            "accent": "#00796b",
+            "text": "Call us",
+            "contact": "help@shop.example",
+        }
+        assert ada.post("/error-pages", {**pages, "logo": A_LOGO, "is_default": "on"}).status == 200
         text = 'SecRule ARGS:q "@rx ^x" "id:9000001,phase:2,deny,status:403,log,msg:\'Mine\'"'
         listed = {"name": "Scanners", "kind": "deny", "entries": "203.0.113.0/24 # all\n198.51.100.7 until 2096-10-02"}
         assert ada.post("/access/lists", {"applies_to": "everywhere", **listed}).status == 200

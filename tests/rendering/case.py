@@ -1,7 +1,7 @@
 """A desired state in `cases/NAME/state.yaml`, and beside it every file that it is rendered to.
 
 The files are compared byte by byte, but for two things: the checksum stands in them as zeros, so that a change of one file
-does not change others; and the error pages, which are the same everywhere, are not kept (they stand in config_templates/haproxy).
+does not change others; and the error pages are not kept (they stand in config_templates/haproxy; what sets add to them is in maps).
 """
 
 from collections.abc import Mapping
@@ -42,6 +42,7 @@ KEYS = {
     "readings",
     "paths",
     "header_rules",
+    "error_pages",
     "certificates",
     "client_cas",
     "address_lists",
@@ -77,6 +78,7 @@ class Case:
             self.given.get("client_cas", ()),
             self.given.get("address_lists", ()),
             self.given.get("header_rules", ()),
+            self.given.get("error_pages", ()),
         )
 
     @property

@@ -66,7 +66,7 @@ def hostnames_have_one_owner(proposal: Proposal) -> Iterator[Violation]:
 
 def one_row_has_it(proposal: Proposal) -> Iterator[Violation]:
     """Flags that only one row can have."""
-    for noun, field in (("virtual_host", "answers_unknown"),):
+    for noun, field in (("virtual_host", "answers_unknown"), ("error_page", "is_default")):
         first, *others = [row["id"] for row in proposal.rows[NOUNS[noun].table_name] if row[field]] or [0]
         for number in others:
             words = "{} has this already. Turn it off there first."

@@ -1,0 +1,96 @@
+"""The pages of error page sets."""
+
+import base64
+import re
+
+import httpx2
+import pytest
+
+from tests.factories import A_LOGO, a_virtual_host, an_error_page
+from tests.fakes import FakeEngines
+from tests.html import read
+
+pytestmark = pytest.mark.anyio
+
+PLACE = "/error-pages"
+
+PICTURE = {"logo_file": ("logo.png", base64.b64decode(A_LOGO), "image/svg+xml")}
+
+URI = f"data:image/png;base64,{A_LOGO}"
+
+
+def maps(engines: FakeEngines) -> dict[str, str]:
+    assert engines.running is not None
+    return {path: text.decode() for path, text in engines.running.files.items() if path.startswith("page_")}
+
+
+async def test_a_set_is_added_shown_used_and_deleted(ada: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    made = await ada.post(PLACE, data=an_error_page(), files=PICTURE)
+    assert made.headers["location"] == f"{PLACE}/1"
+    await ada.post("/virtual-hosts", data=a_virtual_host("shop.example", error_page_id="1"))
+
+    assert maps(engines)["page_hosts.map"] == "1 1\n"
+    assert maps(engines)["page_logos_1.map"] == f"1 {A_LOGO}\n"
+    page = (await ada.get(f"{PLACE}/1")).text
+    assert f'src="{URI}"' in page and "Call us from 9 to 5." in page
+    assert 'href="/virtual-hosts/1"' in page
+    assert 'href="/error-pages/1"' in (await ada.get("/virtual-hosts/1")).text
+    assert "Example Shop" in (await ada.get(PLACE)).text
+
+    kept = await ada.post(f"{PLACE}/1/delete", data={"version": "1"})
+    assert kept.status_code == 409 and "shop.example" in kept.text
+    await ada.post("/virtual-hosts/1", data=a_virtual_host("shop.example"))
+    assert maps(engines) == {}
+    gone = await ada.post(f"{PLACE}/1/delete", data={"version": "1"})
+    assert gone.headers["location"] == PLACE
+
+
+async def test_a_preview_is_the_page_and_may_do_nothing(ada: httpx2.AsyncClient) -> None:
+    await ada.post(PLACE, data=an_error_page(text="<script>alert(1)</script> 100%"), files=PICTURE)
+
+    for name in re.findall(rf'href="{PLACE}/1/preview/([a-z_]+)"', (await ada.get(f"{PLACE}/1")).text):
+        shown = await ada.get(f"{PLACE}/1/preview/{name}")
+
+        assert "&lt;script&gt;alert(1)&lt;/script&gt; 100%" in shown.text
+        assert f'src="{URI}"' in shown.text and "%[" not in shown.text and "%%" not in shown.text
+        policy = shown.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; style-src 'sha256-") and "unsafe" not in policy
+    assert (await ada.get(f"{PLACE}/1/preview/nothing")).status_code == 404
+
+
+async def test_only_one_set_is_the_default(ada: httpx2.AsyncClient) -> None:
+    await ada.post(PLACE, data=an_error_page("Ours", is_default="on"))
+
+    refused = await ada.post(PLACE, data=an_error_page("Theirs", is_default="on"))
+
+    assert refused.status_code == 409
+    assert "Ours has this already. Turn it off there first." in read(refused.text).text
+
+
+@pytest.mark.changes_nothing
+async def test_a_refused_form_keeps_the_picture(ada: httpx2.AsyncClient) -> None:
+    refused = await ada.post(PLACE, data=an_error_page(accent="red"), files=PICTURE)
+
+    assert refused.status_code == 422
+    assert "Enter a color such as #00796b." in refused.text
+    assert f'name="logo" value="{A_LOGO}"' in refused.text
+
+
+@pytest.mark.changes_nothing
+async def test_a_file_that_is_no_picture_is_told_at_the_logo(ada: httpx2.AsyncClient) -> None:
+    file = {"logo_file": ("logo.png", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/png")}
+
+    refused = await ada.post(PLACE, data=an_error_page(), files=file)
+
+    assert refused.status_code == 422
+    assert "Choose a PNG, JPEG or WebP picture." in refused.text
+
+
+async def test_a_picture_stays_until_it_is_removed_or_replaced(ada: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    await ada.post(PLACE, data=an_error_page(is_default="on"), files=PICTURE)
+    await ada.post(f"{PLACE}/1", data=an_error_page(is_default="on", logo=URI, version="1", text="Another"))
+    assert "page_logos_1.map" in maps(engines)
+
+    await ada.post(f"{PLACE}/1", data=an_error_page(is_default="on", logo=URI, remove_logo="on", version="2"))
+
+    assert "page_logos_1.map" not in maps(engines)

@@ -188,6 +188,8 @@ def a_traffic(**others: Any) -> Form:
         "client_ip_header": "",
         "max_connections": "0",
         "max_requests_per_client": "0",
+        "health_path": "",
+        "health_networks": "",
         "default_certificate_id": "",
         "listeners.0.address": "127.0.0.1:8080",
         "listeners.0.proxy_protocol": "off",

@@ -2,9 +2,9 @@
 IP. There is a single row."""
 
 import re
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import AfterValidator, ValidationInfo, field_validator
 from sqlalchemy import JSON, CheckConstraint
 from sqlmodel import Field
 
@@ -38,6 +38,13 @@ class ClientIpSource(Choice):
     X_FORWARDED_FOR = "x_forwarded_for", "X-Forwarded-For"
     HEADER = "header", "Another header"
     "A header with a single address, such as CF-Connecting-IP."
+
+
+def health_address(text: str) -> str:
+    path = visible(text.strip())
+    if path and not re.fullmatch(r"/[A-Za-z0-9_~-][A-Za-z0-9._~/-]{0,98}", path):
+        raise refuse("Start the path with /. Use letters, digits, and / . _ ~ - (100 at most).")
+    return path
 
 
 class TrafficColumns(Fields):
@@ -105,6 +112,25 @@ class TrafficColumns(Fields):
         "otherwise a self-signed one.",
     )
 
+    health_path: Annotated[str, AfterValidator(health_address)] = described(
+        "Health address",
+        "",
+        placeholder="/health-of-haproxy",
+        hint="For load balancers in front. 200 while HAProxy and the WAF agent respond, else 503. Never for a virtual host’s "
+        "hostname: let them ask for an IP address or another name.",
+    )
+    health_networks: Networks = described(
+        "Health checks from",
+        default_factory=list,
+        sa_type=JSON,
+        hint="One IP address or network per line. For all others, the health address is like any other path.",
+    )
+    health_drain: bool = described(
+        "Drain",
+        False,
+        hint="The health address returns 503, so that load balancers send visitors elsewhere. Everybody is served as before.",
+    )
+
     @field_validator("max_connections", "max_requests_per_client")
     @classmethod
     def enough_for_a_page(cls, count: int, info: ValidationInfo) -> int:
@@ -143,6 +169,13 @@ class TrafficFields(TrafficColumns):
             raise refuse(
                 "Enter your proxies’ networks. From other addresses the header is ignored, because it could be forged."
             )
+        return networks
+
+    @field_validator("health_networks")
+    @classmethod
+    def somebody_asks(cls, networks: list[str], info: ValidationInfo) -> list[str]:
+        if info.data.get("health_path") and not networks:
+            raise refuse("Enter the load balancers’ addresses or networks.")
         return networks
 
     @field_validator("client_ip_header")
@@ -188,6 +221,6 @@ NOUN = Noun(
     only_name="Traffic settings",
     known_as=(
         "traffic settings client ip address trusted proxies networks x-forwarded-for x-forwarded-proto cf-connecting-ip "
-        "proxy protocol listener tls load balancer cdn"
+        "proxy protocol listener tls load balancer cdn health check"
     ),
 )

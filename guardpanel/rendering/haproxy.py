@@ -109,6 +109,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             compresses=any(host.compression for host in state.virtual_hosts),
             acme=bool(state.proven_names),
             default_host=state.default_host,
+            health_map=maps.HEALTH_MAP,
             watches_trailers=trailers.watched(state),
             trailers_lua=f"{state.facts.lua_folder}/{lua_file()}",
             needs_lengths=trailers.need_a_length(state),
@@ -144,6 +145,8 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
     }
     if state.traffic.trusted_networks:
         rendered["trusted.map"] = maps.networks(state.traffic.trusted_networks)
+    if state.traffic.health_path:
+        rendered[maps.HEALTH_MAP] = maps.networks(state.traffic.health_networks)
     for listener in https.proxied(state):
         rendered[f"proxies_{listener.name}.map"] = maps.networks(listener.proxy_networks)
     if any(policy.skip_paths for policy in state.policies.values()):

@@ -10,6 +10,9 @@ from guardpanel.rendering.state import DesiredState
 OFF = "off"
 "Replaces a virtual host's id in the maps of hostnames: 421. Without an entry a wildcard would match."
 
+HEALTH_MAP = "health_sources.map"
+"Networks of load balancers that ask how HAProxy is."
+
 NOT_INSPECTED = "-"
 "Replaces an application: the WAF is not asked."
 

@@ -29,7 +29,7 @@ PROCESSORS: Mapping[ReadAs, str] = {
 }
 "Those of our agent (spoa/body.go)."
 
-WIDEST_FIRST = [PathMatch.ANY, PathMatch.PATTERN, PathMatch.BELOW, PathMatch.EXACT]
+WIDEST_FIRST = [PathMatch.ANY, PathMatch.PATTERN, PathMatch.BELOW, PathMatch.EXACT, PathMatch.AS_SENT]
 
 
 class BodyReadingState(BodyReadingColumns):

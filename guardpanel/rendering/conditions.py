@@ -10,6 +10,8 @@ from guardpanel.rendering.tokens import Token, built, exactly, literal, matching
 PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 PLAIN_PATH = re.compile(r"/[A-Za-z0-9/_.-]*")
 
+ESCAPE = re.compile("(%[0-9A-Fa-f]{2})")
+
 
 @dataclass(frozen=True)
 class Link:
@@ -53,6 +55,8 @@ def of_requests(path_match: PathMatch, path: str, methods: Sequence[str]) -> Ite
             yield Link(filename, below, "path")
         case PathMatch.PATTERN:
             yield Link(filename, built(r"@rx \A(?:{})\z", matching(path)), "path")
+        case PathMatch.AS_SENT:
+            yield Link(own("REQUEST_URI_RAW"), built(r"@rx \A{}(?:\x3f|\z)", _sent(path)), "path")
     if path_match in {PathMatch.BELOW, PathMatch.PATTERN}:
         yield Link(filename, built(UPWARDS), "path", decoded=True)
     if methods:
@@ -61,6 +65,14 @@ def of_requests(path_match: PathMatch, path: str, methods: Sequence[str]) -> Ite
 
 UPWARDS = r"!@rx (?:\A|[/\x5c])\.\.(?:[/\x5c;?\x23]|\z)"
 "No step up, in any spelling: the server would answer for another path."
+
+
+def _sent(path: str) -> Token:
+    """A path with its escapes, whose digits may be capital letters or small ones (RFC 3986 §6.2.2.1)."""
+    written = built("")
+    for part in ESCAPE.split(path):
+        written = built("{}(?i:{})" if ESCAPE.fullmatch(part) else "{}{}", written, exactly(part))
+    return written
 
 
 def one_of(words: Sequence[str]) -> Token:

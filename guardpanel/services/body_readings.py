@@ -13,6 +13,7 @@ from guardpanel.rendering import EngineFacts, body_readings
 from guardpanel.rendering.body_readings import FOREIGN_PROCESSORS, BodyReadingState
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
+from guardpanel.services.rules.exclusion_checks import never_matches
 from guardpanel.services.rules.exclusion_words import listed, requests_to
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 
@@ -61,6 +62,8 @@ class BodyReadings(Crud[BodyReading, BodyReadingFields]):
             raise Invalid.at("read_as", f"coraza-spoa can’t read a body as {AS[fields.read_as]}.")
 
     async def _must_have_effect(self, changes: Changes, fields: BodyReadingFields) -> None:
+        if words := never_matches(fields.path_match, fields.path):
+            raise Invalid.at("path", words)
         async with changes.database.read() as session:
             policy = await session.get(Policy, self.parent_id)
         if policy is not None:

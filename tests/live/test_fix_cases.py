@@ -119,12 +119,29 @@ def test_a_name_that_no_form_takes_is_excluded_by_a_pattern(judge: Judge, name: 
 
 
 @pytest.mark.parametrize("path", ["/caf%E9/x", "/a%07b", "/a%E2%80%AEb", "/abc" * 400])
-def test_a_path_that_no_form_takes_is_matched_by_a_pattern(judge: Judge, path: str) -> None:
-    """It is long, or has a control, a mark, a byte that is not UTF-8 in it."""
+def test_a_path_that_cannot_be_typed_decoded_is_matched_as_it_was_sent(judge: Judge, path: str) -> None:
+    """It has a control, a mark, a byte that is not UTF-8 in it. One that is too long is matched by a pattern."""
     fields, others = tried_beside(judge, f"{path}?q={SCRIPT}", f"/y{path}?q={SCRIPT}", f"{path}y?q={SCRIPT}")
 
-    assert {row.path_match for row in fields} == {PathMatch.PATTERN}
+    assert {row.path_match for row in fields} == {PathMatch.PATTERN if len(path) > LONGEST else PathMatch.AS_SENT}
     assert others[0] == "blocked" and (others[1] == "blocked" or len(path) > LONGEST)
+
+
+ON_THE_PATH = [
+    "/files/..%2f..%2fconf/a.txt", "/files/..%252fa", "/a/%2e%2e/b", "/files/..%5ca", "/team/x.git/config", "/old/a.bak", "/a.php~",
+    "/a%0aSet-Cookie:%20b", "/x/%24%7Bjndi:ldap://a/b%7D", "/a%00b", "/a/sleep(10)", "/unix:aaaa%7Chttp://x/", "/a/phpinfo()",
+    f"/a/{SCRIPT}",
+]  # fmt: skip
+"A rule fires on each of these paths, or on the request line."
+
+
+@pytest.mark.parametrize("path", ON_THE_PATH if IS_LONG else ON_THE_PATH[::2])
+def test_a_path_on_which_rules_fire_is_excluded_for_it_alone(judge: Judge, path: str) -> None:
+    fields, others = tried_beside(judge, path, f"{path}x/../..%2fy", f"/x/.env/..%2f{path}", f"{path}?q={SCRIPT}")
+
+    assert {row.target for row in fields} <= {Target.PATH, Target.URL}
+    assert {row.path_match for row in fields} <= {PathMatch.EXACT, PathMatch.AS_SENT}
+    assert others == ["blocked"] * 3
 
 
 def tried_beside(judge: Judge, uri: str, *others: str) -> tuple[list[RuleExclusionFields], list[str]]:

@@ -88,6 +88,15 @@ FORMS: dict[str, Tried] = {
         [a_request("GET", "/team/k.git/info")],
         [a_request("GET", "/team/k.git/../.git/config"), a_request("GET", "/k.git/info")],
     ),
+    "a path as it was sent": (
+        on("/k2/..%2F..%2fa%20b", path_match="as_sent", rules=["930100", "930110"], target="url"),
+        [a_request("GET", uri) for uri in ("/k2/..%2f..%2Fa%20b", "/k2/..%2f..%2fa%20b?q=1")],
+        [
+            a_request("GET", uri)
+            for uri in ("/k2/../../a%20b", "/k2/..%2f..%2fa%20bc", "/k2/..%2f..%2fa%20b/../c", "/k2/..%2f..%2fa%20b%3f/..", "/x/k2/..%2f..%2fa%20b",
+                        "/k2/%2e.%2f..%2fa%20b", "/k2/..%2f..%2fa%20b?q=%3Cscript%3E", "/k2/..%2f..%2fa%20b?q=../../etc/passwd")
+        ],
+    ),
     "everything below a path": (
         on("/l", path_match="below", target_name="x"),
         [a_form(path, {"x": XSS}) for path in ("/l", "/l/", "/l/a/b", "/%6c/a..b")],

@@ -168,6 +168,7 @@ TYPED_INTO_EXCLUSIONS: dict[str, Callable[[str], dict[str, Any]]] = {
     "a condition's value": lambda text: {"only_if": [f"harmless={text}"]},
     "reason": lambda text: {"reason": text},
     "owner": lambda text: {"owner": text},
+    "path as sent": lambda text: {"path_match": "as_sent", "path": f"/{text}"},
 }
 
 DIRECTIVE = re.compile(
@@ -217,6 +218,7 @@ TYPED_INTO_READINGS: dict[str, Callable[[str], dict[str, Any]]] = {
     "content types": lambda text: {"content_types": [text]},
     "subtypes": lambda text: {"content_types": [f"text/{text}"]},
     "reason": lambda text: {"reason": text},
+    "path as sent": lambda text: {"path_match": "as_sent", "path": f"/{text}"},
 }
 
 READING = re.compile(

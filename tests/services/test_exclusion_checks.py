@@ -43,6 +43,9 @@ def fields(**others: Any) -> RuleExclusionFields:
         {"path_match": "pattern", "path": r".*\.php"},
         {"path_match": "pattern", "path": "x?/posts"},
         {"path_match": "pattern", "path": "wp|/posts"},
+        {"path_match": "pattern", "path": r"/a/\.\.\.|/b\.\./c"},
+        {"path_match": "pattern", "path": r"/a\.\./c"},
+        {"path_match": "as_sent", "path": "/files/..%2fa"},
     ],
 )
 def test_what_has_an_effect_is_taken(others: dict[str, Any]) -> None:
@@ -71,6 +74,9 @@ def test_what_has_an_effect_is_taken(others: dict[str, Any]) -> None:
         ({"rules": ["200002"], "target": "request", "only_if": ["a=b"]}, "only_if", "200002 runs before"),
         ({"rules": ["paranoia-level/1"], "target": "request"}, "rules", "paranoia-level/1 is 213 of 346 rules."),
         ({"path_match": "pattern", "path": r"^posts/\d+"}, "path", "This never matches: a path begins with /. Enter /posts/"),
+        ({"path_match": "pattern", "path": r"/files/\.\./a"}, "path", "Choose Exactly as sent"),
+        ({"path_match": "pattern", "path": r"/files/\.\.%2f.*"}, "path", "Choose Exactly as sent"),
+        ({"path_match": "pattern", "path": r"/files/\.\."}, "path", "Choose Exactly as sent"),
         ({"rules": ["921151"], "target": "argument"}, "target", "It inspects query parameters."),
     ],
 )  # fmt: skip

@@ -74,6 +74,7 @@ async def test_the_form_says_what_it_would_do_and_what_is_wrong(ada: httpx2.Asyn
         ),
         ({"path_match": "any"}, "in all POST requests."),
         ({"path_match": "below", "methods": ""}, "in requests to /wp-json/posts and everything below."),
+        ({"path_match": "as_sent", "path": "/a/..%2fb"}, "in POST requests whose path is sent as /a/..%2fb."),
         ({"only_if": "action=save\nv=2"}, "if action is “save” and v is “2”."),
         ({"virtual_host_id": "1"}, "to /wp-json/posts on shop.example."),
         ({"virtual_host_id": "1"}, "loads a rule set of its own for this virtual host"),
@@ -88,6 +89,29 @@ async def test_the_sentence_says_what_the_fields_say(
     answer = await ada.post(f"{PLACE}/new/reach", data=an_exclusion(**{"rules": "941100\n941160", **typed}))
 
     assert words in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path_match", "path", "words"),
+    [
+        ("exact", "/a/../b", "Enter the path without . and .. segments. Or choose Exactly as sent."),
+        ("below", "/caf%C3%A9", "Enter the path decoded: é, not %C3%A9. Or choose Exactly as sent."),
+        ("pattern", r"/a/\.\./b", "This never matches: paths with .. fit no pattern. Choose Exactly as sent"),
+        ("as_sent", "/café", "Enter the path as it was sent: %C3%A9, not é"),
+        ("as_sent", "/a b", "and %20, not a space."),
+        ("as_sent", "/a?b", "Enter the path without its query."),
+        ("as_sent", "a", "Start the path with /."),
+    ],
+)
+async def test_a_path_that_no_request_has_is_refused_and_kept(
+    ada: httpx2.AsyncClient, engines: FakeEngines, path_match: str, path: str, words: str
+) -> None:
+    engines.agent.known_rules = rule_set()
+    answer = await ada.post(PLACE, data=an_exclusion(path_match=path_match, path=path))
+
+    page = read(answer.text)
+    assert (answer.status_code, page.values["path"]) == (422, [path])
+    assert words in page.text
 
 
 async def test_it_is_found_edited_and_deleted(ada: httpx2.AsyncClient) -> None:

@@ -20,6 +20,11 @@ class PathMatch(Choice):
     EXACT = "exact", "Exactly"
     BELOW = "below", "This path and everything below"
     PATTERN = "pattern", "Matches the pattern"
+    AS_SENT = "as_sent", "Exactly as sent", "With its escapes, as an event shows it. For paths such as /files/..%2Fa."
+
+
+SENDABLE = re.compile(r"[!-~]+")
+"What HAProxy accepts in a URL."
 
 
 def one_path(text: str) -> str:
@@ -49,19 +54,31 @@ def path_for(match: PathMatch | None, path: str) -> str:
         case PathMatch.PATTERN:
             pattern(path)
         case PathMatch.EXACT | PathMatch.BELOW:
-            plain_path(path)
+            plain_path(path, " Or choose Exactly as sent.")
+        case PathMatch.AS_SENT:
+            sent_path(path)
     return path
 
 
-def plain_path(path: str) -> None:
+def plain_path(path: str, otherwise: str = "") -> None:
+    """`otherwise`: what else there is for a path that cannot be entered decoded."""
     if not path.startswith("/"):
         raise refuse("Start the path with /.")
     if "?" in path:
         raise refuse("Enter the path without its query.")
     if re.search(r"%[0-9A-Fa-f]{2}", path):
-        raise refuse("Enter the path decoded: é, not %C3%A9.")
+        raise refuse(f"Enter the path decoded: é, not %C3%A9.{otherwise}")
     if re.search(r"(?:^|/)\.{1,2}(?:/|$)", path):
-        raise refuse("Enter the path without . and .. segments.")
+        raise refuse(f"Enter the path without . and .. segments.{otherwise}")
+
+
+def sent_path(path: str) -> None:
+    if not path.startswith("/"):
+        raise refuse("Start the path with /.")
+    if "?" in path or "#" in path:
+        raise refuse("Enter the path without its query.")
+    if not SENDABLE.fullmatch(path):
+        raise refuse("Enter the path as it was sent: %C3%A9, not é, and %20, not a space.")
 
 
 def bound_path(text: str) -> str:

@@ -42,7 +42,7 @@ def body_reading(policy: Policy, request: Request, draft: Draft, readings: Readi
     """A body that does not match its type: parse it as one text or, if that does not help, not at all. For this path, method
     and type alone. `readings`: those of the policy, since one for the same requests is changed."""
     kind = request.content_type
-    where = {**exact_path(request.known_path), "methods": [request.method], "content_types": [kind] if kind else []}
+    where = {**exact_path(request), "methods": [request.method], "content_types": [kind] if kind else []}
     try:
         fields = BodyReadingFields.model_validate({**where, "read_as": ReadAs.TEXT})
     except ValueError:  # its type is none that a row could name

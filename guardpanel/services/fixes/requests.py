@@ -51,6 +51,11 @@ class Request:
         return _path_in(self.uri)
 
     @property
+    def sent_path(self) -> str:
+        """With its escapes, and MASKED where it is not known."""
+        return (self.masked_uri or self.uri).partition("?")[0]
+
+    @property
     def known_path(self) -> str:
         """The same with MASKED where it is not known: a user's name may be both in a cookie and in a path."""
         return _path_in(self.masked_uri or self.uri)

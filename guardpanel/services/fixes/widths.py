@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from guardpanel.models.meta import Choice
 from guardpanel.models.patterns import LONGEST
-from guardpanel.models.policies.path_condition import PathMatch, PathText, plain_path
+from guardpanel.models.policies.path_condition import PathMatch, PathText, path_for
 from guardpanel.models.rules.custom_rule import NOUN as CUSTOM_RULE
 from guardpanel.models.rules.custom_rule import CustomRuleColumns, CustomRuleFields
 from guardpanel.models.rules.rule_choices import ids
@@ -27,6 +27,7 @@ from guardpanel.services.fixes.folding import (
     path_pattern,
 )
 from guardpanel.services.fixes.requests import MASKED, STANDS_IN, Request
+from guardpanel.services.rules.exclusion_checks import never_matches
 
 FIRST_OF_CRS = 900_000
 FAMILY = "attack-"
@@ -125,33 +126,37 @@ def _where(width: Width, request: Request) -> dict[str, Any]:
     """Path, method and condition."""
     pattern = path_pattern(request.known_path)
     methods = [request.method] if request.method.isupper() else []  # forms take no other ones
-    exactly = {**exact_path(request.known_path), "methods": methods}
+    exactly = {**exact_path(request), "methods": methods}
     match width:
         case Width.CONDITION:
             function = condition(request)
             return {**exactly, "only_if": [function]} if function else {}
         case Width.PATH_PATTERN | Width.PATTERNS:
-            return {"path_match": PathMatch.PATTERN, "path": pattern, "methods": methods} if pattern else {}
+            if not pattern or never_matches(PathMatch.PATTERN, pattern):
+                return {}
+            return {"path_match": PathMatch.PATTERN, "path": pattern, "methods": methods}
         case Width.EVERYWHERE:
             return {"path_match": PathMatch.ANY}
     return exactly
 
 
-def exact_path(path: str) -> dict[str, Any]:
-    """As fields of a row. A path that is too long for them by its beginning."""
-    if MASKED not in path and _is_plain_path(path):
-        return {"path_match": PathMatch.EXACT, "path": path}
+def exact_path(request: Request) -> dict[str, Any]:
+    """As fields of a row: decoded, or as it was sent if it steps up or has a byte that is no text. By a pattern where parts of it
+    are not known, and by its beginning if it is too long."""
+    path = request.known_path
+    for match, text in ((PathMatch.EXACT, path), (PathMatch.AS_SENT, request.sent_path)):
+        if MASKED not in text and _is_taken(match, text):
+            return {"path_match": match, "path": text}
     pattern = escaped_path(path)
     if len(pattern) > LONGEST:
         pattern = beginning(path, BEGINNING, NO_SLASH)
     return {"path_match": PathMatch.PATTERN, "path": pattern}
 
 
-def _is_plain_path(path: str) -> bool:
+def _is_taken(match: PathMatch, path: str) -> bool:
     """Whether the form reads it as it is: a decoded path may contain what it does not."""
     try:
-        plain_path(path)
-        return PATHS.validate_python(path) == path
+        return PATHS.validate_python(path_for(match, path)) == path
     except ValueError:
         return False
 
@@ -164,7 +169,7 @@ def _whats(width: Width, each: Blame) -> Iterator[tuple[list[str], Field]]:
         case Width.REQUEST:
             fields = (whole,)
         case Width.EVERYWHERE:
-            fields = tuple(field for field in fields if field.target.has_names)
+            fields = tuple(field for field in fields if field != whole)
     families = [tag for tag in each.rule.tags if tag.startswith(FAMILY) and ids(tag) is None]
     rules = families[:1] if width is Width.FAMILY and families and whole not in fields else [str(each.rule.id)]
     yield from ((rules, field) for field in fields)

@@ -19,6 +19,9 @@ FIRST_OF_CRS = 900_000
 NO_SLASH = re.compile(r"\^?[A-Za-z0-9_~-](?![*?{])")
 "Pattern beginnings that no path has."
 
+STEP_UP = re.compile(r"(?:/|\\\\|%2f|%5c)(?:\\\.|\[\.\]){2}(?:/|\\\\|%2f|%5c|;|\$?\Z)", re.IGNORECASE)
+"In a pattern. What is compared with one has no such step (rendering/conditions.py)."
+
 MOST_PLACES = 6
 MOST_RULES = 5
 
@@ -36,12 +39,21 @@ def must_have_effect(fields: RuleExclusionFields, known: RuleSet) -> None:
     for choice in fields.rules:
         for field, words in _wrong(choice, fields, known):
             errors.setdefault(field, FieldError(words))
-    if fields.path_match is PathMatch.PATTERN and "|" not in fields.path and NO_SLASH.match(fields.path):
-        errors["path"] = FieldError(
-            f"This never matches: a path begins with /. Enter /{fields.path.removeprefix('^')}."
-        )
+    if words := never_matches(fields.path_match, fields.path):
+        errors["path"] = FieldError(words)
     if errors:
         raise Invalid.of(errors)
+
+
+def never_matches(path_match: PathMatch, path: str) -> str:
+    """Why no request has such a path. Empty if one may."""
+    if path_match is not PathMatch.PATTERN or "|" in path:
+        return ""
+    if NO_SLASH.match(path):
+        return f"This never matches: a path begins with /. Enter /{path.removeprefix('^')}."
+    if STEP_UP.search(path):
+        return "This never matches: paths with .. fit no pattern. Choose Exactly as sent for one of them."
+    return ""
 
 
 def too_early(fields: RuleExclusionFields, known: RuleSet) -> str:

@@ -94,6 +94,7 @@ def requests_to(path_match: PathMatch, path: str, methods: list[str]) -> str:
         PathMatch.EXACT: f"{requests} to {path}",
         PathMatch.BELOW: f"{requests} to {path} and everything below",
         PathMatch.PATTERN: f"{requests} whose path matches {path}",
+        PathMatch.AS_SENT: f"{requests} whose path is sent as {path}",
     }
     return paths[path_match]
 

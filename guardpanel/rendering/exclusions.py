@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from guardpanel.models.rules.custom_rule_text import FIRST_ID as FIRST_CUSTOM_ID
 from guardpanel.models.rules.rule_choices import ids
 from guardpanel.models.rules.rule_exclusion import NOUN, RuleExclusion, RuleExclusionColumns, Target
 from guardpanel.rendering.conditions import PLAIN, Chain, Link, is_exactly, of_requests, own
@@ -34,6 +35,20 @@ VARIABLES = {
 }
 "What the engine calls them. Rules look at some of several: an action for the others does nothing."
 
+IN_PLACES = {
+    Target.ARGUMENT: ("ARGS_GET", "ARGS_POST"),
+    Target.JSON: ("ARGS_POST",),
+    Target.ARGUMENT_NAME: ("ARGS_GET_NAMES", "ARGS_POST_NAMES"),
+}
+"Custom rules may tell arguments of the query and of the body apart: these are collections of their own."
+
+
+def variables(target: Target, choice: str) -> tuple[str, ...]:
+    """All that an exclusion of a rule, a range or a tag is for."""
+    numbers = ids(choice)
+    has_custom_rules = numbers is None or numbers.stop > FIRST_CUSTOM_ID
+    return VARIABLES[target] + (IN_PLACES.get(target, ()) if has_custom_rules else ())
+
 
 class ExclusionState(RuleExclusionColumns):
     """All fields of a rule exclusion, as the row has them."""
@@ -52,7 +67,7 @@ class ExclusionState(RuleExclusionColumns):
 
 
 def chains(exclusions: Iterable[ExclusionState]) -> list[Chain]:
-    """As they stand before the rule set, with ids of their own."""
+    """As they stand before custom rules and the rule set, with ids of their own."""
     rendered: list[Chain] = []
     for exclusion in exclusions:
         actions, tests = tuple(removals(exclusion)), tuple(links(exclusion))
@@ -69,9 +84,10 @@ def chains(exclusions: Iterable[ExclusionState]) -> list[Chain]:
 
 def removals(exclusion: ExclusionState) -> Iterator[Token]:
     """`ctl:ruleRemoveTargetById=942100;ARGS:content`: an action for each rule and variable."""
-    fields = [built("{}{}", own(variable), key(exclusion)) for variable in VARIABLES[exclusion.target]]
+    name = key(exclusion)
     for choice in exclusion.rules:
         by = own("Tag" if ids(choice) is None else "Id")
+        fields = [built("{}{}", own(variable), name) for variable in variables(exclusion.target, choice)]
         for field in fields:
             yield _action(built("ruleRemoveTargetBy{}={};{}", by, literal(choice), field))
         if not fields:

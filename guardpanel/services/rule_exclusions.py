@@ -5,12 +5,13 @@ from typing import TypeVar, Unpack
 
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from guardpanel import clock
-from guardpanel.engines import Rule
+from guardpanel.engines import Rule, RuleSet
 from guardpanel.errors import Invalid
-from guardpanel.models import RuleExclusion, VirtualHost
-from guardpanel.models.rules.rule_exclusion import NOUN, CheckedExclusion, RuleExclusionFields
+from guardpanel.models import CustomRule, RuleExclusion, VirtualHost
+from guardpanel.models.rules.rule_exclusion import NOUN, CheckedExclusion, RuleExclusionColumns, RuleExclusionFields
 from guardpanel.models.rules.rule_override import RuleOverrideFields
 from guardpanel.rendering import exclusions
 from guardpanel.rendering.exclusions import ExclusionState
@@ -19,6 +20,7 @@ from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.rules import catalogue, exclusion_checks
 from guardpanel.services.rules.exclusion_checks import is_meant
+from guardpanel.services.rules.own_rules import may_be_meant, with_own
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 
@@ -38,7 +40,7 @@ class RuleExclusions(Crud[RuleExclusion, RuleExclusionFields]):
     async def create(
         self, changes: Changes, request: SaveRequest, fields: RuleExclusionFields
     ) -> SaveResult[RuleExclusion]:
-        await must_have_effect(changes, fields)
+        await self.must_have_effect(changes, fields)
         await self._must_be_for_its_policy(changes, fields)
         return await super().create(changes, request, await checked(changes, owned(fields, request)))
 
@@ -50,9 +52,25 @@ class RuleExclusions(Crud[RuleExclusion, RuleExclusionFields]):
         fields: RuleExclusionFields,
         version: int | None = None,
     ) -> SaveResult[RuleExclusion]:
-        await must_have_effect(changes, fields)
+        await self.must_have_effect(changes, fields)
         await self._must_be_for_its_policy(changes, fields)
         return await super().update(changes, request, number, await checked(changes, owned(fields, request)), version)
+
+    async def must_have_effect(self, changes: Changes, fields: RuleExclusionFields) -> None:
+        """Invalid for what would do nothing. One that is disabled may; and nobody knows with a coraza-spoa."""
+        if not fields.enabled:
+            return
+        if fields.ends_on and fields.ends_on < today():
+            raise Invalid.at("ends_on", "This day is over. Choose a later one, or none.")
+        known = (await catalogue.load(changes.engines)).rule_set
+        if known is not None:
+            exclusion_checks.must_have_effect(fields, await self.with_own_rules(changes, fields, known))
+
+    async def with_own_rules(self, changes: Changes, fields: RuleExclusionColumns, known: RuleSet) -> RuleSet:
+        """The rule set with the policy's custom rules that it may mean."""
+        async with changes.database.read() as session:
+            rows = (await session.exec(select(CustomRule).where(CustomRule.policy_id == self.parent_id))).all()
+        return with_own(known, [row for row in rows if may_be_meant(row, fields.rules)])
 
     async def end(self, changes: Changes, request: SaveRequest, number: int) -> SaveResult[RuleExclusion]:
         """Disable one whose last day is over. Its author is nobody who could be told of a conflict: it is as it is now."""
@@ -80,17 +98,6 @@ class RuleExclusions(Crud[RuleExclusion, RuleExclusionFields]):
             raise Invalid.at("virtual_host_id", f"{host.name} does not use this policy.")
 
 
-async def must_have_effect(changes: Changes, fields: RuleExclusionFields) -> None:
-    """Invalid for what would do nothing. One that is disabled may; and nobody knows with a coraza-spoa."""
-    if not fields.enabled:
-        return
-    if fields.ends_on and fields.ends_on < today():
-        raise Invalid.at("ends_on", "This day is over. Choose a later one, or none.")
-    known = (await catalogue.load(changes.engines)).rule_set
-    if known is not None:
-        exclusion_checks.must_have_effect(fields, known)
-
-
 async def checked(changes: Changes, fields: RuleExclusionFields) -> CheckedExclusion:
     """With the version of the rule set that the agent holds now."""
     known = (await catalogue.load(changes.engines)).rule_set
@@ -110,10 +117,15 @@ def owned(fields: Owned, request: SaveRequest) -> Owned:
 ROWS = RuleExclusions(NOUN, RuleExclusion, RuleExclusionFields)
 
 
-async def of_rule(session: AsyncSession, rule: Rule) -> list[RuleExclusion]:
-    """Those that name it: by id, in a range, or by a tag."""
-    every = (await session.exec(select(RuleExclusion).order_by(func.lower(RuleExclusion.name)))).all()
+async def of_rule(session: AsyncSession, rule: Rule, policy_id: int | None = None) -> list[RuleExclusion]:
+    """Those that name it: by id, in a range, or by a tag. `policy_id`: that of a custom rule."""
+    every = (await session.exec(_by_name(policy_id))).all()
     return [exclusion for exclusion in every if any(is_meant(rule, choice) for choice in exclusion.rules)]
+
+
+def _by_name(policy_id: int | None) -> SelectOfScalar[RuleExclusion]:
+    rows = select(RuleExclusion).order_by(func.lower(RuleExclusion.name))
+    return rows if policy_id is None else rows.where(RuleExclusion.policy_id == policy_id)
 
 
 def directives(row: RuleExclusion) -> str:

@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import Path, Response
 
 from guardpanel.dependencies import Editor, RowId, Viewer
-from guardpanel.services import custom_rules, policies
+from guardpanel.services import custom_rules, policies, rule_exclusions
+from guardpanel.services.rules.own_rules import as_rule
 from guardpanel.views.answers import page
 from guardpanel.views.context import ContextDep
 from guardpanel.views.custom_rule_form import CustomRuleEditing, try_form, turn
@@ -48,5 +49,7 @@ async def show(ctx: ContextDep, policy_id: PolicyId, custom_rule_id: RowId, _vie
         "fields": rows.fields_of(row),
         "facts": [f"rule {row.rule_id}"],
         "seclang": custom_rules.seclang(row),
+        "exclusions": await rule_exclusions.of_rule(ctx.session, as_rule(row), policy_id),
+        "policies": {policy_id: policy.name},
     }
     return await page(ctx.request, "custom_rules/show.html", context | await detail(ctx, EDITING, rows, row))

@@ -13,6 +13,7 @@ from guardpanel.models.meta import label
 from guardpanel.models.rules.rule_exclusion import RuleExclusionFields
 from guardpanel.services import rule_exclusions, virtual_hosts
 from guardpanel.services.profiles.plans import Source
+from guardpanel.services.rule_exclusions import RuleExclusions
 from guardpanel.services.rules.exclusion_checks import too_early
 from guardpanel.services.rules.exclusion_words import prices, reach
 from guardpanel.views.answers import page
@@ -62,23 +63,26 @@ router = EDITING.router()
 async def say(ctx: ContextDep, policy_id: PolicyId, _editor: Editor) -> Response:
     """A preview of the form: what it would do, or its first error. Saves nothing."""
     form = await Form.read(ctx.request, RuleExclusionFields)
-    sentences = await _preview(ctx, form) if form.value("rules").strip() else None
+    sentences = await _preview(ctx, policy_id, form) if form.value("rules").strip() else None
     return await page(ctx.request, "rule_exclusions/_reach.html", {"sentences": sentences, "policy_id": policy_id})
 
 
-async def _preview(ctx: Context, form: Form) -> Mapping[str, Any]:
+async def _preview(ctx: Context, policy_id: int, form: Form) -> Mapping[str, Any]:
     try:
         fields = form.fields(RuleExclusionFields)
-        await rule_exclusions.must_have_effect(ctx.changes, fields)
-        return {"reach": reach(fields, await _host_name(ctx, fields)), "prices": _prices(ctx, fields), "wrong": ""}
+        rows = rule_exclusions.ROWS.under(policy_id)
+        await rows.must_have_effect(ctx.changes, fields)
+        paid = await _prices(ctx, rows, fields)
+        return {"reach": reach(fields, await _host_name(ctx, fields)), "prices": paid, "wrong": ""}
     except Problem as problem:
         words = [f"{label(RuleExclusionFields, name)}: {error.message}" for name, error in problem.errors.items()]
         return {"reach": "", "prices": [], "wrong": next(iter(words), problem.message)}
 
 
-def _prices(ctx: Context, fields: RuleExclusionFields) -> list[str]:
+async def _prices(ctx: Context, rows: RuleExclusions, fields: RuleExclusionFields) -> list[str]:
     known = ctx.panel.engines.agent.known_rules
-    return list(filter(None, [too_early(fields, known) if known else "", *prices(fields)]))
+    early = too_early(fields, await rows.with_own_rules(ctx.changes, fields, known)) if known else ""
+    return list(filter(None, [early, *prices(fields)]))
 
 
 @router.get("/{rule_exclusion_id}")
@@ -87,12 +91,13 @@ async def show(ctx: ContextDep, policy_id: PolicyId, rule_exclusion_id: RowId, _
     row = await rows.find(ctx.session, rule_exclusion_id)
     fields = rows.fields_of(row)
     host = await _host_name(ctx, fields)
+    paid = await _prices(ctx, rows, fields)
     context = {
         "fields": fields,
         "host": host,
         "source": Source.parse(row.source),
         "reach": reach(fields, host),
-        "prices": _prices(ctx, fields),
+        "prices": paid,
         "directives": rule_exclusions.directives(row),
     }
     return await page(ctx.request, "rule_exclusions/show.html", context | await detail(ctx, EDITING, rows, row))

@@ -162,6 +162,30 @@ async def test_a_placebo_is_refused_unless_it_is_disabled(ada_api: httpx2.AsyncC
     assert (await ada_api.post(PLACE, json={**placebo, "enabled": False})).status_code == 201
 
 
+async def test_a_custom_rule_of_the_policy_can_be_excluded_from_a_field(
+    ada_api: httpx2.AsyncClient, ada: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    engines.agent.known_rules = rule_set()
+    mine = {**CONTENT, "rules": ["9000001"]}
+    missing = await ada_api.post(PLACE, json=mine)
+    rule = {"rule_id": 9000001, "name": "Mine", "variables": "ARGS", "operator_argument": "x"}
+    added = await ada_api.post("/api/v1/policies/1/custom-rules", json=rule)
+    assert added.status_code == 201, added.text
+    elsewhere = await ada_api.post(PLACE, json={**mine, "target": "cookie"})
+
+    made = await ada_api.post(PLACE, json=mine)
+
+    assert missing.json()["errors"][0]["message"] == "This policy has no custom rule 9000001."
+    assert "It inspects parameters." in elsewhere.json()["errors"][0]["message"]
+    assert made.status_code == 201, made.text
+    page = (await ada.get("/policies/1/custom-rules/1")).text
+    assert f"/policies/1/exclusions/{made.json()['id']}" in page
+    assert "/policies/1/exclusions/new?rules=9000001" in page
+    assert (await ada_api.delete("/api/v1/policies/1/custom-rules/1")).status_code == 204
+    (entry,) = (await ada_api.get("/api/v1/ledger")).json()["items"]
+    assert [flag["message"] for flag in entry["flags"]] == ["Its custom rule is no longer in this policy: 9000001."]
+
+
 async def test_one_for_a_virtual_host_has_an_application_of_its_own(
     ada_api: httpx2.AsyncClient, engines: FakeEngines
 ) -> None:

@@ -61,9 +61,8 @@ class Trial:
         before = await judged(Draft())
         readings = self.ground.rows.get("bodyreading", ())
         custom = self.ground.custom_rules
-        climb = Climb(
-            self.request, self.ground.rows["policy"][0], None, judged, rule_set(), before, readings, custom=custom
-        )
+        known = self.ground.with_own_rules(rule_set())
+        climb = Climb(self.request, self.ground.rows["policy"][0], None, judged, known, before, readings, custom=custom)
         return climb.ladder(await climb.rungs())
 
 
@@ -186,15 +185,24 @@ def test_a_multipart_form_is_excluded_for_its_function_alone(judge: Judge) -> No
 
 
 @pytest.mark.parametrize("action", ["score", "block"])
-def test_a_custom_rule_that_blocks_is_disabled_itself(judge: Judge, action: str) -> None:
-    rule = {"rule_id": 9_000_001, "name": "Old login", "variables": ["ARGS:q"], "operator_argument": "old"}
+def test_a_custom_rule_that_blocks_skips_the_field_or_is_disabled_itself(judge: Judge, action: str) -> None:
+    rule = {"rule_id": 9_000_001, "name": "Old login", "variables": ["ARGS"], "operator_argument": "old"}
     rules = [{"policy": "Blocks", "operator": "contains", "action": action, **rule}]
     ladder = asyncio.run(Trial(judge, a_case("GET", "/login?q=old"), custom_rules=rules).ladder())
 
     assert ladder.before.verdict == "blocked"
-    assert ladder.chosen is not None and ladder.chosen.width is Width.OFF
-    (row,) = ladder.chosen.draft.disabled
-    assert (row.rule_id, row.name, row.enabled, len(ladder.chosen.draft.rows)) == (9_000_001, "Old login", False, 1)
+    assert ladder.chosen is not None and ladder.chosen.width is Width.FIELD
+    (narrow,) = ladder.chosen.draft.exclusions
+    assert (narrow.rules, narrow.target, narrow.target_name, narrow.path) == (
+        ["9000001"],
+        Target.ARGUMENT,
+        "q",
+        "/login",
+    )
+    off = ladder.rung(Width.OFF)
+    assert off is not None and off.works
+    (row,) = off.draft.disabled
+    assert (row.rule_id, row.name, row.enabled, len(off.draft.rows)) == (9_000_001, "Old login", False, 1)
 
 
 @pytest.mark.parametrize("family", payloads())

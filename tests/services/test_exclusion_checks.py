@@ -57,7 +57,7 @@ def test_what_has_an_effect_is_taken(others: dict[str, Any]) -> None:
     [
         ({"rules": ["942999"]}, "rules", "There is no rule 942999 in OWASP CRS 4.25.0."),
         ({"rules": ["942901-942999"]}, "rules", "There are no rules 942901-942999 in OWASP CRS"),
-        ({"rules": ["attack-xxs"]}, "rules", "No rule is tagged attack-xxs in OWASP CRS"),
+        ({"rules": ["attack-xxs"]}, "rules", "No rule is tagged attack-xxs in OWASP CRS 4.25.0, and no custom rule of this policy."),
         ({"rules": ["941011"], "target": "request"}, "rules", "Rule 941011 decides which paranoia levels run."),
         ({"rules": ["941011"]}, "rules", "Rule 941011 decides which paranoia levels run."),
         (

@@ -89,7 +89,7 @@ class RuleExclusionColumns(Fields):
     rules: Choices = described(
         "Rules",
         sa_type=JSON,
-        hint="One rule ID (942100), range (942100-942199), or tag (attack-sqli) per line.",
+        hint="One rule ID (942100), range (942100-942199), or tag (attack-sqli) per line. IDs of custom rules, too.",
     )
     target: Target = described("Field", Target.ARGUMENT, sa_type=stored(Target))
     name_is_pattern: bool = described(

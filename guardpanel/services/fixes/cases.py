@@ -109,7 +109,7 @@ async def climb(changes: Changes, case: Case) -> Climb:
         raise EngineUnavailable(status.problem)
     rule_set = None
     with suppress(EngineUnavailable):
-        rule_set = await catalogue.require(changes.engines)
+        rule_set = case.ground.with_own_rules(await catalogue.require(changes.engines))
     before = await judge(changes, case, Draft())
     return Climb(
         request=case.request,

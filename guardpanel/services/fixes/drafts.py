@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from guardpanel.engines import RuleSet
 from guardpanel.models import NOUNS
 from guardpanel.models.policies.body_reading import BodyReadingFields
 from guardpanel.models.policies.enforcement import EnforcementMode
@@ -16,6 +17,8 @@ from guardpanel.models.rules.rule_exclusion import RuleExclusionFields
 from guardpanel.models.rules.rule_override import RuleOverrideFields
 from guardpanel.rendering import DesiredState, EngineFacts, Rows
 from guardpanel.rendering.coraza import application
+from guardpanel.rendering.custom_rules import CustomRuleState
+from guardpanel.services.rules.own_rules import with_own
 
 COUNTING = {CustomAction.SCORE, CustomAction.BLOCK}
 
@@ -120,6 +123,10 @@ class Ground:
         """Those that add points or block, by their id."""
         rows = self.rows.get(CUSTOM_RULE.table_name, ())
         return {row["rule_id"]: row for row in rows if row["enabled"] and row["action"] in COUNTING}
+
+    def with_own_rules(self, rule_set: RuleSet) -> RuleSet:
+        rows = self.rows.get(CUSTOM_RULE.table_name, ())
+        return with_own(rule_set, [CustomRuleState.from_row(row) for row in rows if row["enabled"]])
 
     def existing(self, key: str, fields: BaseModel) -> Mapping[str, Any] | None:
         """The row that such a row of a draft changes, instead of being added."""

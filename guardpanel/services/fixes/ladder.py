@@ -95,7 +95,7 @@ class Climb:
     "Rules that fired on what the event does not contain: they are excluded, too, but cannot be tried."
     hidden: Hidden = NOTHING_HIDDEN
     custom: widths.Custom = field(default_factory=dict)
-    "The policy's custom rules that add points or block, by id. They are switched off themselves: exclusions come after them."
+    "The policy's custom rules that add points or block, by id. The widest rung disables them themselves."
 
     is_of_response: bool = False
     "Only the recorded rules are to be fixed: those that fired on the request did not block it."
@@ -174,7 +174,6 @@ class Climb:
             return draft
         if width is Width.OFF:
             return draft.together(widths.off(left, self.custom))
-        left = [each for each in left if each.rule.id not in self.custom]
         return draft.together(widths.exclusions(width, left, self.request, self.host_id))
 
     def _settings(self, width: Width, draft: Draft, blames: list[Blame]) -> tuple[Draft, list[Blame]]:

@@ -1,6 +1,6 @@
 """What needs review about an exclusion or an override, in words."""
 
-from collections import defaultdict
+from collections import ChainMap, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -14,7 +14,8 @@ from guardpanel.services.events.excluded import Attacks
 from guardpanel.services.events.uses import DAYS, Use, Uses
 from guardpanel.services.exclusion_ends import ANNOUNCED
 from guardpanel.services.ledger.covering import is_covered
-from guardpanel.services.rules.exclusion_checks import chosen
+from guardpanel.services.rules.exclusion_checks import chosen, is_meant, is_of_custom_rules, looks_at
+from guardpanel.services.rules.exclusion_words import kind
 
 MOST_NAMED = 4
 "Rules that a sentence names."
@@ -50,6 +51,10 @@ class Known:
     today: date
     counting: Mapping[int, Use] = field(default_factory=dict)
     "By the id of the override: uses of rules that count above their level."
+    custom: Mapping[int, Mapping[int, Rule]] = field(default_factory=dict)
+    "By policy, its custom rules that exclusions may mean."
+    disabled: Mapping[int, Collection[int]] = field(default_factory=dict)
+    "By policy, the ids of those that are disabled."
 
     @cached_property
     def by_policy(self) -> Mapping[int, list[RuleExclusion]]:
@@ -82,7 +87,14 @@ class Known:
         return frozenset(rule.id for rule in chosen(choice, self.rule_set) if rule.role is RuleRole.DETECT)
 
     def rules_of(self, row: RuleExclusion) -> frozenset[int]:
-        return frozenset().union(*(self.rules[choice] for choice in row.rules))
+        own = self.custom.get(row.policy_id or 0, {})
+        return frozenset().union(
+            *(self.rules[choice] for choice in row.rules),
+            (number for number, rule in own.items() if any(is_meant(rule, choice) for choice in row.rules)),
+        )
+
+    def catalogue(self, policy_id: int) -> Mapping[int, Rule]:
+        return ChainMap(dict(self.custom.get(policy_id, {})), dict(self.rule_set.rules if self.rule_set else {}))
 
 
 def of_exclusion(row: RuleExclusion, known: Known) -> list[Flag]:
@@ -127,10 +139,12 @@ def _ends(row: RuleExclusion, today: date) -> Iterator[Flag]:
 def _without_effect(row: RuleExclusion, known: Known) -> str:
     """Why it has no effect. Empty if it has one, or if that cannot be determined."""
     policy, rules = known.policies.get(row.policy_id or 0), known.rules_of(row)
-    if known.rule_set is None or policy is None or not rules:
+    if known.rule_set is None or policy is None:
         return ""
+    if not rules:
+        return _gone(row)
     overrides = known.switched_off.get(policy.id or 0, [])
-    if message := _off_anyway(rules, policy, overrides, known):
+    if message := _off_anyway(rules, policy, overrides, known) or _looks_elsewhere(row, rules, known):
         return message
     return next(
         (
@@ -142,6 +156,22 @@ def _without_effect(row: RuleExclusion, known: Known) -> str:
         ),
         "",
     )
+
+
+def _gone(row: RuleExclusion) -> str:
+    """Of custom rules alone. What is not in the agent's rule set now may be in a later one."""
+    if not all(is_of_custom_rules(choice) for choice in row.rules):
+        return ""
+    is_single = len(row.rules) == 1 and "-" not in row.rules[0]
+    return f"Its custom {'rule is' if is_single else 'rules are'} no longer in this policy: {', '.join(row.rules[:MOST_NAMED])}."
+
+
+def _looks_elsewhere(row: RuleExclusion, rules: Collection[int], known: Known) -> str:
+    """Custom rules can be changed after it was saved."""
+    own = known.custom.get(row.policy_id or 0, {})
+    if not own or not all(number in own for number in rules) or any(looks_at(own[number], row) for number in rules):
+        return ""
+    return f"Its custom {'rule does' if len(rules) == 1 else 'rules do'} not inspect {kind(row)} anymore."
 
 
 def _without_effect_off(row: RuleOverride, known: Known) -> str:
@@ -169,13 +199,15 @@ def _without_effect_on(row: RuleOverride, known: Known) -> str:
 def _off_anyway(rules: Collection[int], policy: Policy, overrides: Iterable[RuleOverride], known: Known) -> str:
     """Why none of these rules runs in the policy. Empty if one does."""
     by = {number: row for row in overrides for number in known.rules[row.rule]}
-    catalogue = known.rule_set.rules if known.rule_set else {}
-    running = {number for number in rules if not (number in by or _is_away(catalogue[number], policy))}
-    if running:
+    disabled = set(known.disabled.get(policy.id or 0, ()))
+    catalogue = known.catalogue(policy.id or 0)
+    if any(not (number in by or number in disabled or _is_away(catalogue[number], policy)) for number in rules):
         return ""
     subject = "Its rule is" if len(rules) == 1 else "Its rules are"
     if all(number in by for number in rules):
         return f"{subject} off in this policy: {', '.join(sorted({by[number].rule for number in rules})[:MOST_NAMED])}."
+    if off := sorted(disabled.intersection(rules)):
+        return f"{subject} off in this policy: custom rule {', '.join(map(str, off[:MOST_NAMED]))} is disabled."
     if all(_is_of_responses(catalogue[number], policy) for number in rules):
         return f"{subject} for responses, which this policy does not inspect."
     return f"{subject} off in this policy: the detection paranoia level is {policy.detection_paranoia_level}."

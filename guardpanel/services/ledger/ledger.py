@@ -8,12 +8,13 @@ from typing import Any
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.engines import Engines
-from guardpanel.models import NOUNS, Policy, RuleExclusion, RuleOverride, VirtualHost
+from guardpanel.engines import Engines, Rule, RuleSet
+from guardpanel.models import NOUNS, CustomRule, Policy, RuleExclusion, RuleOverride, VirtualHost
 from guardpanel.models.meta import Choice
 from guardpanel.models.rules.rule_override import RuleAction
 from guardpanel.services import rule_exclusions
 from guardpanel.services.events import Events
+from guardpanel.services.events.uses import Uses
 from guardpanel.services.ledger import flags
 from guardpanel.services.ledger.flags import Flag, FlagKind, Known
 from guardpanel.services.ledger.watching import watched
@@ -21,6 +22,7 @@ from guardpanel.services.paging import Page
 from guardpanel.services.profiles.plans import Source
 from guardpanel.services.rules import catalogue
 from guardpanel.services.rules.exclusion_words import reach
+from guardpanel.services.rules.own_rules import as_rule, meant
 
 
 class EntryKind(Choice):
@@ -125,9 +127,7 @@ async def load(
     await session.commit()
     rule_set = (await catalogue.load(engines)).rule_set
     now = datetime.now(UTC)
-    known = Known(
-        rows.policies, rows.exclusions, rows.overrides, rule_set, {}, await events.uses(now), rule_exclusions.today()
-    )
+    known = _known(rows, rule_set, await events.uses(now))
     wanted = [watched(row, known.rules_of(row)) for row in rows.exclusions if row.enabled]
     counting = [
         (row.id or 0, rule, row.policy_id or 0)
@@ -153,17 +153,31 @@ class _Rows:
     hosts: Mapping[int, str]
     exclusions: Sequence[RuleExclusion]
     overrides: Sequence[RuleOverride]
+    custom: Mapping[int, Mapping[int, Rule]]
+    disabled: Mapping[int, set[int]]
 
 
 async def _read(session: AsyncSession) -> _Rows:
     policies = (await session.exec(select(Policy))).all()
     hosts = (await session.exec(select(VirtualHost.id, VirtualHost.name))).all()
+    exclusions = (await session.exec(select(RuleExclusion).order_by(RuleExclusion.id))).all()  # type: ignore[arg-type]
+    own = meant((await session.exec(select(CustomRule))).all(), exclusions)
     return _Rows(
         {policy.id or 0: policy for policy in policies},
         {number or 0: name for number, name in hosts},
-        (await session.exec(select(RuleExclusion).order_by(RuleExclusion.id))).all(),  # type: ignore[arg-type]
+        exclusions,
         (await session.exec(select(RuleOverride).order_by(RuleOverride.id))).all(),  # type: ignore[arg-type]
+        {number: {row.rule_id: as_rule(row) for row in rules} for number, rules in own.items()},
+        {number: {row.rule_id for row in rules if not row.enabled} for number, rules in own.items()},
     )
+
+
+def _known(rows: _Rows, rule_set: RuleSet | None, uses: Uses) -> Known:
+    """Without what events tell."""
+    return Known(
+        rows.policies, rows.exclusions, rows.overrides, rule_set, {}, uses, rule_exclusions.today(),
+        custom=rows.custom, disabled=rows.disabled,
+    )  # fmt: skip
 
 
 def _entries(rows: _Rows, known: Known) -> list[Entry]:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from guardpanel.models.policies.path_condition import PathMatch
 from guardpanel.models.rules.rule_exclusion import RuleExclusion, Target
-from guardpanel.rendering.exclusions import VARIABLES
+from guardpanel.rendering.exclusions import variables
 from guardpanel.services.events.excluded import Watched
 
 META = re.compile(r"[\\.^$*+?{}\[\]|()]")
@@ -24,7 +24,7 @@ def watched(row: RuleExclusion, rules: Collection[int]) -> Watched:
         row.policy_id or 0,
         row.virtual_host_id,
         frozenset(rules),
-        VARIABLES[row.target],
+        tuple(dict.fromkeys(variable for choice in row.rules for variable in variables(row.target, choice))),
         name,
         row.name_is_pattern,
         path,

@@ -2,14 +2,16 @@
 engine accepts all of them silently (docs/exclusions.md), so the messages are ours."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from guardpanel.engines import Rule, RuleRole, RuleSet
 from guardpanel.errors import FieldError, Invalid
 from guardpanel.models.policies.path_condition import PathMatch
+from guardpanel.models.rules.custom_rule_text import FIRST_ID as FIRST_CUSTOM_ID
+from guardpanel.models.rules.custom_rule_text import LAST_ID as LAST_CUSTOM_ID
 from guardpanel.models.rules.rule_choices import ids
-from guardpanel.models.rules.rule_exclusion import RuleExclusionFields, Target
-from guardpanel.rendering.exclusions import VARIABLES
+from guardpanel.models.rules.rule_exclusion import RuleExclusionColumns, RuleExclusionFields, Target
+from guardpanel.rendering.exclusions import variables
 from guardpanel.services.rules.exclusion_words import kind
 from guardpanel.services.rules.targets import joined, looked_at
 
@@ -98,7 +100,7 @@ def _wrong(choice: str, fields: RuleExclusionFields, known: RuleSet) -> Iterator
     detecting = [rule for rule in rules if rule.role is RuleRole.DETECT]
     steering = next((rule for rule in rules if rule.role is not RuleRole.DETECT), None)
     if not rules:
-        yield "rules", f"{_called(choice)} in OWASP CRS {known.crs_version}."
+        yield "rules", _missing(choice, known)
     elif _is_everywhere(fields) and (words := most_of(choice, rules, known)):
         yield "rules", words
     elif steering and (fields.target is Target.REQUEST or not detecting):
@@ -109,10 +111,20 @@ def _wrong(choice: str, fields: RuleExclusionFields, known: RuleSet) -> Iterator
         yield _at(fields), _looks_elsewhere(choice, detecting, fields)
 
 
-def _called(choice: str) -> str:
-    if ids(choice) is None:
-        return f"No rule is tagged {choice}"
-    return f"There are no rules {choice}" if "-" in choice else f"There is no rule {choice}"
+def _missing(choice: str, known: RuleSet) -> str:
+    numbers = ids(choice)
+    if numbers is None:
+        return f"No rule is tagged {choice} in OWASP CRS {known.crs_version}, and no custom rule of this policy."
+    several = "-" in choice
+    if is_of_custom_rules(choice):
+        return f"This policy has no custom {'rules' if several else 'rule'} {choice}."
+    return f"There {'are no rules' if several else 'is no rule'} {choice} in OWASP CRS {known.crs_version}."
+
+
+def is_of_custom_rules(choice: str) -> bool:
+    """Whether it is an id of one, or a range of nothing else."""
+    numbers = ids(choice)
+    return numbers is not None and FIRST_CUSTOM_ID <= numbers.start and numbers.stop <= LAST_CUSTOM_ID + 1
 
 
 def _must_stay(choice: str, steering: Rule, detecting: Sequence[Rule]) -> str:
@@ -140,7 +152,7 @@ def _looks_elsewhere(choice: str, rules: Sequence[Rule], fields: RuleExclusionFi
     return f"{subject} inspect {kind(fields)}. {verb} {joined(places)}."
 
 
-def looks_at(rule: Rule, fields: RuleExclusionFields) -> bool:
+def looks_at(rule: Rule, fields: RuleExclusionColumns) -> bool:
     """Whether the excluded field is among the targets of one of its links."""
     return looks_for(rule, fields.target, fields.target_name, is_pattern=fields.name_is_pattern)
 
@@ -149,27 +161,28 @@ def looks_for(rule: Rule, target: Target, name: str, *, is_pattern: bool = False
     """The same of a field that nobody excluded yet."""
     if target is Target.REQUEST:
         return True
+    places = variables(target, str(rule.id))
+    name = f"json.{name.removeprefix('json.')}" if target is Target.JSON and name else name
     targets = [each for link in rule.links for each in link.targets]
-    return any(_covers(each, target, name, is_pattern) for each in targets) and not any(
-        each.startswith("!") and not is_pattern and _names(each[1:], target, name) for each in targets
+    return any(_covers(each, places, name, is_pattern) for each in targets) and not any(
+        each.startswith("!") and not is_pattern and _names(each[1:], places, name) for each in targets
     )
 
 
-def _covers(looked_at: str, target: Target, name: str, is_pattern: bool) -> bool:
-    if looked_at in VARIABLES[target]:  # Also XML:/*.
+def _covers(looked_at: str, places: Collection[str], name: str, is_pattern: bool) -> bool:
+    if looked_at in places:  # Also XML:/*.
         return True
     variable, _, key = looked_at.partition(":")
-    if variable not in VARIABLES[target] or not key:
+    if variable not in places or not key:
         return False
     is_for_many = len(key) > 1 and key.startswith("/") and key.endswith("/")
-    return is_for_many or is_pattern or not name or _names(looked_at, target, name)
+    return is_for_many or is_pattern or not name or _names(looked_at, places, name)
 
 
-def _names(looked_at: str, target: Target, name: str) -> bool:
+def _names(looked_at: str, places: Collection[str], name: str) -> bool:
     """Whether the target is a single named field, and exactly that is meant. A typed pattern is never run here: Python could
     take years for it, unlike the engine."""
     variable, _, key = looked_at.partition(":")
-    if variable not in VARIABLES[target] or not (key and name):
+    if variable not in places or not (key and name):
         return False
-    name = f"json.{name.removeprefix('json.')}" if target is Target.JSON else name
     return name.lower() == key.lower()

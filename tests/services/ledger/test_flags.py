@@ -1,5 +1,6 @@
 """What the ledger says of an exclusion or an override, judged by the agent's own rule set."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from guardpanel.events import schema
 from guardpanel.models import Policy, RuleExclusion, RuleOverride
 from guardpanel.models.policies.policy import PolicyFields
+from guardpanel.models.rules.custom_rule import CustomRuleFields
 from guardpanel.models.rules.rule_exclusion import RuleExclusionFields
 from guardpanel.models.rules.rule_override import KnownOverride, RuleAction
 from guardpanel.services.events.excluded import Attacks, attacks
@@ -16,6 +18,7 @@ from guardpanel.services.events.uses import NOT_COUNTED, Use, Uses, of_rules
 from guardpanel.services.ledger import flags
 from guardpanel.services.ledger.flags import Known
 from guardpanel.services.ledger.watching import fixed_beginning, watched
+from guardpanel.services.rules.own_rules import as_rule
 from tests.events import a_log_line, a_rule, an_event, store
 from tests.rule_set import rule_set
 
@@ -106,6 +109,29 @@ def test_an_exclusion_within_another_is_redundant(narrow: dict[str, Any], wide: 
 
     assert messages(*rows) == [f"Covered by another exclusion, {rows[1].name}."]
     assert messages(*reversed(rows)) == []
+
+
+MINE = {"rule_id": 9_000_001, "name": "Mine", "variables": ["ARGS"], "operator_argument": "x", "tags": ["mine/own"]}
+
+
+def own(*exclusions: RuleExclusion, enabled: bool = True, **rule: Any) -> list[str]:
+    """What is said of the first, where the policy has this custom rule."""
+    row = CustomRuleFields.model_validate({**MINE, **rule})
+    custom, disabled = {1: {row.rule_id: as_rule(row)}}, {1: set() if enabled else {row.rule_id}}
+    everything = replace(known(*exclusions), custom=custom, disabled=disabled)
+    return [flag.message for flag in flags.of_exclusion(exclusions[0], everything)]
+
+
+def test_an_exclusion_of_a_custom_rule_is_redundant_without_it() -> None:
+    row = an_exclusion(rules=["9000001"])
+    assert own(row) == []
+    assert own(row, enabled=False) == ["Its rule is off in this policy: custom rule 9000001 is disabled."]
+    assert own(row, rule_id=9_000_002) == ["Its custom rule is no longer in this policy: 9000001."]
+    assert own(row, variables=["REQUEST_COOKIES"]) == [
+        "Its custom rule does not inspect the argument “content” anymore."
+    ]
+    assert own(an_exclusion(rules=["941100", "9000001"]), enabled=False) == []
+    assert own(an_exclusion(2, rules=["mine/own"]), row) == [f"Covered by another exclusion, {row.name}."]
 
 
 @pytest.mark.parametrize(

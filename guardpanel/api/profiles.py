@@ -27,6 +27,7 @@ class ProfileOut(BaseModel):
     about: str
     prices: list[str] = Field(description="What is no longer blocked.")
     version: int
+    crs_version: str = Field(description="Of OWASP CRS, with which this version was verified.")
     path: str = Field(description="Where it is applied; empty: the whole site.")
     applied_version: int | None
     added: list[ExclusionOut] = Field(description="What applying it adds. With `applied_version`, that is an update.")
@@ -86,7 +87,7 @@ async def remove_vhost_profile(
 def _out(offer: Offer) -> ProfileOut:
     return ProfileOut(
         profile=offer.profile.key, name=offer.profile.name, about=offer.profile.about, prices=list(offer.profile.prices),
-        version=offer.profile.version, path=offer.prefix, applied_version=offer.version,
+        version=offer.profile.version, crs_version=offer.profile.crs_version, path=offer.prefix, applied_version=offer.version,
         added=[_exclusion(fields) for fields in offer.plan.added],
         removed=[_exclusion(fields) for fields in offer.plan.removed],
         applied=[_exclusion(fields) for fields in offer.plan.kept],

@@ -81,6 +81,7 @@ async def show(
     context["attacked"] = Counter(
         entry.source.rpartition(VERSION)[0] + VERSION for entry in attacked_fields.page.items if entry.source
     )
+    context["crs_version"] = attacked_fields.crs_version
     context["source_of"] = lambda offer: Source(offer.profile.key, offer.version, offer.prefix).of_any_version
     context["offers"] = await offers(ctx.session, ctx.panel.engines, virtual_host_id)
     return await page(ctx.request, "profiles/index.html", context, status_code=problem.status if problem else 200)

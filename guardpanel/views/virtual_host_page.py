@@ -22,6 +22,7 @@ from guardpanel.services import (
     virtual_hosts,
 )
 from guardpanel.services.events import EventFilter
+from guardpanel.services.profiles.applying import applied_to
 from guardpanel.services.trials.trials import Trial
 from guardpanel.views import orders
 from guardpanel.views.answers import by_name, page
@@ -46,6 +47,7 @@ async def show_one(ctx: Context, virtual_host_id: int, trial: Trial | None = Non
         "addresses": {name: engines.addresses.of(name) for name in named},
         "changes": await last_changes(ctx, host, virtual_hosts.ROWS),
         "trial": trial,
+        "profiles": await applied_to(ctx.session, host),
         "binds": ctx.panel.settings.http_bind,
         "https_binds": ctx.panel.settings.https_bind,
         "certificate": await certificate_uses.named(ctx.session, host.certificate_id),

@@ -107,6 +107,8 @@ def test_each_exclusion_of_a_profile_has_an_effect(key: str) -> None:
 
 
 def test_every_profile_has_requests() -> None:
+    """And names the rule set under which they pass."""
+    assert {profile.crs_version for profile in profiles().values()} == {rule_set().crs_version}
     files = {path.stem for path in (Path(__file__).parent / "profiles").glob("*.json")}
 
     assert files == set(KEYS)

@@ -1,6 +1,7 @@
 """Application profiles on a virtual host: the page, and the same as JSON."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -81,15 +82,30 @@ async def test_an_update_is_offered_and_changes_nothing_by_itself(
     before = await exclusions(ada_api)
     old = profiles()["graphql"]
     changed = old.exclusions[0].model_copy(update={"path": "/graphql", "path_match": PathMatch.EXACT})
-    new = Profile(old.key, old.name, 2, old.about, old.prices, (changed, *old.exclusions[1:]))
+    new = Profile(old.key, old.name, 2, old.crs_version, old.about, old.prices, (changed, *old.exclusions[1:]))
     monkeypatch.setitem(catalogue.profiles(), "graphql", new)
 
     assert "adds 1 and removes 1 of its rule exclusions" in read((await ada.get(PLACE)).text).text
+    assert "Update to version 2" in (await ada.get("/virtual-hosts/1")).text
     assert await exclusions(ada_api) == before
     await ada.post(PLACE, data={"profile": "graphql"})
     after = await exclusions(ada_api)
     assert [row["path"] for row in after if row not in before and row["version"] == 1] == ["/graphql"]
     assert (await ada_api.get(API)).json()[0]["applied_version"] == 2
+    assert "Update to version" not in (await ada.get("/virtual-hosts/1")).text
+
+
+async def test_a_profile_names_the_rule_set_with_which_it_was_verified(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Verified with OWASP CRS 4.25.0." in read((await ada.get(PLACE)).text).text
+    assert {profile["crs_version"] for profile in (await ada_api.get(API)).json()} == {"4.25.0"}
+    older = replace(profiles()["graphql"], crs_version="4.22.0")
+    monkeypatch.setitem(catalogue.profiles(), "graphql", older)
+
+    text = read((await ada.get(PLACE)).text).text
+
+    assert "Verified with OWASP CRS 4.22.0. The WAF agent has 4.25.0: rules may fire" in text
 
 
 async def test_an_operators_own_words_survive_an_update(ada_api: httpx2.AsyncClient) -> None:

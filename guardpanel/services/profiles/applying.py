@@ -1,6 +1,6 @@
 """A profile applied to a virtual host, or taken off it: one save, with one undo."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlmodel import col, select
@@ -35,6 +35,25 @@ class Offer:
         return self.version is not None and self.plan.is_change
 
 
+@dataclass(frozen=True)
+class AppliedProfile:
+    name: str
+    "`WordPress`, or `WordPress below /blog`."
+    version: int
+    newest: int
+    "That comes with this guardpanel."
+
+
+async def applied_to(session: AsyncSession, host: VirtualHost) -> list[AppliedProfile]:
+    """What virtual hosts' pages tell, without asking the agent."""
+    profiles_there = []
+    for (key, prefix), rows in applied(await _rows(session, host)).items():
+        profile, version = profiles().get(key), _version(rows) or 0
+        name = f"{profile.name if profile else key}{f' below {prefix}' if prefix else ''}"
+        profiles_there.append(AppliedProfile(name, version, profile.version if profile else version))
+    return sorted(profiles_there, key=lambda each: each.name.lower())
+
+
 async def offers(session: AsyncSession, engines: Engines, host_id: int) -> list[Offer]:
     """Those applied first, each with its prefix, then the others for the whole site."""
     host = await virtual_hosts.find(session, host_id)
@@ -55,8 +74,12 @@ async def offers(session: AsyncSession, engines: Engines, host_id: int) -> list[
 def _offer(
     profile: Profile, prefix: str, host_id: int, rows: Sequence[RuleExclusion], level: int, rule_set: RuleSet | None
 ) -> Offer:
-    versions = [source.version for row in rows if (source := Source.parse(row.source))]
-    return Offer(profile, prefix, min(versions, default=None), plan(profile, prefix, host_id, rows, level, rule_set))
+    return Offer(profile, prefix, _version(rows), plan(profile, prefix, host_id, rows, level, rule_set))
+
+
+def _version(rows: Iterable[RuleExclusion]) -> int | None:
+    """The oldest that one of them is of."""
+    return min((source.version for row in rows if (source := Source.parse(row.source))), default=None)
 
 
 async def apply(changes: Changes, request: SaveRequest, host_id: int, choice: ProfileChoice) -> SaveResult[Source]:

@@ -21,6 +21,9 @@ class ProfileFile(BaseModel):
 
     name: str
     version: int = Field(ge=1, description="Grows with each change of the exclusions.")
+    crs_version: str = Field(
+        description="Of the rule set under which its recorded requests passed (tests/live/profiles)."
+    )
     about: str
     prices: list[str] = Field(description="What is no longer blocked, a sentence each.")
     exclusions: list[RuleExclusionFields]
@@ -31,6 +34,8 @@ class Profile:
     key: str
     name: str
     version: int
+    crs_version: str
+    "With which it was verified."
     about: str
     prices: tuple[str, ...]
     exclusions: tuple[RuleExclusionFields, ...]
@@ -46,7 +51,7 @@ def profiles() -> Mapping[str, Profile]:
     """By key, in the order of their names."""
     files = {path.stem: ProfileFile.model_validate(yaml.safe_load(path.read_text("utf-8"))) for path in _files()}
     every = [
-        Profile(key, file.name, file.version, file.about, tuple(file.prices), tuple(file.exclusions))
+        Profile(key, file.name, file.version, file.crs_version, file.about, tuple(file.prices), tuple(file.exclusions))
         for key, file in files.items()
     ]
     return {profile.key: profile for profile in sorted(every, key=lambda profile: profile.name.lower())}

@@ -42,12 +42,12 @@ def journey(page: Page, panel: Panel, ada: Person, origin: int, host: str) -> No
     section.get_by_role("button", name="Apply and go live").click()
 
     expect(page.get_by_text(LIVE)).to_be_visible()
-    expect(section.get_by_text("applied, version 1, below /db")).to_be_visible()
+    expect(section.get_by_text("applied, version 2, below /db")).to_be_visible()
     assert status(panel, host, "/db/index.php") != 403
     assert status(panel, host, "/index.php") == 403
 
     page.goto(f"{panel.url}/rules/ledger?policy={policy}")
-    expect(page.get_by_text("phpMyAdmin below /db (version 1)")).to_have_count(3)
+    expect(page.get_by_text("phpMyAdmin below /db (version 2)")).to_have_count(3)
 
     page.goto(f"{home}/profiles")
     section.get_by_role("button", name="Remove").click()

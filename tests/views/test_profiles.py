@@ -56,12 +56,12 @@ async def test_a_profile_is_applied_in_one_save_with_one_undo(
     assert {(row["virtual_host_id"], row["owner"]) for row in rows} == {(1, "ada@example.org")}
     assert all(row["path"].startswith("/blog/") for row in rows)
     text = (await ada.get(PLACE)).text
-    assert "applied, version 1, below /blog" in text
+    assert "applied, version 2, below /blog" in text
     ledger = (await ada_api.get("/api/v1/ledger")).json()["items"]
-    assert {entry["source"] for entry in ledger} == {"WordPress below /blog (version 1)"}
-    assert "WordPress below /blog (version 1)" in (await ada.get(f"/policies/1/exclusions/{rows[0]['id']}")).text
+    assert {entry["source"] for entry in ledger} == {"WordPress below /blog (version 2)"}
+    assert "WordPress below /blog (version 2)" in (await ada.get(f"/policies/1/exclusions/{rows[0]['id']}")).text
     changes = read((await ada.get("/changes")).text)
-    assert "shop.example: applied the profile WordPress below /blog (version 1)" in changes.text
+    assert "shop.example: applied the profile WordPress below /blog (version 2)" in changes.text
     newest = next(link["href"] for link in changes.find("a") if link["href"].startswith("/changes/"))
     assert (await ada.post(f"{newest}/undo")).status_code == 303
     assert await exclusions(ada_api) == []

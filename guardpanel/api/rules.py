@@ -9,10 +9,11 @@ from pydantic import BaseModel, Field
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.engines import Link, Rule, RuleRole
 from guardpanel.errors import NotFound
-from guardpanel.services import policies
+from guardpanel.services import policies, rule_exclusions, rule_overrides
 from guardpanel.services.input import validated
 from guardpanel.services.rules import catalogue
 from guardpanel.services.rules.families import family
+from guardpanel.services.rules.policy_states import state_of
 from guardpanel.services.rules.question import RulePaging, RuleQuestion, search
 from guardpanel.services.rules.sentences import explain
 from guardpanel.services.rules.states import StateKind, states
@@ -99,6 +100,10 @@ class RuleQuery(BaseModel):
     severity: str = Field(default="", max_length=20)
     phase: str = Field(default="", max_length=20)
     tag: str = Field(default="", max_length=200)
+    policy: str = Field(default="", max_length=20, description="ID of the policy of `state`.")
+    state: str = Field(
+        default="", max_length=20, description="What that policy does with the rule: `scores`, `detects` or `off`."
+    )
     sort: str = Field(
         default="id", pattern=SORTS, description="`id`, `message`, `level` or `points`; `-` before it: descending."
     )
@@ -109,14 +114,15 @@ async def list_rules(
     panel: PanelDep, session: SessionDep, _user: Viewer, query: Annotated[RuleQuery, Query()]
 ) -> RulePage:
     """The rules that the WAF agent has loaded, before any policy changes them."""
-    await session.commit()
     question = validated(RuleQuestion, query.model_dump(exclude={"page", "per_page", "sort"}))
+    state = await state_of(session, question)
+    await session.commit()
     rules = await catalogue.require(panel.engines)
     paging = RulePaging(
         sort=query.sort.removeprefix("-"), descending=query.sort.startswith("-"), limit=query.per_page,
         offset=(query.page - 1) * query.per_page,
     )  # fmt: skip
-    page = search(rules, question, paging)
+    page = search(rules, question, paging, state)
     return RulePage(
         items=[RuleOut(**out(rule)) for rule in page.items], total=page.total, page=query.page, per_page=query.per_page,
         crs_version=rules.crs_version, coraza_version=rules.coraza_version,
@@ -132,6 +138,9 @@ async def read_rule(rule_id: int, panel: PanelDep, session: SessionDep, _user: V
     rule = rules.rules.get(rule_id)
     if rule is None:
         raise NotFound("Rule not found.")
+    exclusions = await rule_exclusions.of_rule(session, rule)
+    overrides = await rule_overrides.of_rule(session, rule)
+    await session.commit()
     fired = await panel.events.fired(rule_id, datetime.now(UTC))
     words = family(rule.family)
     return RuleWholeOut(
@@ -139,7 +148,7 @@ async def read_rule(rule_id: int, panel: PanelDep, session: SessionDep, _user: V
         file=rule.file, line=rule.line, seclang=rule.seclang, crs_version=rules.crs_version, coraza_version=rules.coraza_version,
         policies=[
             PolicyStateOut(policy_id=state.policy_id, policy=state.policy, state=state.kind, reason=state.reason)
-            for state in states(rule, rows)
+            for state in states(rule, rows, exclusions, overrides)
         ],
         last_24_hours=fired.day, last_7_days=fired.week, counts_are_exact=fired.is_exact,
         vhosts=[

@@ -13,7 +13,8 @@ from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.rule_exclusions import owned
 from guardpanel.services.rules import catalogue
-from guardpanel.services.rules.exclusion_checks import STEERS, chosen, is_meant, most_of
+from guardpanel.services.rules.exclusion_checks import STEERS, chosen, most_of
+from guardpanel.services.rules.policy_states import names
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 
 SORTS = {"name": col(RuleOverride.rule), "changed": col(RuleOverride.updated_at)}
@@ -115,9 +116,9 @@ def _to_count(fields: RuleOverrideFields, rules: list[Rule], detection_level: in
 
 
 async def of_rule(session: AsyncSession, rule: Rule) -> list[RuleOverride]:
-    """Those that name it: by id, by its family, or by a tag."""
+    """Those that name it."""
     every = (await session.exec(select(RuleOverride).order_by(col(RuleOverride.id)))).all()
-    return [row for row in every if row.rule == str(rule.family) or is_meant(rule, row.rule)]
+    return [row for row in every if names(row, rule)]
 
 
 ROWS = RuleOverrides(NOUN, RuleOverride, RuleOverrideFields)

@@ -12,6 +12,7 @@ from guardpanel.services import custom_rules, policies, rule_exclusions, rule_ov
 from guardpanel.services.events.fired import MOST, MOST_LISTED
 from guardpanel.services.rules import catalogue
 from guardpanel.services.rules.families import family
+from guardpanel.services.rules.policy_states import state_of
 from guardpanel.services.rules.question import PHASES, RulePaging, RuleQuestion, search
 from guardpanel.services.rules.sentences import ROLES, explain, title
 from guardpanel.services.rules.states import states
@@ -26,20 +27,24 @@ BREAKS = "\n\t"
 
 @router.get("")
 async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
+    names = {str(policy.id): policy.name for policy in await policies.all_of_them(session)}
+    filters, question, state = RuleFilters(request.query_params, names), None, None
+    try:
+        question = filters.form.fields(RuleQuestion)
+        state = await state_of(session, question)
+    except Invalid as problem:
+        filters.form.refused(problem)
     await session.commit()  # Release the connection: the agent and the events are queried next.
     loaded = await catalogue.load(panel.engines)
-    filters = RuleFilters(request.query_params)
     context = {
         "loaded": loaded, "filters": filters, "results": None, "family": family, "most_listed": MOST_LISTED, "title_of": title,
+        "state_of": state,
     }  # fmt: skip
     if loaded.rule_set is None:
         return await page(request, "rules/index.html", context)
-    try:
-        question = filters.form.fields(RuleQuestion)
-    except Invalid as problem:
-        filters.form.refused(problem)
+    if question is None or filters.form.errors:
         return await page(request, "rules/index.html", context, status_code=422)
-    matches = search(loaded.rule_set, question, RulePaging(**filters.listing.paging))
+    matches = search(loaded.rule_set, question, RulePaging(**filters.listing.paging), state)
     counts = await panel.events.fired_counts([rule.id for rule in matches.items], datetime.now(UTC))
     return await page(request, "rules/index.html", {**context, "results": matches, "counts": counts})
 

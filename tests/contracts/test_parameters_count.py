@@ -66,9 +66,12 @@ RULES = "/api/v1/rules"
 
 RULES_FOUND: dict[str, str] = {
     "page": "2", "per_page": "7", "q": "libinjection", "kind": "all", "family": "942", "paranoia_level": "3", "severity": "notice",
-    "phase": "4", "tag": "attack-xss", "sort": "-points",
+    "phase": "4", "tag": "attack-xss", "sort": "-points", "policy": "1", "state": "off",
 }  # fmt: skip
 "By parameter of the rules: what gives another list."
+
+RULES_TOGETHER = {"policy": {"state": "off"}, "state": {"policy": "1"}}
+"What a policy does is asked with both."
 
 
 async def test_each_filter_of_the_rules_counts(ada_api: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +81,7 @@ async def test_each_filter_of_the_rules_counts(ada_api: httpx2.AsyncClient, monk
     monkeypatch.setattr(Agent, "rule_set", answer)
     usual = [rule["id"] for rule in (await ada_api.get(RULES)).json()["items"]]
     for name in (name for _, path, name in parameters() if path == RULES):
-        filtered = await ada_api.get(RULES, params={name: RULES_FOUND[name]})
+        filtered = await ada_api.get(RULES, params={name: RULES_FOUND[name], **RULES_TOGETHER.get(name, {})})
 
         assert [rule["id"] for rule in filtered.json()["items"]] not in (usual, []), name
 

@@ -66,7 +66,31 @@ async def test_the_list_has_pages_and_filters(ada: Client, rules: RuleSet) -> No
     assert "No matching rules" in (await page_of(ada, "/rules?q=zzzz")).text
 
 
-@pytest.mark.parametrize("query", ["paranoia_level=9", "phase=x", "severity=loud", "kind=none"])
+async def test_rules_are_found_by_what_a_policy_does_with_them(ada: Client, ada_api: Client, rules: RuleSet) -> None:
+    """With its overrides, and exclusions of every request."""
+    await ada_api.post("/api/v1/policies/1/rules", json={"rule": "942", "action": "disable"})
+    everywhere = {"rules": ["941100"], "target": "request", "path_match": "any"}
+    assert (await ada_api.post("/api/v1/policies/1/exclusions", json=everywhere)).status_code == 201
+    off = "/rules?policy=1&state=off&paranoia_level=1"
+
+    page = await page_of(ada, off)
+    on = await page_of(ada, "/rules?policy=1&state=scores&q=942100")
+    items = (await ada_api.get(f"/api/v1{off}&per_page=1000")).json()["items"]
+
+    assert "Off: a rule override switches it off" in page.text
+    assert "No matching rules" in on.text
+    families = {rule["id"] // 1_000 for rule in items}
+    assert 942 in families and 941100 in {rule["id"] for rule in items} and 920 not in families
+    assert {row["state"] for row in (await ada_api.get("/api/v1/rules/941100")).json()["policies"]} == {"off"}
+    assert "/rules?paranoia_level=1" in [
+        link["href"] for link in page.find("a") if link.get("aria-label", "").startswith("Remove the filter: Policy")
+    ]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["paranoia_level=9", "phase=x", "severity=loud", "kind=none", "state=off", "policy=1&state=no", "policy=x"],
+)
 async def test_an_invalid_filter_is_reported(ada: Client, rules: RuleSet, query: str) -> None:
     page = await page_of(ada, f"/rules?{query}", 422)
 

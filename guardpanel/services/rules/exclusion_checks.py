@@ -124,7 +124,7 @@ def _missing(choice: str, known: RuleSet) -> str:
 def is_of_custom_rules(choice: str) -> bool:
     """Whether it is an id of one, or a range of nothing else."""
     numbers = ids(choice)
-    return numbers is not None and FIRST_CUSTOM_ID <= numbers.start and numbers.stop <= LAST_CUSTOM_ID + 1
+    return numbers is not None and numbers.start >= FIRST_CUSTOM_ID and numbers.stop <= LAST_CUSTOM_ID + 1
 
 
 def _must_stay(choice: str, steering: Rule, detecting: Sequence[Rule]) -> str:

@@ -1,9 +1,18 @@
 """The filters of a rule search: one input type for the page's form, its URL and the JSON API."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from guardpanel.engines import Rule, RuleRole, RuleSet
 from guardpanel.events.words import SEVERITIES, Severity
@@ -11,6 +20,7 @@ from guardpanel.models.meta import described
 from guardpanel.models.types import refuse, visible
 from guardpanel.services.paging import Page
 from guardpanel.services.rules.families import family
+from guardpanel.services.rules.states import PolicyState, StateKind
 
 LEVELS = range(1, 5)
 PHASES: Mapping[int, str] = {
@@ -20,6 +30,11 @@ PHASES: Mapping[int, str] = {
 
 KINDS: Mapping[str, str] = {"detect": "Detects", "steer": "Steers", "all": "All"}
 "Whether a rule detects something itself."
+
+STATES: Mapping[str, str] = {kind.value: kind.word for kind in (StateKind.SCORES, StateKind.DETECTS, StateKind.OFF)}
+"What a policy does with a rule that detects something."
+
+LONGEST_ID = 15
 
 
 def _nothing(value: object) -> object:
@@ -38,6 +53,12 @@ def _one_of(choices: Iterable[object], message: str) -> Callable[[object], str]:
     return read
 
 
+def _number(text: str) -> str:
+    if not (text.isascii() and text.isdigit() and len(text) <= LONGEST_ID):
+        raise refuse("Choose a policy.")
+    return text
+
+
 def _text(text: str) -> str:
     return visible(text.strip())
 
@@ -48,6 +69,8 @@ Kind = Annotated[str, BeforeValidator(_one_of(KINDS, "Choose Detects, Steers, or
 Level = Annotated[str, BeforeValidator(_one_of(LEVELS, "Choose a paranoia level from 1 to 4."))]
 Phase = Annotated[str, BeforeValidator(_one_of(PHASES, "Choose a phase from 1 to 5."))]
 SeverityWord = Annotated[str, BeforeValidator(_one_of(Severity, "Choose a severity, for example critical."))]
+PolicyId = Annotated[str, AfterValidator(_number)]
+State = Annotated[str, BeforeValidator(_one_of(STATES, "Choose On, Detects only, or Off."))]
 
 
 class RuleQuestion(BaseModel):
@@ -60,6 +83,21 @@ class RuleQuestion(BaseModel):
     severity: Annotated[SeverityWord | None, Empty] = described("Severity", None)
     phase: Annotated[Phase | None, Empty] = described("Phase", None)
     tag: Annotated[Text | None, Empty] = described("Tag", None, hint="For example, attack-sqli.")
+    policy: Annotated[PolicyId | None, Empty] = described("Policy", None, hint="Its ID.")
+    state: Annotated[State | None, Empty] = described("State", None, hint="What this policy does with the rule.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def policy_is_asked_for(cls, data: Any) -> Any:
+        """Read before the state, and also where none is sent."""
+        return {"policy": None, **data} if isinstance(data, dict) else data
+
+    @field_validator("state")
+    @classmethod
+    def state_is_one_of_a_policy(cls, state: str | None, info: ValidationInfo) -> str | None:
+        if state and "policy" in info.data and info.data["policy"] is None:
+            raise refuse("Choose a policy, too: each does something else with a rule.")
+        return state
 
 
 ORDER = {severity.value: number for number, severity in SEVERITIES.items()}
@@ -79,9 +117,14 @@ class RulePaging(BaseModel):
     limit: int = Field(default=50, ge=1, le=1_000)
 
 
-def search(rules: RuleSet, question: RuleQuestion, paging: RulePaging) -> Page[Rule]:
-    """A number finds rules of all kinds whose ID begins with it. Words find message, tags and family."""
+def search(
+    rules: RuleSet, question: RuleQuestion, paging: RulePaging, state_of: Callable[[Rule], PolicyState] | None = None
+) -> Page[Rule]:
+    """A number finds rules of all kinds whose ID begins with it. Words find message, tags and family. `state_of`: what the policy
+    of the question does with a rule."""
     matches = [rule for rule in rules.rules.values() if _matches(rule, question)]
+    if state_of and question.state:
+        matches = [rule for rule in matches if state_of(rule).kind == question.state]
     matches.sort(key=SORTS.get(paging.sort, SORTS["id"]), reverse=paging.descending)
     return Page(matches[paging.offset : paging.offset + paging.limit], len(matches), paging.offset, paging.limit)
 

@@ -21,6 +21,13 @@ class StateKind(StrEnum):
     RUNS = "runs"
     "A rule that detects nothing itself."
 
+    @property
+    def word(self) -> str:
+        return WORDS[self]
+
+
+WORDS = {StateKind.SCORES: "On", StateKind.DETECTS: "Detects only", StateKind.OFF: "Off", StateKind.RUNS: "On"}
+
 
 @dataclass(frozen=True)
 class PolicyState:

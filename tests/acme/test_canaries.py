@@ -1,6 +1,6 @@
 """No secret is anywhere but where it is sealed: keys of accounts, orders and certificates, the master key, external accounts, TSIG
-keys, tokens of DNS services, and passwords. Searched: every file of the installation, every page, JSON, errors, logs, and a backup
-without passphrase."""
+keys, tokens of DNS services, and passwords. Searched: every file of the installation, every page, JSON, errors, logs, the command line of
+every process, and a backup without passphrase."""
 
 import base64
 import gzip
@@ -10,6 +10,7 @@ import json
 import logging
 import re
 import stat
+import subprocess
 import tarfile
 from collections import Counter, deque
 from pathlib import Path
@@ -185,8 +186,27 @@ def stored(panel: Panel) -> dict[str, bytes]:
     return files
 
 
+@pytest.fixture
+def command_lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Of every process that is started, as others see it in the process list."""
+    lines: list[str] = []
+    start = subprocess.Popen.__init__
+
+    def noted(process: subprocess.Popen[Any], command: Any, *others: Any, **named: Any) -> None:
+        lines.append(command if isinstance(command, str) else " ".join(map(str, command)))
+        start(process, command, *others, **named)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", noted)
+    return lines
+
+
 async def test_no_secret_is_anywhere_but_where_it_is_sealed(
-    panel: Panel, ada: Person, ada_api: Person, files: Path, caplog: pytest.LogCaptureFixture
+    panel: Panel,
+    ada: Person,
+    ada_api: Person,
+    files: Path,
+    caplog: pytest.LogCaptureFixture,
+    command_lines: list[str],
 ) -> None:
     caplog.set_level(logging.DEBUG, "guardpanel")
     answers = await everything_happens(panel, ada, ada_api, files)
@@ -199,9 +219,11 @@ async def test_no_secret_is_anywhere_but_where_it_is_sealed(
     assert any(b"The DNS hook failed: add ended with 1." in page for page in visited.values())
     backup = io.BytesIO()
     await panel.backups.write(backup, "")
+    assert any("_acme-challenge" in line for line in command_lines)
     looked_at = {
         "answers": b"".join(answers),
         "log": caplog.text.encode(),
+        "command lines": "\n".join(command_lines).encode(),
         "backup": inside(backup.getvalue()),
         "objects": repr([Binding("kid-1", EAB), dns_server(panel.settings)]).encode(),
         **visited,

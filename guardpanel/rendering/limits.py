@@ -3,12 +3,14 @@
 A table counts over one time, so there is one for each period in use, and its keys begin with the policy's id.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.models.policies.policy_limits import LimitBy
 from guardpanel.rendering import waiting
 from guardpanel.rendering.policy import PolicyState
 from guardpanel.rendering.state import DesiredState
+from guardpanel.rendering.tokens import Token, literal
 
 NONE = "-"
 
@@ -29,21 +31,33 @@ MORE_COUNTER, OLD_COUNTER = 3, 0
 
 
 def limits(policy: PolicyState, mode: EnforcementMode) -> str:
-    """`10:100:20:refuse:11`: the period in seconds, requests in it, requests at once, what becomes of more, and the seconds after
-    which a client with too many in a period may try again."""
+    """`10:100:20:refuse:11:network`: the period in seconds, requests in it, requests at once, what becomes of more, the seconds
+    after which a client with too many in a period may try again, and what they count by if it is not the client's address."""
     if not policy.client_limits:
         return NONE
     period, most = policy.rate_limit_window_seconds, policy.rate_limit_requests
     then = "refuse" if mode is EnforcementMode.BLOCK else "watch"
-    return f"{period}:{most}:{policy.requests_at_once}:{then}:{period - -period // most}"
+    by = "" if policy.limit_by is LimitBy.CLIENT else f":{counted_by(policy)}"
+    return f"{period}:{most}:{policy.requests_at_once}:{then}:{period - -period // most}{by}"
+
+
+def counted_by(policy: PolicyState) -> str:
+    """`network`, `header.x-api-key`, `cookie.session`"""
+    match policy.limit_by:
+        case LimitBy.HEADER:
+            return f"header.{policy.limit_by_name.lower()}"
+        case LimitBy.COOKIE:
+            return f"cookie.{policy.limit_by_name}"
+    return policy.limit_by
 
 
 def parameters(state: DesiredState) -> dict[str, Any]:
     """What the templates need."""
-    limited = periods(state)
-    shares = bool(limited) and not state.facts.more_counters
+    used = periods(state)
+    shares = bool(used) and not state.facts.more_counters
     return {
-        "limit_periods": limited,
+        "limit_periods": used,
+        "limit_keys": keys(state),
         "limit_entries": TABLE_ENTRIES,
         "limit_key_length": KEY_LENGTH,
         "retry_at_once": RETRY_AT_ONCE,
@@ -56,11 +70,30 @@ def parameters(state: DesiredState) -> dict[str, Any]:
 
 def periods(state: DesiredState) -> list[int]:
     """Seconds, of policies in effect."""
+    return sorted({policy.rate_limit_window_seconds for policy in limited(state)})
+
+
+class Key(NamedTuple):
+    """What policies in effect count by, but for the client's address: as vhosts.map has it, and as HAProxy reads it."""
+
+    word: str
+    fetched: Token
+
+
+READ_AS = {LimitBy.NETWORK: "src,ipmask(24,56)", LimitBy.HEADER: "req.fhdr", LimitBy.COOKIE: "req.cook"}
+
+
+def keys(state: DesiredState) -> list[Key]:
+    return sorted({key(policy) for policy in limited(state) if policy.limit_by is not LimitBy.CLIENT})
+
+
+def key(policy: PolicyState) -> Key:
+    word = counted_by(policy)
+    name = word.partition(".")[2]
+    return Key(word, Token(READ_AS[policy.limit_by] + (f"({literal(name)})" if name else "")))
+
+
+def limited(state: DesiredState) -> list[PolicyState]:
+    """Policies in effect with limits."""
     used = {state.effective(host) for _, host in state.bound}
-    return sorted(
-        {
-            policy.rate_limit_window_seconds
-            for policy, mode in used
-            if policy and policy.client_limits and mode is not EnforcementMode.OFF
-        }
-    )
+    return [policy for policy, mode in used if policy and policy.client_limits and mode is not EnforcementMode.OFF]

@@ -33,6 +33,19 @@ POLICIES: dict[str, dict[str, Any]] = {
     "Few": {"rate_limit_requests": 1000, "rate_limit_window_seconds": LONG, "requests_at_once": AT_ONCE},
     "Large": {"rate_limit_requests": 2, "rate_limit_window_seconds": LONG, "body_limit_kib": 4096},
     "Open": {"rate_limit_requests": 2, "rate_limit_window_seconds": LONG, "fail_mode": "open"},
+    "Network": {"rate_limit_requests": 2, "rate_limit_window_seconds": LONG, "limit_by": "network"},
+    "Key": {
+        "rate_limit_requests": 2,
+        "rate_limit_window_seconds": LONG,
+        "limit_by": "header",
+        "limit_by_name": "X-API-Key",
+    },
+    "Cookie": {
+        "rate_limit_requests": 2,
+        "rate_limit_window_seconds": LONG,
+        "limit_by": "cookie",
+        "limit_by_name": "session_id",
+    },
     "Unlimited": {"client_limits": False, "rate_limit_requests": 1},
 }
 OPEN = 6
@@ -58,8 +71,8 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
         yield running
 
 
-def request(client: str, host: str, target: str = "/", body: bytes = b"") -> bytes:
-    sent = {"user-agent": "Mozilla/5.0", "accept": "*/*", "x-forwarded-for": client}
+def request(client: str, host: str, target: str = "/", body: bytes = b"", **headers: str) -> bytes:
+    sent = {"user-agent": "Mozilla/5.0", "accept": "*/*", "x-forwarded-for": client, **headers}
     if body:
         sent |= {"content-type": "application/octet-stream", "content-length": str(len(body))}
     return head("POST" if body else "GET", host, target, sent) + body
@@ -110,6 +123,39 @@ def test_so_many_requests_pass_and_no_more(stack: Stack, server: Origin) -> None
     assert verdicts(stack, client, MOST + 1) == ["-"] * MOST + ["limited"]
     assert statuses(stack, "203.0.113.2", "block.test", 1) == [200]  # Somebody else.
     assert statuses(stack, client, "few.test", 1) == [200]  # Another policy.
+
+
+def with_header(stack: Stack, client: str, host: str, **headers: str) -> int:
+    sent = request(client, host, "/", b"", **headers)
+    with connected(stack, sent) as connection:
+        return stack.answer(connection, sent).status
+
+
+def test_neighbors_count_together_where_the_policy_counts_networks(stack: Stack) -> None:
+    passed = [statuses(stack, f"203.0.114.{number}", "network.test", 1) for number in (1, 2)]
+    assert passed == [[200], [200]]
+    assert statuses(stack, "203.0.114.250", "network.test", 1) == [429]
+    assert statuses(stack, "203.0.115.1", "network.test", 1) == [200]
+    assert statuses(stack, "2001:db8:0:17::1", "network.test", 2) == [200, 200]
+    assert statuses(stack, "2001:db8:0:ff::2", "network.test", 1) == [429]
+    assert statuses(stack, "2001:db8:0:100::2", "network.test", 1) == [200]
+
+
+@pytest.mark.parametrize(
+    ("host", "header", "first", "second"),
+    [
+        ("key.test", "X-API-Key", "k'1\"%[src]", "k2"),
+        ("cookie.test", "Cookie", "a=1; session_id=one; b=2", "session_id=two"),
+    ],
+)
+def test_what_clients_send_counts_wherever_it_comes_from(
+    stack: Stack, host: str, header: str, first: str, second: str
+) -> None:
+    sent = [with_header(stack, f"198.18.0.{number}", host, **{header: first}) for number in (1, 2, 3)]
+    assert sent == [200, 200, 429]
+    assert with_header(stack, "198.18.0.3", host, **{header: second}) == 200
+    assert statuses(stack, "198.18.0.1", host, 3) == [200, 200, 429]  # Without it, by the address.
+    assert with_header(stack, "198.18.0.1", host, **{header: second}) == 200
 
 
 @pytest.mark.parametrize("host", ["unlimited.test", "off.test"])

@@ -6,7 +6,7 @@ import pytest
 
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.rendering import DesiredState
-from guardpanel.rendering.limits import KEY_LENGTH, limits, periods
+from guardpanel.rendering.limits import KEY_LENGTH, keys, limits, periods
 from tests.rows import FACTS, rows
 
 HOST = {"servers": [{"address": "10.0.0.5:3000"}]}
@@ -33,6 +33,22 @@ def test_a_policy_that_only_detects_refuses_nothing() -> None:
     policy = state({"client_limits": True}).policies[1]
 
     assert limits(policy, EnforcementMode.DETECT_ONLY) == "10:100:20:watch:11"
+
+
+@pytest.mark.parametrize(
+    ("by", "name", "word"),
+    [
+        ("network", "", "network"),
+        ("header", "X-API-Key", "header.x-api-key"),
+        ("cookie", "Session_id", "cookie.Session_id"),
+    ],
+)
+def test_what_counts_is_named_if_it_is_not_the_address(by: str, name: str, word: str) -> None:
+    on = {"client_limits": True, "limit_by": by, "limit_by_name": name}
+
+    assert limits(state(on).policies[1], EnforcementMode.BLOCK) == f"10:100:20:refuse:11:{word}"
+    assert [key.word for key in keys(state(on, on, {**on, "client_limits": False}, {"client_limits": True}))] == [word]
+    assert keys(state(on, enforcement_mode="off")) == []
 
 
 def test_there_is_one_table_for_each_period_in_use() -> None:

@@ -1,5 +1,7 @@
 """How much of a policy's client limits an address has used up, as HAProxy answers it."""
 
+from typing import Any
+
 import pytest
 
 from guardpanel.engines.haproxy.map_commands import MapCommands
@@ -25,8 +27,10 @@ class Answers(MapCommands):
         return self.answer
 
 
-async def ask(panel: Panel, cli: MapCommands, address: str) -> list[tuple[str, int, int, bool]]:
-    fields = PolicyFields(name="Limited", client_limits=True, rate_limit_requests=4, requests_at_once=2)
+async def ask(panel: Panel, cli: MapCommands, address: str, **others: Any) -> list[tuple[str, int, int, bool]]:
+    fields = PolicyFields.model_validate(
+        {"name": "Limited", "client_limits": True, "rate_limit_requests": 4, "requests_at_once": 2, **others}
+    )
     async with panel.database.write() as session:
         session.add(Policy(**fields.model_dump()))
         await session.flush()
@@ -45,6 +49,24 @@ async def test_what_haproxy_has_counted(panel: Panel, rate: int, at_once: int, i
     assert await ask(panel, cli, "2001:db8:0:1::7") == [("Limited", rate, at_once, is_over)]
 
     assert cli.commands == [f"@1 show table requests_per_10 key {key}"]
+
+
+async def test_where_networks_count_it_is_that_of_the_address(panel: Panel) -> None:
+    cli = Answers(TABLE)
+
+    await ask(panel, cli, "2001:db8:0:1::7", limit_by="network")
+    await ask(panel, cli, "203.0.113.9", limit_by="network", name="More")
+
+    assert cli.commands[0] == "@1 show table requests_per_10 key 2:2001:db8::"
+    assert cli.commands[-1] == "@1 show table requests_per_10 key 3:203.0.113.0"
+
+
+async def test_what_clients_send_is_not_asked_for(panel: Panel) -> None:
+    cli = Answers(TABLE)
+
+    assert await ask(panel, cli, "203.0.113.9", limit_by="header", limit_by_name="X-API-Key") == []
+
+    assert cli.commands == []
 
 
 @pytest.mark.parametrize("answer", [TABLE + "\n", "No such table\n", ""])

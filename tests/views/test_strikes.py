@@ -1,4 +1,4 @@
-"""Which responses count towards a ban: typed in the form of a policy, and refused where they could never count."""
+"""What limits count by, and which responses count towards a ban: typed in the form of a policy, refused where they could never count."""
 
 import httpx2
 import pytest
@@ -22,6 +22,9 @@ pytestmark = pytest.mark.anyio
         ("log_in_paths", "/login./x", "No part of the path may end in a dot."),
         ("log_in_paths", "/" + "ü" * 100, "At most 200 bytes."),
         ("log_in_paths", "/a\u202eb", "U+202E"),
+        ("limit_by", "header", "Enter the name of the header."),
+        ("limit_by", "cookie", "Enter the name of the cookie."),
+        ("limit_by", "weather", ""),
         ("log_in_statuses", "", "Enter a status, or no log-in paths."),
         ("log_in_statuses", "401\nwrong", "wrong is not a status of a response."),
         ("log_in_statuses", "101", "101 is not a status of a response."),
@@ -35,12 +38,24 @@ async def test_what_could_never_count_is_refused_at_its_field(
     refused = await ada.post("/policies", data=a_policy(**{"log_in_paths": "/login", field: typed}))
 
     assert refused.status_code == 422
-    assert f'id="f-{field}-error"' in refused.text
+    named = "limit_by_name" if words.startswith("Enter the name") else field
+    assert f'id="f-{named}-error"' in refused.text
     assert words in read(refused.text).text
+
+
+@pytest.mark.parametrize("name", ["x api", "x_key", "x:key", "ü", "x\u202ekey", "x" * 61, "x'"])
+async def test_a_header_that_none_can_send_is_refused(ada: httpx2.AsyncClient, name: str) -> None:
+    refused = await ada.post("/policies", data=a_policy(limit_by="header", limit_by_name=name))
+
+    assert refused.status_code == 422
+    assert 'id="f-limit_by_name-error"' in refused.text
 
 
 async def test_the_page_of_a_policy_says_what_counts(ada: httpx2.AsyncClient) -> None:
     typed = {
+        "client_limits": "on",
+        "limit_by": "header",
+        "limit_by_name": "X-API-Key",
         "automatic_bans": "on",
         "log_in_paths": "/login\n/über",
         "log_in_statuses": "401",
@@ -53,3 +68,4 @@ async def test_the_page_of_a_policy_says_what_counts(ada: httpx2.AsyncClient) ->
 
     assert "counted at /login, /über (401)" in text
     assert "404, 400" in text
+    assert "100 requests in 10 s, 20 at once, by header X-API-Key" in text

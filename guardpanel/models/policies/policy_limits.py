@@ -1,15 +1,37 @@
 """How many requests one client may send, and when it is banned: the limits of a policy."""
 
-from pydantic import ValidationInfo, field_validator
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, ValidationInfo, field_validator
 from sqlalchemy import JSON
 
-from guardpanel.models.meta import described
+from guardpanel.models.meta import Choice, described
 from guardpanel.models.policies.policy_judging import JudgingFields
 from guardpanel.models.policies.policy_strikes import FAILED, LogInPaths, Statuses
-from guardpanel.models.types import refuse
+from guardpanel.models.types import refuse, stored, visible
 
 LONGEST_PERIOD_SECONDS = 3_600
 LONGEST_BAN_SECONDS = 30 * 86_400
+
+
+class LimitBy(Choice):
+    """Whose requests are counted together."""
+
+    CLIENT = "client", "Client IP", "IPv6: its /64 network."
+    NETWORK = "network", "Network", "The client’s /24, for IPv6 its /56: for attacks from many neighboring addresses."
+    HEADER = "header", "A header", "Such as the key of an API. Without it, the client IP."
+    COOKIE = "cookie", "A cookie", "Such as that of a login. Without it, the client IP."
+
+
+NAMES = {
+    LimitBy.HEADER: re.compile(r"[a-z0-9-]{1,60}", re.ASCII | re.IGNORECASE),
+    LimitBy.COOKIE: re.compile(r"[A-Za-z0-9_.-]{1,60}", re.ASCII),
+}
+
+
+def one_name(text: str) -> str:
+    return visible(text.strip())
 
 
 class LimitFields(JudgingFields):
@@ -26,7 +48,7 @@ class LimitFields(JudgingFields):
         100,
         ge=1,
         le=1_000_000,
-        hint="By one client IP (IPv6: one /64 network), to all virtual hosts with this policy. Images and scripts count, too.",
+        hint="By one client, to all virtual hosts with this policy. Images and scripts count, too.",
     )
     rate_limit_window_seconds: int = described(
         "Period",
@@ -44,6 +66,15 @@ class LimitFields(JudgingFields):
         le=100_000,
         hint="By one client, in progress. A browser sends 6 at once over HTTP/1.1, 20 over HTTP/2. WebSockets and downloads "
         "count while they last.",
+    )
+    limit_by: LimitBy = described(
+        "Counted by",
+        LimitBy.CLIENT,
+        sa_type=stored(LimitBy),
+        hint="A client that sends another header or cookie each time is never over a limit. Failed log-ins can ban it.",
+    )
+    limit_by_name: Annotated[str, AfterValidator(one_name)] = described(
+        "Name of the header or cookie", "", max_length=60, placeholder="X-API-Key"
     )
     automatic_bans: bool = described(
         "Automatic bans",
@@ -99,6 +130,20 @@ class LimitFields(JudgingFields):
         hint="Statuses, one per line. Each response with them counts as a rejection: 404 for those who try many addresses, for "
         "example. Visitors of a page with dead links get it, too.",
     )
+
+    @field_validator("limit_by_name")
+    @classmethod
+    def what_is_counted_by_has_a_name(cls, name: str, info: ValidationInfo) -> str:
+        by = info.data.get("limit_by", LimitBy.CLIENT)
+        if by not in NAMES:
+            return name
+        if not name:
+            raise refuse(f"Enter the name of the {by}.")
+        if not NAMES[by].fullmatch(name):
+            raise refuse(
+                f"{name[:40]} is not the name of a {by}. Use letters, digits and -{' _ .' * (by is LimitBy.COOKIE)}."
+            )
+        return name
 
     @field_validator("log_in_statuses")
     @classmethod

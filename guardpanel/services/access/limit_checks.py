@@ -9,8 +9,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.engines.haproxy.map_commands import MapCommands
 from guardpanel.models import Policy
+from guardpanel.models.policies.policy_limits import LimitBy
 
-KEY_BITS = {4: 32, 6: 64}
+KEY_BITS = {LimitBy.CLIENT: {4: 32, 6: 64}, LimitBy.NETWORK: {4: 24, 6: 56}}
 "As config_templates/haproxy/_limits.cfg.j2 has them."
 
 
@@ -31,17 +32,18 @@ class Used:
 
 async def used(session: AsyncSession, cli: MapCommands, address: str) -> Sequence[Used]:
     """By policy, where HAProxy has counted requests of this address. Raises EngineUnavailable (503)."""
-    query = select(Policy).where(col(Policy.client_limits)).order_by(col(Policy.name))
+    by_address = col(Policy.limit_by).in_(KEY_BITS)
+    query = select(Policy).where(col(Policy.client_limits), by_address).order_by(col(Policy.name))
     each = [await _of_policy(cli, policy, address) for policy in await session.exec(query)]
     return [limit for limit in each if limit.requests or limit.at_once]
 
 
 async def _of_policy(cli: MapCommands, policy: Policy, address: str) -> Used:
     table = f"requests_per_{policy.rate_limit_window_seconds}"
-    counts = await cli.counts(table, f"{policy.id}:{_network(address)}")
+    counts = await cli.counts(table, f"{policy.id}:{_network(address, policy.limit_by)}")
     return Used(policy, counts.get("http_req_rate", 0), counts.get("conn_cur", 0))
 
 
-def _network(address: str) -> str:
+def _network(address: str, by: LimitBy) -> str:
     whole = ip_network(address)
-    return str(whole.supernet(new_prefix=KEY_BITS[whole.version]).network_address)
+    return str(whole.supernet(new_prefix=KEY_BITS[by][whole.version]).network_address)

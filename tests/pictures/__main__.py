@@ -36,7 +36,6 @@ def filled_panel(out: Path) -> Iterator[Panel]:
     data = folder / "d"
     data.mkdir(mode=0o700)
     (data / "guardpanel.db").write_bytes(migrated())
-    installation.fill_past(data / "events.db", chance)
     (folder / "feed.txt").write_text("203.0.113.64/26\n198.51.100.0/25\n")
     database(folder / "country.mmdb", {"203.0.113.0/24": "DE", "198.51.100.0/24": "FR"})
     database(folder / "asn.mmdb", {"203.0.113.0/24": network(64500)}, kind="Test-ASN")
@@ -55,6 +54,7 @@ def filled_panel(out: Path) -> Iterator[Panel]:
         an_account(panel, VIEWER, "viewer")
         with browser() as made:
             walk(made, panel, out, EMAIL, EMPTY)
+        installation.fill_past(data / "events.db", chance)
         with bearer(panel) as api, Person(panel) as ada:
             installation.Setting(panel, api, ada, origin).fill()
             installation.visit(panel, chance)

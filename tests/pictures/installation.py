@@ -195,7 +195,7 @@ def visit(panel: Panel, chance: random.Random) -> None:
 
 
 def fill_past(path: Path, chance: random.Random) -> None:
-    """Events and counted requests of the last week, before the panel starts."""
+    """Events and counted requests of the last week."""
     now, began = datetime.now(UTC), datetime.now(UTC) - timedelta(days=6)
     connection = schema.open_to_write(path)
     made = list(_events(began, now, chance))

@@ -3,7 +3,9 @@
 Each sealed value is bound to its place (the row): a ciphertext that is moved to another row can't be opened.
 """
 
+import base64
 import hashlib
+import hmac
 import os
 import secrets
 from contextlib import suppress
@@ -16,6 +18,11 @@ from guardpanel.errors import Problem
 
 KEY, NONCE = 32, 12
 "Bytes. The nonce is random: NIST SP 800-38D allows 2^32 of them under one key."
+
+
+def login_key(secret: str) -> str:
+    """The key of logins' hashes, in Base64, made of the installation's secret (rendering/login_maps.py)."""
+    return base64.b64encode(hmac.digest(secret.encode(), b"guardpanel basic authentication", "sha256")).decode()
 
 
 class KeyLost(Problem):

@@ -282,6 +282,11 @@ A_LOGO = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChw
 "A PNG of 1 × 1 pixel."
 
 
+def a_login(called: str = "ada", **others: Any) -> Form:
+    """The form of a login."""
+    return {"name": called, "password": "correct horse", "notes": "", **others}
+
+
 def an_error_page(called: str = "Shop", **others: Any) -> Form:
     """The form of an error page set."""
     typed = {

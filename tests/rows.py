@@ -21,6 +21,7 @@ from guardpanel.models.rules.rule_override import RuleOverrideFields
 from guardpanel.models.traffic import TrafficFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.rendering import EngineFacts, Rows
+from guardpanel.rendering.login_maps import digest
 
 SECRET = "s3cret" * 6
 
@@ -50,6 +51,7 @@ def rows(
     address_lists: Iterable[dict[str, Any]] = (),
     header_rules: Iterable[dict[str, Any]] = (),
     error_pages: Iterable[dict[str, Any]] = (),
+    logins: Iterable[dict[str, Any]] = (),
 ) -> Rows:
     """Policies by name and virtual hosts by hostname (several divided by spaces); ids count from 1.
 
@@ -115,6 +117,16 @@ def rows(
         {"id": at, **ClientCaFields.model_validate(client_ca).model_dump(mode="json")}
         for at, client_ca in enumerate(client_cas, 1)
     ]
+    made["sitelogin"] = [
+        {
+            "id": at,
+            "virtual_host_id": 1,
+            "notes": "",
+            **login,
+            "sealed": digest(SECRET, login["name"], login["password"]),
+        }
+        for at, login in enumerate(logins, 1)
+    ]
     made["errorpage"] = [
         {"id": at, **ErrorPageFields.model_validate({"name": str(at), **pages}).model_dump(mode="json")}
         for at, pages in enumerate(error_pages, 1)
@@ -126,6 +138,11 @@ def rows(
         columns = AddressListFields.model_validate({"content": content, **fields}).model_dump(mode="json")
         made["addresslist"].append({"id": at, **columns})
     return made
+
+
+def digests_of(given: Rows) -> dict[str, str]:
+    """For `EngineFacts.login_digests`: here, hashes are not sealed."""
+    return {row["sealed"]: row["sealed"] for row in given.get("sitelogin", ())}
 
 
 def _path(bound: dict[str, Any], ids: dict[str, int]) -> dict[str, Any]:

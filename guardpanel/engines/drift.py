@@ -18,6 +18,7 @@ from guardpanel.engines.verify import Verifier
 from guardpanel.engines.waf.agent import Agent, AgentStatus
 from guardpanel.engines.waf.agent_files import applications_in
 from guardpanel.errors import EngineUnavailable
+from guardpanel.sealing import login_key
 
 TRIES = 6
 "New connections per listener and look: a second HAProxy on the same port would accept a share of them."
@@ -73,7 +74,8 @@ class Inspector:
 
     def _lines(self, want: bytes, have: bytes) -> tuple[str, ...]:
         """For display: without the secret by which HAProxy recognizes the panel."""
-        return tuple(line.replace(self.verifier.secret, "…") for line in differing(want, have))
+        secrets = self.verifier.secret, login_key(self.verifier.secret)
+        return tuple(line.replace(secrets[0], "…").replace(secrets[1], "…") for line in differing(want, have))
 
     # HAProxy
 

@@ -50,6 +50,8 @@ class Verdict(StrEnum):
     "403: its client is from a network that the policy keeps out."
     GEO_PASSED = "geo_passed"
     "Its client is from where the policy keeps clients out, but it only detects."
+    LOGIN_FAILED = "login_failed"
+    "401: its user name or password was wrong."
     UNDELIVERED = "undelivered"
     "HAProxy could not deliver it, for a `Reason`, and there is nothing else to report."
 
@@ -137,6 +139,9 @@ VERDICT_TABLE: Mapping[Verdict, VerdictWords] = {
     Verdict.GEO_PASSED: VerdictWords(
         46, Outcome.PASSED, "Country or network, passed", "The policy would reject clients from this country or network",
         "Passed. The policy rejects clients from this country or network only in mode Block.", "triangle-alert", "tone-warn"),
+    Verdict.LOGIN_FAILED: VerdictWords(
+        47, Outcome.DENIED, "Login failed", "Wrong user name or password", "Rejected. The user name or password was wrong.",
+        "ban", "tone-accent"),
     Verdict.UNDELIVERED: VerdictWords(
         10, Outcome.DENIED, "Not delivered", "HAProxy could not deliver it", "", "circle-arrow-down", "tone-quiet"),
 }  # fmt: skip

@@ -37,7 +37,7 @@ OF_A_BODY = {Verdict.TOO_LARGE_PASSED, Verdict.TOO_SLOW_PASSED, Verdict.AGENT_ER
 "Verdicts that a client could cause by disconnecting in the middle of its body: these count as aborted."
 
 
-STRIKES = {Verdict.BLOCKED, Verdict.LIMITED}
+STRIKES = {Verdict.BLOCKED, Verdict.LIMITED, Verdict.LOGIN_FAILED}
 
 BAD_REQUEST = 400
 
@@ -79,6 +79,7 @@ REJECTED = {
     "denied": Verdict.ON_DENY_LIST,
     "greedy": Verdict.GREEDY,
     "limited": Verdict.LIMITED,
+    "login_failed": Verdict.LOGIN_FAILED,
     "network": Verdict.NETWORK,
     "no_length": Verdict.NO_LENGTH,
     "trailers": Verdict.TRAILERS,

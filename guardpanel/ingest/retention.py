@@ -29,6 +29,7 @@ ANYBODYS = tuple(
         Verdict.COUNTRY,
         Verdict.NETWORK,
         Verdict.GEO_PASSED,
+        Verdict.LOGIN_FAILED,
     )
 )
 "What anyone can cause at will: requests to unknown hosts, malformed and aborted ones, too many at once, and rejected ones."

@@ -20,7 +20,7 @@ KNOWN = f"SELECT {COLUMNS} FROM traffic WHERE step = ? AND host = ? AND begins =
 
 STORE = f"INSERT OR REPLACE INTO traffic (step, host, begins, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 
-REJECTING = REJECTED.keys() | {"misdirected", "odd_path", "no_proxy", "no_client_certificate"}
+REJECTING = REJECTED.keys() | {"misdirected", "odd_path", "no_proxy", "no_client_certificate", "login_asked"}
 "Words of HAProxy's log by which it answered itself, or in place of the server."
 
 UNAVAILABLE, TOO_SLOW = 503, 408

@@ -13,7 +13,7 @@ SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
 }
 
-from guardpanel.models import error_page, header_rule, path_binding, traffic, virtual_host
+from guardpanel.models import error_page, header_rule, path_binding, site_login, traffic, virtual_host
 from guardpanel.models.access import address_list
 from guardpanel.models.access.address_list import AddressList
 from guardpanel.models.access.address_list_content import AddressListContent
@@ -38,6 +38,7 @@ from guardpanel.models.rules.custom_rule import CustomRule
 from guardpanel.models.rules.rule_exclusion import RuleExclusion
 from guardpanel.models.rules.rule_override import RuleOverride
 from guardpanel.models.server import Server
+from guardpanel.models.site_login import SiteLogin
 from guardpanel.models.traffic import Traffic
 from guardpanel.models.user import AccessToken, Installation, Session, User
 from guardpanel.models.virtual_host import VirtualHost
@@ -53,6 +54,7 @@ NOUNS: Mapping[str, Noun] = {
         virtual_host.NOUN,
         path_binding.NOUN,
         header_rule.NOUN,
+        site_login.NOUN,
         rule_override.NOUN,
         rule_exclusion.NOUN,
         custom_rule.NOUN,
@@ -91,6 +93,7 @@ __all__ = [
     "RuleOverride",
     "Server",
     "Session",
+    "SiteLogin",
     "Traffic",
     "User",
     "VirtualHost",

@@ -124,6 +124,16 @@ ContentTypes = Annotated[Lines, AfterValidator(compressed_types), Field(max_leng
 class DeliveryColumns(Fields):
     """The fields that form, JSON and table share."""
 
+    requires_login: bool = described(
+        "Requires login",
+        False,
+        hint="Asks visitors for a user name and password (basic authentication). Add logins on the virtual host’s page.",
+    )
+    passes_login: bool = described(
+        "Pass login to servers",
+        False,
+        hint="The Authorization header, with the password, where a login is required. Otherwise, servers don’t get it there.",
+    )
     security_headers: SecurityHeaders = described(
         "Security headers", SecurityHeaders.OFF, sa_type=stored(SecurityHeaders)
     )

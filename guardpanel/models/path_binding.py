@@ -71,6 +71,11 @@ class PathBindingColumns(Fields):
         sa_type=stored(Redirect),
         hint="Instead of the servers. Redirected requests are not inspected.",
     )
+    requires_login: bool = described(
+        "Requires login",
+        False,
+        hint="With one of the virtual host’s logins, also for paths below that have bindings of their own.",
+    )
     policy_id: OptionalId = described("Policy", None, unset="Same as virtual host")
     enforcement_mode: OptionalMode = described(
         "Enforcement mode",
@@ -108,9 +113,9 @@ class PathBindingFields(PathBindingColumns):
     @field_validator("enforcement_mode")
     @classmethod
     def some_difference(cls, mode: EnforcementMode | None, info: ValidationInfo) -> EnforcementMode | None:
-        others = info.data.get("redirect", ""), info.data.get("policy_id", "")
-        if mode is None and others == (Redirect.NO, None):
-            raise refuse("Choose a policy, a mode or a redirect. Without any, the path is like the rest.")
+        others = info.data.get("redirect", ""), info.data.get("policy_id", ""), info.data.get("requires_login", "")
+        if mode is None and others == (Redirect.NO, None, False):
+            raise refuse("Choose a policy, a mode, a redirect or a login. Without any, the path is like the rest.")
         return mode
 
     @field_validator("redirect_to")

@@ -4,7 +4,7 @@ unchanged configuration needs no reload."""
 import hashlib
 
 from guardpanel.bundle import SERVERS, Bundle
-from guardpanel.rendering import access, coraza, geo, haproxy, https, servers
+from guardpanel.rendering import access, coraza, geo, haproxy, https, logins, servers
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.rows import Rows
 from guardpanel.rendering.state import DesiredState
@@ -35,7 +35,7 @@ def render(state: DesiredState) -> Bundle:
         applications=applications,
         origins={"haproxy.cfg": origins},
         named_servers=haproxy.named_servers(state),
-        secrets=https.secrets(state),
+        secrets=https.secrets(state) | logins.secrets(state),
         data={**access.list_files(state), **({SERVERS: weights.encode()} if weights else {})},
         outside=access.outside(state) + geo.outside(state),
     )

@@ -32,6 +32,7 @@ LINE = (
             "strikes": '"%[var(txn.gp.strikes)]"',
             "country": '"%[var(txn.gp.country)]"',
             "network": '"%[var(txn.gp.asn)]"',
+            "user": '"%[var(txn.gp.user),json(utf8s)]"',
             "client_certificate": '"%[var(txn.gp.subject),json(utf8s)]"',
             "application": '"%[var(txn.gp.app)]"',
             "policy": '"%[var(txn.gp.policy)]"',

@@ -8,6 +8,7 @@ from guardpanel.models import delivery
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.rendering import geo
 from guardpanel.rendering.header_rules import HeaderRuleState
+from guardpanel.rendering.logins import LoginState
 from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.templates import template
 from guardpanel.rendering.tokens import split_origins
@@ -78,7 +79,11 @@ def own_timeouts(host: VirtualHostState) -> list[tuple[str, int, str]]:
 
 @lru_cache(maxsize=20_000)
 def backend(
-    host: VirtualHostState, common: Common, held: ResponseHold | None, header_rules: tuple[HeaderRuleState, ...]
+    host: VirtualHostState,
+    common: Common,
+    held: ResponseHold | None,
+    header_rules: tuple[HeaderRuleState, ...],
+    login: LoginState | None = None,
 ) -> tuple[str, int, tuple[tuple[int, Origin], ...]]:
     """A virtual host's backend: its text, its number of lines, and where they came from. Cached, since a save changes one virtual
     host and renders all."""
@@ -96,6 +101,7 @@ def backend(
             ca_file=f"ca/{host.id}.pem" if host.tls_verify == "ca" else common.system_ca,
             held=held,
             header_rules=header_rules,
+            login=login,
             countries_map=common.countries_map,
             recommended=delivery.RECOMMENDED,
             frames=delivery.FRAMES,

@@ -64,6 +64,9 @@ class EngineFacts:
     list_maps: Mapping[str, bytes] = field(default_factory=dict, repr=False, hash=False)
     "HAProxy's files of address lists, by the hash of their entries, which rows name."
 
+    login_digests: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+    "HAProxy's hashes of logins, by what is sealed in the rows."
+
     bans_map: str = ""
     "HAProxy's file of banned networks. It is not part of a release: bans are no configuration. Empty: nobody is banned."
 

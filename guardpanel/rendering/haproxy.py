@@ -15,6 +15,7 @@ from guardpanel.rendering import (
     header_rules,
     https,
     limits,
+    logins,
     maps,
     paths,
     strikes,
@@ -125,8 +126,10 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
     )
     before, after = frame.split(BACKENDS + "\n")
     texts, line, held_for, common = [before], before.count("\n"), holds(state), common_to_all(state)
+    asks = logins.of_hosts(state)
     for host in state.virtual_hosts:
-        text, lines, own = backend(host, common, held_for.get(host.id), state.header_rules.get(host.id, ()))
+        rules = state.header_rules.get(host.id, ())
+        text, lines, own = backend(host, common, held_for.get(host.id), rules, asks.get(host.id))
         texts.append(text)
         for at, origin in own:
             origins[line + at] = origin

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from guardpanel.models.path_binding import BoundPath, PathBindingColumns, Redirect
 from guardpanel.models.policies.enforcement import EnforcementMode, at_path, effective_mode
-from guardpanel.rendering import acme, error_pages, header_rules
+from guardpanel.rendering import acme, error_pages, header_rules, login_maps
 from guardpanel.rendering.address_list import AddressListState
 from guardpanel.rendering.error_pages import ErrorPageState
 from guardpanel.rendering.facts import EngineFacts
@@ -41,6 +41,7 @@ class PathState(NamedTuple):
     path_match: BoundPath
     policy_id: int | None
     enforcement_mode: EnforcementMode | None
+    requires_login: bool
     redirect: Redirect
     redirect_to: str
     redirect_rest: bool
@@ -78,6 +79,8 @@ class DesiredState:
     "Of enabled virtual hosts."
     header_rules: Mapping[int, tuple[HeaderRuleState, ...]] = field(default_factory=dict)
     "By enabled virtual host, in order."
+    logins: Mapping[int, str] = field(default_factory=dict, repr=False)
+    "By enabled virtual host: HAProxy's map."
     error_pages: tuple[ErrorPageState, ...] = ()
     "Those in use."
     awaited_names: frozenset[str] = frozenset()
@@ -96,6 +99,7 @@ class DesiredState:
                 row["id"]: PolicyState.from_row(row) for row in sorted(rows["policy"], key=lambda row: row["id"])
             },
             virtual_hosts=hosts,
+            logins=login_maps.by_virtual_host(rows, facts, enabled),
             error_pages=error_pages.in_use(rows, hosts),
             traffic=TrafficState.from_row(next(iter(rows["traffic"]), None), facts),
             tuning=Tuning.from_rows(rows),

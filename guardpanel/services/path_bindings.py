@@ -77,7 +77,8 @@ def reach(fields: PathBindingColumns, host: VirtualHost, policy: Policy | None) 
         rest = ", with what follows and the query" if fields.redirect_rest else ""
         return f"Requests for {where} are redirected ({fields.redirect}) to {fields.redirect_to}{rest}."
     by = f" by policy {policy.name}" if policy and mode is not EnforcementMode.OFF else ""
-    return f"Requests for {where} {DOES[mode]}{by}."
+    login = " Visitors must log in." if fields.requires_login else ""
+    return f"Requests for {where} {DOES[mode]}{by}.{login}"
 
 
 def prices(fields: PathBindingColumns, host: VirtualHost, policy: Policy | None) -> list[str]:

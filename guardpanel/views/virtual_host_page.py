@@ -19,6 +19,7 @@ from guardpanel.services import (
     path_bindings,
     policies,
     policy_uses,
+    site_logins,
     virtual_hosts,
 )
 from guardpanel.services.events import EventFilter
@@ -29,6 +30,9 @@ from guardpanel.views.answers import by_name, page
 from guardpanel.views.context import Context
 from guardpanel.views.details import last_changes
 from guardpanel.views.request_counts import last_day
+
+MOST_LOGINS = 50
+"Logins on the page."
 
 MOST_PATHS = 200
 "Path bindings on the page."
@@ -57,6 +61,8 @@ async def show_one(ctx: Context, virtual_host_id: int, trial: Trial | None = Non
         "undelivered": await undelivered(ctx.panel, virtual_host_id),
         "paths": paths,
         "places": policy_uses.places(host, paths.items),
+        "logins": await site_logins.ROWS.under(virtual_host_id).page(ctx.session, limit=MOST_LOGINS),
+        "login_needed": host.requires_login or any(bound.requires_login for bound in paths.items),
         "error_page": await error_pages.of_host(ctx.session, host),
         "headers": await header_rules.ROWS.under(virtual_host_id).page(ctx.session, limit=MOST_RULES),
         "policies": {choice.id: choice for choice in await policies.all_of_them(ctx.session)},

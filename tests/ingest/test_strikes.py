@@ -25,6 +25,7 @@ def test_what_a_policy_rejects_is_counted_once(ground: Ground) -> None:
         line(8, server="s1", server_milliseconds=3),  # A response, which is the server's.
         line(9, policy="-"), line(10, verdict="banned", rules="-"), line(11, verdict="limited_passed", rules="-"),
         a_passed_line(id=a_request_id(912)), line(13, client="-"), line(14, panel="1"),
+        line(15, verdict="login_failed", rules="-", status=401, time=AT + 7.4), line(16, verdict="login_asked", rules="-", status=401),
     )  # fmt: skip
 
     ground.read_all()
@@ -32,7 +33,7 @@ def test_what_a_policy_rejects_is_counted_once(ground: Ground) -> None:
 
     assert ground.ask(COUNTED, AT) == [
         (1, "192.0.2.7", 0, 3),
-        (1, "192.0.2.7", 7, 1),
+        (1, "192.0.2.7", 7, 2),
         (1, "2001:db8::/64", 0, 2),
         (2, "192.0.2.7", 0, 1),
     ]

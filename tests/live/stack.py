@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -26,7 +27,7 @@ from guardpanel.rendering import DesiredState, EngineFacts, Rows, render
 from guardpanel.settings import Settings
 from tests.live.wire import PROXY_LINE, Part, Response, head
 from tests.ports import free_port
-from tests.rows import SECRET
+from tests.rows import SECRET, digests_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -149,7 +150,7 @@ class Stack:
 
     def publish(self, rows: Rows) -> Bundle:
         """Write a release beside the others, point to it, and give the agent old and new applications."""
-        bundle = render(DesiredState.from_rows(rows, self.facts))
+        bundle = render(DesiredState.from_rows(rows, replace(self.facts, login_digests=digests_of(rows))))
         self.number += 1
         release = self.folder / "releases" / str(self.number)
         for path, content in {**bundle.files, **bundle.secrets, **bundle.data}.items():

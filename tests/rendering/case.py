@@ -14,7 +14,7 @@ import yaml
 from guardpanel.bundle import Bundle
 from guardpanel.listen_addresses import host_and_port
 from guardpanel.rendering import DesiredState, EngineFacts, Rows, render
-from tests.rows import FACTS, maps_of, rows
+from tests.rows import FACTS, digests_of, maps_of, rows
 
 CASES = Path(__file__).parent / "cases"
 
@@ -43,6 +43,7 @@ KEYS = {
     "paths",
     "header_rules",
     "error_pages",
+    "logins",
     "certificates",
     "client_cas",
     "address_lists",
@@ -79,6 +80,7 @@ class Case:
             self.given.get("address_lists", ()),
             self.given.get("header_rules", ()),
             self.given.get("error_pages", ()),
+            self.given.get("logins", ()),
         )
 
     @property
@@ -91,6 +93,7 @@ class Case:
             tables_socket="/var/lib/guardpanel/run/tables.sock",
             lua_folder="/var/lib/guardpanel/run",
             acme_thumbprint="thumbprint-of-the-account-key_43-characters",
+            login_digests=digests_of(self.rows),
             list_maps=maps_of(self.given.get("address_lists", ())),
             bans_map=self.given.get("bans_map", "/var/lib/guardpanel/bans.map"),
             small_frames=AGENTS[self.given.get("agent", "guardpanel-spoa")],
@@ -105,7 +108,7 @@ class Case:
         bundle = self.bundle()
         return {
             path: unmarked(content.decode(), bundle.checksum)
-            for path, content in {**bundle.files, **bundle.data}.items()
+            for path, content in {**bundle.files, **bundle.data, **of_logins(bundle)}.items()
             if not path.startswith("errors/")
         }
 
@@ -116,6 +119,11 @@ class Case:
             for path in self.folder.rglob("*")
             if path.is_file() and path.name != "state.yaml"
         }
+
+
+def of_logins(bundle: Bundle) -> Mapping[str, bytes]:
+    """The secrets that are no keys."""
+    return {path: content for path, content in bundle.secrets.items() if path.startswith("logins/")}
 
 
 def unmarked(text: str, checksum: str) -> str:

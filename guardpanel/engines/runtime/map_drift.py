@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import islice
 
 from guardpanel.bundle import SERVERS
@@ -25,13 +26,14 @@ class MapInspector:
     async def inspect(self, number: int) -> list[Drift]:
         """What differs from the files of a release. Raises EngineUnavailable."""
         lists = await asyncio.to_thread(self.releases.data, number)
+        secret = await asyncio.to_thread(self.releases.secrets, number)
         drifts = []
         for at, name in sorted((await self.cli.maps()).items(), key=lambda entry: entry[1]):
             if name.startswith("/") or name in lists:
                 continue  # Bans have a loop of their own.
             text = await self.cli.map_entries(at)
             if drift := await asyncio.to_thread(self._map, number, name, text):
-                drifts.append(drift)
+                drifts.append(replace(drift, lines=()) if name in secret else drift)
         entries = ((name, digest) for name, digest in lists.items() if name != SERVERS)
         return drifts + [drift for name, digest in entries if (drift := await self._list(number, name, digest))]
 

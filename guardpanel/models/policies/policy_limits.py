@@ -88,7 +88,7 @@ class LimitFields(JudgingFields):
         ge=1,
         le=10_000,
         hint="Counts requests that this policy’s rules block or its client limits reject, failed log-ins, and errors. "
-        "In Detect only, there are none.",
+        "In Detect only, just logins that HAProxy asks for.",
     )
     ban_window_seconds: int = described(
         "Counted for",

@@ -1,6 +1,7 @@
 """Private keys in backups: with a passphrase, sealed, and the master key goes into the encrypted stream. Without one, there are
 none."""
 
+import base64
 import json
 import sqlite3
 from contextlib import closing
@@ -21,6 +22,7 @@ from guardpanel.models import (
     CertificateContent,
 )
 from guardpanel.models.access.feed import key_place
+from guardpanel.models.site_login import place as login_place
 from guardpanel.sealing import KEY, KeyLost, Seal
 
 TABLE = SQLModel.metadata.tables[str(CertificateContent.__tablename__)]
@@ -42,6 +44,7 @@ def leave_out(path: Path, *, keeps_keys: bool) -> None:
         if not keeps_keys:
             database.execute("UPDATE certificatecontent SET sealed_key = NULL")
             database.execute("UPDATE feed SET sealed_key = NULL")
+            database.execute("UPDATE sitelogin SET sealed = ''")
 
 
 def take_over(path: Path, key: bytes, seal: Seal) -> None:
@@ -62,6 +65,16 @@ def take_over(path: Path, key: bytes, seal: Seal) -> None:
             database.execute(
                 "UPDATE feed SET sealed_key = ? WHERE id = ?", (_resealed(sealed_key, place, theirs, seal), number)
             )
+        _take_over_logins(database, theirs, seal)
+
+
+def _take_over_logins(database: sqlite3.Connection, theirs: Seal | None, seal: Seal) -> None:
+    logins = database.execute("SELECT id, virtual_host_id, name, sealed FROM sitelogin WHERE sealed != ''").fetchall()
+    for number, host_id, name, sealed in logins:
+        key = _resealed(base64.b64decode(sealed), login_place(host_id, name), theirs, seal)
+        database.execute(
+            "UPDATE sitelogin SET sealed = ? WHERE id = ?", (base64.b64encode(key or b"").decode(), number)
+        )
 
 
 def _resealed(key: Any, place: str, theirs: Seal | None, ours: Seal) -> bytes | None:

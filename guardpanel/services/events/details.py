@@ -58,6 +58,8 @@ class ProxyWords:
     country: str
     "Of the client, as HAProxy's data has it, or `--`. Empty: no policy asked."
     network: str
+    user: str
+    "Who logged in, if a login is required there."
     client_certificate: str
     "The subject, if the virtual host asks for client certificates and the visitor had one."
     scheme: str
@@ -176,6 +178,7 @@ def _proxy(entry: Mapping[str, Any]) -> ProxyWords:
         peer=_word(entry, "peer"),
         country=_word(entry, "country"),
         network=_word(entry, "network"),
+        user=_word(entry, "user"),
         client_certificate=_word(entry, "client_certificate"),
         scheme=_word(entry, "scheme"),
         server_milliseconds=entry.get("server_milliseconds"),

@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
+from guardpanel.engines.haproxy.haproxy import NO_TLS
 from guardpanel.models.header_rule import LARGEST_RULES, MOST_RULES, Direction
 from guardpanel.models.traffic import ClientIpSource
 from guardpanel.rendering.forged import any_spelling
@@ -45,6 +46,35 @@ def header_rules_leave_what_is_set_elsewhere(proposal: Proposal) -> Iterator[Vio
             yield from proposal.at(key, "header", "The virtual host’s HSTS sets it. Set that to 0 first.")
             host = "virtual_host", row["virtual_host_id"]
             yield from proposal.at(host, "hsts_seconds", "A header rule sets HSTS. Enter 0, or delete the rule.")
+
+
+def logins_are_unique(proposal: Proposal) -> Iterator[Violation]:
+    owners: dict[tuple[int, str], int] = {}
+    for row in proposal.rows["sitelogin"]:
+        owner = owners.setdefault((row["virtual_host_id"], row["name"]), row["id"])
+        if owner != row["id"]:
+            yield from proposal.between(
+                ("site_login", row["id"]), ("site_login", owner), "name", "There is {} already.", is_double=True
+            )
+
+
+def somebody_can_log_in(proposal: Proposal) -> Iterator[Violation]:
+    """Without a login nobody could, and without OpenSSL HAProxy cannot compare passwords."""
+    hosts = {row["virtual_host_id"] for row in proposal.rows["sitelogin"]}
+    asking = [("virtual_host", row["id"], row["id"]) for row in proposal.rows["virtualhost"] if row["requires_login"]]
+    asking += [
+        ("path_binding", row["id"], row["virtual_host_id"])
+        for row in proposal.rows["pathbinding"]
+        if row["requires_login"]
+    ]
+    for noun, number, host in asking:
+        if not proposal.facts.has_tls:
+            yield from proposal.at(
+                (noun, number), "requires_login", f"{NO_TLS} Passwords can’t be compared without it."
+            )
+        elif host not in hosts:
+            words = "Add a login to the virtual host first: without any, nobody could log in."
+            yield from proposal.at((noun, number), "requires_login", words)
 
 
 def countries_in_headers_are_known(proposal: Proposal) -> Iterator[Violation]:

@@ -23,6 +23,8 @@ from guardpanel.services.saving.delivery_rules import (
     countries_in_headers_are_known,
     header_rules_leave_room,
     header_rules_leave_what_is_set_elsewhere,
+    logins_are_unique,
+    somebody_can_log_in,
 )
 from guardpanel.services.saving.https_rules import (
     addresses_get_a_certificate,
@@ -224,6 +226,8 @@ RULES = (
     header_rules_leave_room,
     header_rules_leave_what_is_set_elsewhere,
     countries_in_headers_are_known,
+    logins_are_unique,
+    somebody_can_log_in,
 )
 
 

@@ -24,6 +24,7 @@ from guardpanel.sealing import Seal
 from guardpanel.services.saving import invariants, refusals, snapshots
 from guardpanel.services.saving.change import Change
 from guardpanel.services.saving.facts import secret_of
+from guardpanel.services.saving.login_digests import digests
 from guardpanel.services.saving.proposal import Proposal
 from guardpanel.services.saving.snapshots import Snapshot
 
@@ -43,11 +44,11 @@ class Renderer:
         rows = await asyncio.to_thread(snapshots.rows, snapshot)
         references = [row["content"] for row in rows["addresslist"]]
         facts = replace(facts, list_maps=await self.lists.of(references, facts.list_maps))
-        return await asyncio.to_thread(_rendered, rows, facts)
+        return await asyncio.to_thread(_rendered, rows, facts, self.contents.seal)
 
     async def accepted(self, change: Change, before: Snapshot, after: Snapshot, facts: EngineFacts) -> Bundle:
         """What the engines get from a change. Raises Invalid (422) or Conflict (409) if it breaks a rule across rows."""
-        return await asyncio.to_thread(_accepted, change, before, after, facts)
+        return await asyncio.to_thread(_accepted, change, before, after, facts, self.contents.seal)
 
     def release(self, bundle: Bundle, number: int) -> Release:
         """The revision's release, staged again if it is missing or modified."""
@@ -123,15 +124,15 @@ def _is_filled(directory: str, file: str) -> bool:
     return path.is_file() and path.stat().st_size > 0
 
 
-def _rendered(rows: Rows, facts: EngineFacts) -> Bundle:
-    return render(DesiredState.from_rows(rows, facts))
+def _rendered(rows: Rows, facts: EngineFacts, seal: Seal) -> Bundle:
+    return render(DesiredState.from_rows(rows, replace(facts, login_digests=digests(rows.get("sitelogin", ()), seal))))
 
 
-def _accepted(change: Change, before: Snapshot, after: Snapshot, facts: EngineFacts) -> Bundle:
+def _accepted(change: Change, before: Snapshot, after: Snapshot, facts: EngineFacts, seal: Seal) -> Bundle:
     rows = snapshots.rows(after)
     if broken := invariants.violations(Proposal(rows, facts, partial(snapshots.rows, before))):
         raise refusals.of_rules(broken, change)
-    return render(DesiredState.from_rows(rows, facts))
+    return _rendered(rows, facts, seal)
 
 
 def _by_name(bundle: Bundle) -> dict[str, Application]:

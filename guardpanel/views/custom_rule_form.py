@@ -24,7 +24,7 @@ BOTH_CHANGED = "Builder and SecLang both changed. Choose which one counts: To Se
 TRY = "try"
 "Of the button that tries the pasted request."
 
-NOTHING_TRIED: Mapping[str, Any] = {"tried": None, "own_id": 0, "wrong": "", "points": {}}
+NOTHING_TRIED: Mapping[str, Any] = {"tried": None, "own_id": 0, "wrong": "", "points": {}, "crs_version": ""}
 
 OF_BUILDER = ("phase", "variables", "operator", "operator_argument", "negated", "transformations", "action", "points", "status",
               "name", "rule_id", "severity", "tags")  # fmt: skip
@@ -89,7 +89,8 @@ async def try_form(ctx: Context, policy_id: int, form: Form) -> Mapping[str, Any
         words = [f"{label_of.get(name, name)}: {error.message}" for name, error in problem.errors.items()]
         return {**NOTHING_TRIED, "wrong": next(iter(words), problem.message)}
     points = await points_in_trial(ctx.changes.engines, ctx.session, policy_id, tried, fields)
-    return {"tried": tried, "own_id": fields.rule_id, "wrong": "", "points": points}
+    version = catalogue.crs_version(ctx.changes.engines)
+    return {"tried": tried, "own_id": fields.rule_id, "wrong": "", "points": points, "crs_version": version}
 
 
 def text_counts(form: Form) -> bool:

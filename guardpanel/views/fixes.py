@@ -12,6 +12,7 @@ from guardpanel.services.fixes.applying import FixFields
 from guardpanel.services.fixes.cases import Case
 from guardpanel.services.fixes.ladder import Ladder
 from guardpanel.services.fixes.widths import Width
+from guardpanel.services.rules import catalogue
 from guardpanel.views import fix_parts
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.forms import Form
@@ -75,6 +76,7 @@ async def _page(
     context: dict[str, Any] = {
         "case": case, "ladder": ladder, "form": form if problem is None else form.refused(problem),
         "refusal": await refused(session, problem, FixFields), "choices": [], "rung": None, "problem": "",
+        "crs_version": catalogue.crs_version(panel.engines),
     }  # fmt: skip
     if ladder is not None:
         context |= await _whole(panel, case, ladder, form.value("width"))

@@ -10,6 +10,7 @@ from guardpanel.errors import Problem
 from guardpanel.models.meta import about
 from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.services import policies
+from guardpanel.services.rules import catalogue
 from guardpanel.services.trials.trial_points import points_in_trial
 from guardpanel.services.trials.trial_requests import REQUEST, try_policy
 from guardpanel.views.answers import page
@@ -18,7 +19,7 @@ from guardpanel.views.forms import Form
 
 router = APIRouter(prefix="/policies/{policy_id}/test")
 
-UNTESTED: Mapping[str, Any] = {"tried": None, "own_id": 0, "wrong": "", "points": {}}
+UNTESTED: Mapping[str, Any] = {"tried": None, "own_id": 0, "wrong": "", "points": {}, "crs_version": ""}
 LABELS = {**{name: field.title for name, field in about(PolicyFields).items()}, REQUEST: "Request"}
 
 
@@ -52,4 +53,5 @@ async def _verdict(ctx: Context, policy_id: int, form: Form, *, is_draft: bool) 
         words = [f"{LABELS.get(name, name)}: {error.message}" for name, error in problem.errors.items()]
         return {**UNTESTED, "wrong": next(iter(words), problem.message)}
     points = await points_in_trial(ctx.changes.engines, ctx.session, policy_id, tried)
-    return {**UNTESTED, "tried": tried, "points": points}
+    version = catalogue.crs_version(ctx.changes.engines)
+    return {**UNTESTED, "tried": tried, "points": points, "crs_version": version}

@@ -131,6 +131,7 @@ def test_a_rule_about_the_response_is_fixed_untried_for_its_path_alone(panel: Pa
         applied = api.post(f"/events/{event}/fix", json={"width": ladder["narrowest"]})
 
     assert "The event does not have the response" in text
+    assert "OWASP CRS 4.25.0." in text
     assert "These rules, this path, GET only" in text
     assert "Rule 951120 fired on what the event does not have" in text
     assert [rung["width"] for rung in ladder["rungs"]] == ["field", "path_pattern", "off"]

@@ -7,6 +7,7 @@ from guardpanel.engines.waf.evaluation import EvaluatedRule, Evaluation, Match
 from tests.factories import a_policy
 from tests.fakes import FakeEngines
 from tests.html import read
+from tests.rule_set import rule_set
 
 pytestmark = pytest.mark.anyio
 
@@ -29,13 +30,16 @@ def directives(engines: FakeEngines, monkeypatch: pytest.MonkeyPatch) -> list[st
     return directives
 
 
-async def test_a_request_is_tested_under_the_policy_as_saved(ada: httpx2.AsyncClient, directives: list[str]) -> None:
+async def test_a_request_is_tested_under_the_policy_as_saved(
+    ada: httpx2.AsyncClient, engines: FakeEngines, directives: list[str]
+) -> None:
+    engines.agent.known_rules = rule_set()
     assert read((await ada.get("/policies/1")).text).find("a", href=PLACE)
     assert read((await ada.get(PLACE)).text).find("textarea", name="request")
 
     page = read((await ada.post(PLACE, data={"request": REQUEST})).text)
 
-    assert "Blocked with 403. Score 15 of 5." in page.text
+    assert "Blocked with 403. Score 15 of 5. OWASP CRS 4.25.0." in page.text
     assert page.find("a", href="/rules/941100") and "XSS <b>" in page.text and "ARGS:q = <script>" in page.text
     assert page.value("request").strip() == REQUEST
     assert "as it is typed" not in page.text

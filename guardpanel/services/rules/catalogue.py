@@ -35,6 +35,12 @@ async def recall(engines: Engines) -> RuleSet | None:
     return engines.agent.known_rules
 
 
+def crs_version(engines: Engines) -> str:
+    """Of the last known rule set, without waiting for the agent. Empty: none is known."""
+    known = engines.agent.known_rules
+    return known.crs_version if known else ""
+
+
 _asking: set[asyncio.Task[Catalogue]] = set()
 
 

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help sslyze install run dev test nightly pictures lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs cases transcripts \
-	crash crash-engines crash-orders events-kills faults bench-save bench-scale bench-first-host bench-issue bench-changes bench-backup bench-exclusions soak-agent crs evaluate-crs \
+	crash crash-engines crash-orders events-kills faults faults-orders bench-save bench-scale bench-first-host bench-issue bench-changes bench-backup bench-exclusions soak-agent crs evaluate-crs \
 	rx-differential parsers agent-profile bench-data-path bench-replay bench-fix bench-stack bench-attack bench-terminator bench-tls bench-certificates bench-address-lists bench-memory bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
 
@@ -86,6 +86,10 @@ faults: dev ## disk failures at every step of a save: no space, I/O errors, shor
 	@tools/install-dev.sh haproxies
 	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.crash.faults $(ARGS)
 	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.crash.full_disk
+
+faults-orders: dev ## disk failures at every step of an order of a certificate
+	@tools/install-dev.sh haproxies acme
+	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) $(PYTHON_IN) -m tests.crash.order_faults $(ARGS)
 
 reload-lies: dev ## false reload success: faults planted in saves, and what the panel reports
 	@tools/install-dev.sh haproxies

@@ -90,6 +90,7 @@ def forms() -> list[Form]:
         module("crash.engine_kills", "--sample", some(500, 4)),
         module("crash.order_kills", "--sample", some(600, 4)),
         module("crash.event_kills", "--kills", some(100, 2), "--events", some(60_000, 3_000)),
+        module("crash.order_faults", "--sample", some(600, 4)),
         module("crash.faults", "--sample", some(1_000, 4)),
         module("crash.full_disk", "--rounds", some(3)),
         module("load.zero_drop", "--saves", some(1_000, 45), "--requests", some(1_000_000, 5_000)),

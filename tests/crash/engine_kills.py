@@ -12,7 +12,9 @@ import random
 import signal
 from contextlib import suppress
 
-from tests.crash.living import Axis, Job, Living, command
+from tests.crash.deeds import KINDS
+from tests.crash.living import Living, living
+from tests.crash.passes import Axis, Frame, Job
 from tests.crash.sweep import is_waiting
 from tests.crash.syscalls import Call, Verdict
 
@@ -66,7 +68,7 @@ def learned(installation: Living, seed: int, who: list[str], kinds: list[str]) -
 
 
 def main() -> None:
-    command(__doc__, Axis("who", WHO), ("route", "policy", "create", "delete"), learned, do)
+    Frame(__doc__, Axis("who", WHO), KINDS, living, learned, do, usual=("route", "policy", "create", "delete")).run()
 
 
 if __name__ == "__main__":

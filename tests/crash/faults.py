@@ -10,10 +10,12 @@ operator must be told in words, and the next save, when there is space again, mu
 """
 
 import errno
+import math
 import random
 
 from tests.crash.deeds import KINDS
-from tests.crash.living import Axis, Job, Living, command
+from tests.crash.living import Living, living
+from tests.crash.passes import Axis, Frame, Job
 from tests.crash.syscalls import Call, Fail, Short, Verdict
 
 WRITES = {"write", "pwrite64"}
@@ -44,10 +46,10 @@ def can(fault: str, name: str) -> bool:
 
 
 class Harmed:
-    """Does the fault at its point, and what follows from it to the save's end."""
+    """Does the fault at its point, and what follows from it: to the end, or in `lasts` more calls."""
 
-    def __init__(self, fault: str, point: str) -> None:
-        self.fault, self.point = fault, point
+    def __init__(self, fault: str, point: str, lasts: float = math.inf) -> None:
+        self.fault, self.point, self.lasts = fault, point, lasts
         self.hit = False
 
     def __call__(self, call: Call, occurrence: int) -> Verdict:
@@ -64,7 +66,8 @@ class Harmed:
 
     def afterwards(self, call: Call) -> Verdict:
         """What does not end with the first call."""
-        if call.name in LASTING.get(self.fault, set()):
+        if call.name in LASTING.get(self.fault, set()) and self.lasts > 0:
+            self.lasts -= 1
             return Fail(ERRORS.get(self.fault, errno.ENOSPC))
         return None
 
@@ -96,7 +99,7 @@ def learned(installation: Living, seed: int, faults: list[str], kinds: list[str]
 
 
 def main() -> None:
-    command(__doc__, Axis("fault", FAULTS), KINDS, learned, do)
+    Frame(__doc__, Axis("fault", FAULTS), KINDS, living, learned, do).run()
 
 
 if __name__ == "__main__":

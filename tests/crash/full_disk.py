@@ -20,7 +20,8 @@ from pathlib import Path
 
 from tests.crash.deeds import KINDS
 from tests.crash.ground import ENDED, ground
-from tests.crash.living import Diverged, Living
+from tests.crash.living import Living
+from tests.crash.passes import Diverged
 from tests.haproxies import VERSIONS, haproxy_binary
 
 SIZE = "96m"

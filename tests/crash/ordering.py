@@ -1,7 +1,8 @@
-"""A panel that orders certificates, as a forked child: for `tests.crash.order_kills`, which kills it."""
+"""A panel that orders certificates, as a forked child: for `order_kills`, which kills it, and `order_faults`, which fails its disk."""
 
 import asyncio
 import itertools
+import traceback
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from guardpanel.acme.dns_updates import only_itself
 from guardpanel.acme.preflight import Network
+from guardpanel.errors import Problem
 from guardpanel.models.certificates.certificate import CertificateInput
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel, Parts
@@ -24,6 +26,9 @@ from tests.crash.deeds import ADA
 from tests.crash.ground import ENDED, SAVING, UP
 from tests.crash.oracle import opened
 from tests.crash.syscalls import Shared
+
+STUMBLED = "stumbled"
+"What the panel says when its worker failed: `message`, and whether that is a `problem` or only an exception."
 
 BY_HTTP, BY_DNS = f"http.{ZONE}", f"dns.{ZONE}"
 "Hostnames, and the names of their certificates."
@@ -56,7 +61,7 @@ async def live(shared: Shared, settings: Settings, origin: int, url: str) -> Non
     panel = await Panel.open(settings, supervise=False, parts=parts)
     panel.reconciler.problem = await startup.bring_up(panel.changes)
     await panel.reconciler.tick()
-    await go_on(panel, clock)
+    await go_on(panel, clock, shared)
     shared.tell(UP, failed=panel.reconciler.problem)
     for at in itertools.count():
         while (order := shared.ordered()) is None:
@@ -64,16 +69,26 @@ async def live(shared: Shared, settings: Settings, origin: int, url: str) -> Non
         await panel.issuer.accounts.forget(url)  # So that registering it is among the steps.
         await order_certificate(panel, order["kind"], origin, url)
         shared.tell(f"{SAVING} {at}")
-        await go_on(panel, clock)
+        await go_on(panel, clock, shared)
         shared.tell(f"{ENDED} {at}")
 
 
-async def go_on(panel: Panel, clock: Clock) -> None:
-    """Until no order is open."""
+async def go_on(panel: Panel, clock: Clock, shared: Shared) -> None:
+    """Until no order is open. A worker that fails begins again, as `Issuer.follow` does it."""
+    last = ""
     while True:
-        await panel.issuer.look()
-        async with panel.database.read() as session:
-            waits = [row.next_step_at for row in await orders.open_orders(session)]
+        try:
+            await panel.issuer.look()
+            async with panel.database.read() as session:
+                waits = [row.next_step_at for row in await orders.open_orders(session)]
+        except Exception as error:  # noqa: BLE001 told to the harness
+            if repr(error) != last:
+                traceback.print_exc()
+                is_problem = isinstance(error, Problem)
+                shared.tell(STUMBLED, message=str(error) if is_problem else repr(error), problem=is_problem)
+            last = repr(error)
+            await asyncio.sleep(0.01)
+            continue
         if not waits:
             return
         clock.ahead += max(timedelta(0), min(waits) - clock()) + timedelta(milliseconds=1)

@@ -23,6 +23,7 @@ from tests.crash.deeds import CHEAP, KINDS, Deed, World, choose
 from tests.crash.ground import ENDED, FAILING, REFUSED, RESTED, SAVED, SAVING, STARTING, UP, Ground, ground
 from tests.crash.mutations import MUTATIONS, healthy
 from tests.crash.oracle import Findings, world_in
+from tests.crash.passes import Diverged
 from tests.crash.syscalls import Call, Child, Kill, Verdict
 from tests.haproxies import VERSIONS, haproxy_binary
 
@@ -69,10 +70,6 @@ class Expected:
     after: World
     sure: World | None
     what: str
-
-
-class Diverged(Exception):
-    pass
 
 
 class Sweep:

@@ -68,7 +68,16 @@ def test_a_panel_that_is_killed_in_an_order_ends_it_with_the_same_key_and_orders
     code, output = swept("order_kills", "--kind", "issue", "--sample", "4")
 
     assert code == 0, output
-    assert ": 0 divergences, 0 of " in output, output
+    assert ": 0 divergences, 0 unclear ends, 0 of " in output, output
+    assert "seen: planted" in output, output
+
+
+def test_a_disk_that_fails_in_an_order_is_reported_and_orders_nothing_twice() -> None:
+    """Renewals; `make nightly` has all kinds."""
+    code, output = swept("order_faults", "--kind", "renew", "--sample", "5")
+
+    assert code == 0, output
+    assert ": 0 divergences, 0 unclear ends, 0 of " in output, output
     assert "seen: planted" in output, output
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from guardpanel.models.delivery import COMPRESSED
+from guardpanel.models.delivery.compression import COMPRESSED
 from guardpanel.models.policies.policy_lists import MASKED_FIELDS
 from guardpanel.models.policies.restrictions import CHARSETS, EXTENSIONS, HEADERS, HTTP_VERSIONS
 

@@ -86,9 +86,7 @@ class Shapes:
             name: (_sent(info.annotation) | None, _words(info, default=None)) for name, info in fields.items()
         }
         body = self._with(base, "In", may_be_named)
-        body.NULLABLE = base.NULLABLE | {
-            name for name, info in fields.items() if type(None) in get_args(info.annotation)
-        }
+        body.NULLABLE = base.NULLABLE | _nullable(fields)
         return body
 
     def _with(self, base: Any, suffix: str, fields: dict[str, Any]) -> Any:
@@ -102,6 +100,10 @@ class Shapes:
         return create_model(self.stem + suffix, __base__=base, __doc__=words, **own)
 
 
+def _nullable(fields: Mapping[str, FieldInfo]) -> frozenset[str]:
+    return frozenset(name for name, info in fields.items() if type(None) in get_args(info.annotation))
+
+
 def _words(info: FieldInfo, **default: Any) -> Any:
     return Field(title=info.title, description=info.description, **default)
 
@@ -112,6 +114,7 @@ def _sent(annotation: Any) -> Any:
         return annotation
     fields = {name: (info.annotation, _words(info, **_default(info))) for name, info in row.model_fields.items()}
     item: Any = create_model(f"{row.__name__.removesuffix('Fields')}In", __base__=Body, **fields)  # type: ignore[call-overload]
+    item.NULLABLE = _nullable(row.model_fields)
     return list[item]
 
 

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
 from sqlmodel import Field
 
-from guardpanel.models.delivery import site
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Noun
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.policies.path_condition import bound_path
 from guardpanel.models.references import OptionalId
+from guardpanel.models.site import site
 from guardpanel.models.types import Fields, Notes, refuse, stored, visible
 from guardpanel.models.versioned_row import VersionedRow
 from guardpanel.models.virtual_host import OptionalMode

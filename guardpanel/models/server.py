@@ -53,9 +53,9 @@ class ServerFields(Fields):
         hint="For example, 10.0.0.5:3000. A URL sets the scheme, too.",
     )
     weight: int = described("Weight", 100, ge=0, le=256, placeholder="100")
-    backup: bool = described("Backup", False)
     enabled: bool = described("Enabled", True)
-    draining: bool = described("Draining", False)
+    draining: bool = described("Draining", False, hint="No new requests.")
+    backup: bool = described("Backup", False)
     resolve_later: bool = described("Resolve later", False)
     health_check: bool = described("Health check", True)
     health_check_interval: OptionalNumber = described("Check interval", None, ge=1, le=3600, unit="s", unset=LIKE_ALL)

@@ -17,7 +17,7 @@ from sqlmodel import Field, Relationship
 from guardpanel.models.certificates.certificate import Certificate
 from guardpanel.models.certificates.https import HttpsColumns
 from guardpanel.models.certificates.issuing import NewCertificateInput
-from guardpanel.models.delivery import DeliveryColumns
+from guardpanel.models.delivery.delivery import DeliveryColumns
 from guardpanel.models.hostname import Hostname, Hostnames, first_name
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Menu, Noun, Part

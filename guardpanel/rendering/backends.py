@@ -4,7 +4,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from guardpanel.bundle import Origin
-from guardpanel.models import delivery
+from guardpanel.models.delivery import security_headers
+from guardpanel.models.delivery.delivery import DeliveryColumns
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.rendering import geo
 from guardpanel.rendering.header_rules import HeaderRuleState
@@ -66,7 +67,7 @@ def held(state: DesiredState, host: VirtualHostState) -> ResponseHold | None:
     return ResponseHold(policy.response_seconds, min(policy.body_limit, state.facts.largest_body))
 
 
-DEFAULTS = delivery.DeliveryColumns.model_fields
+DEFAULTS = DeliveryColumns.model_fields
 "What the defaults section says."
 
 
@@ -103,9 +104,9 @@ def backend(
             header_rules=header_rules,
             login=login,
             countries_map=common.countries_map,
-            recommended=delivery.RECOMMENDED,
-            frames=delivery.FRAMES,
-            frames_of_old_browsers=delivery.FRAMES_OF_OLD_BROWSERS,
+            recommended=security_headers.RECOMMENDED,
+            frames=security_headers.FRAMES,
+            frames_of_old_browsers=security_headers.FRAMES_OF_OLD_BROWSERS,
         )
     )
     return text, text.count("\n"), tuple(origins.items())

@@ -7,10 +7,11 @@ from typing import get_args, get_origin
 
 from pydantic import BaseModel
 
+from guardpanel.models.meta import about
+
 ROW = re.compile(r"([a-z_]+)\.(\d{1,4})\.([a-z_]+)")
 
-NO_ROW_TEXT = {"scheme", "weight", "backup", "enabled", "draining", "resolve_later", "health_check"}
-"Fields of a server's row that have a value even if the operator typed none."
+Row = Mapping[str, Sequence[str]]
 
 
 def row_model(annotation: object) -> type[BaseModel] | None:
@@ -42,8 +43,9 @@ def new_row(model: type[BaseModel] | None) -> dict[str, list[str]]:
     return {key: [""] if info.is_required() else texts(info.default) for key, info in fields.items()}
 
 
-def renumbered(typed: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Number rows from 0 without gaps, in the order of the page. Drops empty rows, but keeps the last one."""
+def renumbered(typed: Row, model: type[BaseModel] | None = None) -> dict[str, list[str]]:
+    """Number rows from 0 without gaps, in the order of the page. Drops rows in which nothing was typed, but keeps the last one.
+    `model` tells what has a value even then."""
     rows: dict[str, dict[int, dict[str, list[str]]]] = {}
     for name, values in typed.items():
         if match := ROW.fullmatch(name):
@@ -53,15 +55,24 @@ def renumbered(typed: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
         if not (match := ROW.fullmatch(name)):
             numbered[name] = list(values)
         elif match[1] in rows:
-            numbered |= _without_gaps(match[1], rows.pop(match[1]))
+            numbered |= _without_gaps(match[1], rows.pop(match[1]), _untyped(match[1], model))
     return numbered
 
 
-def _without_gaps(name: str, by_index: Mapping[int, Mapping[str, list[str]]]) -> dict[str, list[str]]:
+def _untyped(name: str, model: type[BaseModel] | None) -> frozenset[str]:
+    """The fields of a row that have a value even if the operator typed none: ticks, choices, and what starts with one."""
+    info = model.model_fields.get(name) if model else None
+    row = row_model(info.annotation) if info else None
+    fields = about(row).values() if row else ()
+    starts = {key for key, values in new_row(row).items() if any(values)}
+    return frozenset({field.name for field in fields if field.kind in {"flag", "choice"}} | starts)
+
+
+def _without_gaps(name: str, by_index: Mapping[int, Row], untyped: frozenset[str]) -> dict[str, list[str]]:
     rows = [row for _, row in sorted(by_index.items())]
-    kept = [row for row in rows if _is_typed(row)] or rows[:1]
-    return {f"{name}.{at}.{key}": values for at, row in enumerate(kept) for key, values in row.items()}
+    kept = [row for row in rows if _is_typed(row, untyped)] or rows[:1]
+    return {f"{name}.{at}.{key}": [*values] for at, row in enumerate(kept) for key, values in row.items()}
 
 
-def _is_typed(row: Mapping[str, Sequence[str]]) -> bool:
-    return any("".join(values).strip() for key, values in row.items() if key not in NO_ROW_TEXT)
+def _is_typed(row: Row, untyped: frozenset[str]) -> bool:
+    return any("".join(values).strip() for key, values in row.items() if key not in untyped)

@@ -83,7 +83,7 @@ class Form:
         for name, value in sent.multi_items():
             if isinstance(value, str):
                 typed.setdefault(name, []).append(value)
-        form = cls(renumbered(typed), model=model)
+        form = cls(renumbered(typed, model), model=model)
         form.content = digest(request.scope["path"], {**typed, "save_key": []})
         form.client = client_address(request)
         return form
@@ -177,7 +177,8 @@ class Form:
             return True
         if match := re.fullmatch(r"([a-z_]+)-(\d+)", self.value("remove_row")):
             gone = f"{match[1]}.{match[2]}."
-            self.typed = renumbered({key: value for key, value in self.typed.items() if not key.startswith(gone)})
+            typed = {key: value for key, value in self.typed.items() if not key.startswith(gone)}
+            self.typed = renumbered(typed, self.model)
             return True
         return False
 
@@ -229,7 +230,7 @@ class Form:
 
     def without_empty_rows(self) -> "Form":
         """As it is read on submit: an added row counts once it has a value."""
-        return Form(renumbered(self.typed), model=self.model)
+        return Form(renumbered(self.typed, self.model), model=self.model)
 
     def refused(self, problem: Problem) -> "Form":
         self.errors = problem.errors

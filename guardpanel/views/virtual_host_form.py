@@ -9,7 +9,7 @@ from guardpanel.dependencies import Editor, IdInPath
 from guardpanel.errors import HostnameTakeover, Problem
 from guardpanel.models import VirtualHost
 from guardpanel.models.certificates.issuing import AUTHORITIES, LETS_ENCRYPT, NewCertificate, known_authority
-from guardpanel.models.delivery import SECURITY_LINES
+from guardpanel.models.delivery.security_headers import SECURITY_LINES
 from guardpanel.models.server import ServerFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.services import certificate_uses, client_cas, error_pages, policies, virtual_hosts

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from guardpanel.models.delivery import SECURITY_LINES
+from guardpanel.models.delivery.security_headers import SECURITY_LINES
 from tests.live.origins import Origin
 from tests.live.stack import Stack
 from tests.live.wire import head

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from guardpanel.models.delivery import DeliveryColumns
+from guardpanel.models.delivery.delivery import DeliveryColumns
 
 
 def checked(**fields: Any) -> DeliveryColumns:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from guardpanel.models.delivery import DeliveryColumns
+from guardpanel.models.delivery.delivery import DeliveryColumns
 from guardpanel.rendering import DesiredState, render
 from tests.rows import FACTS, rows
 

@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from guardpanel.models.delivery import SECURITY_LINES
+from guardpanel.models.delivery.security_headers import SECURITY_LINES
 from tests.factories import a_virtual_host
 from tests.html import read
 

@@ -119,14 +119,12 @@ def test_a_rows_error_is_shown_at_that_row() -> None:
 
 
 def test_rows_in_which_nothing_was_typed_do_not_count_and_numbers_have_no_gaps() -> None:
-    from guardpanel.views.form_rows import renumbered
-
     typed = {
         "servers.0.address": [""], "servers.0.weight": ["100"], "servers.3.address": ["b"], "servers.10.address": ["c"],
         "servers.10.enabled": ["on"], "servers.9999999.address": ["x"], "name": ["n"],
     }  # fmt: skip
 
-    assert renumbered(typed) == {
+    assert renumbered(typed, VirtualHostFields) == {
         "servers.0.address": ["b"], "servers.1.address": ["c"], "servers.1.enabled": ["on"], "servers.9999999.address": ["x"], "name": ["n"],
     }  # fmt: skip
 

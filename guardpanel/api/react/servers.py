@@ -1,11 +1,12 @@
 """Servers as the React panel has them: as backends, each with its health check."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field, create_model
+from pydantic.fields import FieldInfo
 
-from guardpanel.api.react.checks import Pair, checks_of, take_checks
+from guardpanel.api.react.checks import CHECKS, Pair, checks_of, take_checks
 from guardpanel.api.saves import Body
 from guardpanel.errors import FieldError, Invalid
 from guardpanel.models import VirtualHost
@@ -15,17 +16,33 @@ from guardpanel.models.types import endpoint
 UNKNOWN_TO_REACT = frozenset(ServerFields.model_fields) - {"scheme", "address"}
 "Fields of a server that stay as they are unless a backend says otherwise."
 
+RENAMED = {"url": "address", "is_active": "enabled"}
 
-class BackendIn(Body):
+SAME = UNKNOWN_TO_REACT - {*RENAMED.values(), *CHECKS.values()}
+"Its keys that are called as our fields."
+
+OURS = RENAMED | {name: name for name in ServerFields.model_fields if name in SAME}
+"All of its keys but those of health checks, and the server's fields."
+
+
+def _unchanged(info: FieldInfo) -> Any:
+    words = f"{info.description or ''} If omitted, unchanged for this URL.".strip()
+    return info.annotation, Field(default=info.default, description=words)
+
+
+_FIELDS = {name: info for name, info in ServerFields.model_fields.items() if name in SAME}
+_IN: Any = {name: _unchanged(info) for name, info in _FIELDS.items()}
+_OUT: Any = {name: (info.annotation, ...) for name, info in _FIELDS.items()}
+_KeysIn: Any = create_model("_KeysIn", __base__=Body, **_IN)
+_KeysOut: Any = create_model("_KeysOut", **_OUT)
+
+
+class BackendIn(_KeysIn):
     """A server as the React panel sends it."""
 
     url: str = Field(max_length=500)
     id: int | None = Field(default=None, description="As read for this URL, or for the URL that it replaces.")
     is_active: bool = True
-    weight: int = Field(default=100, description="If omitted, unchanged for this URL.")
-    backup: bool = Field(default=False, description="If omitted, unchanged for this URL.")
-    draining: bool = Field(default=False, description="No new requests. If omitted, unchanged for this URL.")
-    resolve_later: bool = Field(default=False, description="If omitted, unchanged for this URL.")
     health_check_enabled: bool | None = None
     health_check_path: str | None = Field(
         default=None,
@@ -36,32 +53,10 @@ class BackendIn(Body):
     health_check_rise: int | None = None
 
 
-class ServerIn(Body):
-    """A server with our names."""
-
-    NULLABLE = frozenset({"health_check_interval", "health_check_rise", "health_check_fall"})
-
-    address: str = Field(max_length=500, description="`10.0.0.5:3000`, or a URL, which also sets the scheme.")
-    scheme: Literal["http", "https"] = "http"
-    weight: int = 100
-    backup: bool = False
-    enabled: bool = True
-    draining: bool = Field(default=False, description="No new requests.")
-    resolve_later: bool = False
-    health_check: bool = True
-    health_check_interval: int | None = Field(default=None, description="Null: the virtual host’s.")
-    health_check_rise: int | None = Field(default=None, description="Null: the virtual host’s.")
-    health_check_fall: int | None = Field(default=None, description="Null: the virtual host’s.")
-
-
-class BackendOut(BaseModel):
+class BackendOut(_KeysOut):
     id: int
     url: str
     is_active: bool
-    weight: int
-    backup: bool
-    draining: bool
-    resolve_later: bool
     health_check_enabled: bool
     health_check_path: str
     health_check_interval_seconds: int
@@ -71,19 +66,11 @@ class BackendOut(BaseModel):
 
 def backends_of(host: VirtualHost) -> list[dict[str, Any]]:
     """The keys of BackendOut."""
-    return [
-        {
-            "id": row.id or 0,
-            "url": row.url,
-            "is_active": row.enabled,
-            "weight": row.weight,
-            "backup": row.backup,
-            "draining": row.draining,
-            "resolve_later": row.resolve_later,
-            **checks_of(host, row),
-        }
-        for row in host.servers
-    ]
+    return [{"id": row.id or 0, **backend_of(row), **checks_of(host, row)} for row in host.servers]
+
+
+def backend_of(row: Server) -> dict[str, Any]:
+    return {theirs: getattr(row, ours) for theirs, ours in OURS.items()} | {"url": row.url}
 
 
 def take_servers(sent: dict[str, Any], now: Mapping[str, Any], host: VirtualHost | None) -> None:
@@ -160,15 +147,7 @@ def is_same(canonical: Callable[[str], object], left: str, right: str) -> bool:
 
 
 def own_keys(backend: dict[str, Any]) -> dict[str, Any]:
-    names = {
-        "url": "address",
-        "is_active": "enabled",
-        "weight": "weight",
-        "backup": "backup",
-        "draining": "draining",
-        "resolve_later": "resolve_later",
-    }
-    return {ours: backend[theirs] for theirs, ours in names.items() if theirs in backend}
+    return {ours: backend[theirs] for theirs, ours in OURS.items() if theirs in backend}
 
 
 def has_a_server(data: Mapping[str, Any]) -> None:

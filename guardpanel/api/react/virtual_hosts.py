@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 from guardpanel.api.react.checks import CHECKS
 from guardpanel.api.react.keys import is_as_read
 from guardpanel.api.react.servers import (
+    OURS,
     BackendIn,
     BackendOut,
-    ServerIn,
     backends_of,
     has_a_server,
     is_same,
@@ -50,7 +50,6 @@ class ReactVirtualHostIn(Body):
     backends: list[BackendIn] | None = Field(
         default=None, max_length=200, description="`servers` under the React panel's names."
     )
-    servers: list[ServerIn] | None = Field(default=None, max_length=200)
     description: str | None = Field(default=None, description="`notes` under the React panel's name.")
     is_active: bool | None = Field(default=None, description="`enabled` under the React panel's name.")
     ssl_enabled: bool | None = Field(default=None, description="`https` under the React panel's name.")
@@ -147,7 +146,7 @@ class VirtualHostDialect(Dialect):
         return {"policy": bound(policy) if policy else None, "ssl_expires_at": min(ends, default=None)}
 
 
-PARTS = (("url", "address"), ("url", "scheme"), ("is_active", "enabled"), *CHECKS.items())
+PARTS = (("url", "scheme"), *OURS.items(), *CHECKS.items())
 "A backend's names for a server's fields."
 
 TWICE = ("domain", "hostnames", "backend_url", "backends", "servers", *CHECKS.values())

@@ -55,6 +55,9 @@ def a_virtual_host(hosts: str = "shop.example", **others: Any) -> Form:
         "tunnel_timeout": "3600",
         "retries": "2",
         "compression_types": "\n".join(COMPRESSED),
+        "sticky_sessions": "off",
+        "sticky_cookie": "GPSRV",
+        "sticky_same_site": "lax",
         "notes": "",
     }
     return {key: value for key, value in {**typed, **others}.items() if value is not None}

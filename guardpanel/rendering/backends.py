@@ -1,5 +1,6 @@
 """The backends of haproxy.cfg: each virtual host's servers, and what they are asked and answer."""
 
+import hmac
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -24,11 +25,18 @@ class Common(NamedTuple):
     """The panel resolves names, so that HAProxy depends on DNS neither to start nor to run. Otherwise HAProxy asks libc first and
     DNS from then on."""
     countries_map: str
+    sticky_key: str
+    "For the values of sticky cookies, which are therefore the same over reloads and restarts, and tell nobody an address."
 
 
 def common_to_all(state: DesiredState) -> Common:
     facts = state.facts
-    return Common(facts.system_ca, bool(facts.server_states), geo.countries_map(facts))
+    return Common(facts.system_ca, bool(facts.server_states), geo.countries_map(facts), sticky_key(facts.secret))
+
+
+def sticky_key(secret: str) -> str:
+    """The installation's own, from which the secret cannot be found."""
+    return hmac.digest(secret.encode(), b"sticky sessions", "sha256").hex()
 
 
 def inspects_responses(state: DesiredState) -> bool:
@@ -104,6 +112,7 @@ def backend(
             header_rules=header_rules,
             login=login,
             countries_map=common.countries_map,
+            sticky_key=common.sticky_key,
             recommended=security_headers.RECOMMENDED,
             frames=security_headers.FRAMES,
             frames_of_old_browsers=security_headers.FRAMES_OF_OLD_BROWSERS,

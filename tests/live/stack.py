@@ -115,19 +115,7 @@ class Stack:
     def __enter__(self) -> Self:
         try:
             self.start_agent()
-            self.master = self.start(
-                [
-                    self.haproxy,
-                    "-W",
-                    "-S",
-                    f"{self.folder}/master.sock,mode,600",
-                    "-f",
-                    f"{self.folder}/current/haproxy.cfg",
-                ],
-                "haproxy.log",
-                stdout="access.json",
-            )
-            self.wait_until_live()
+            self.start_haproxy()
         except BaseException:
             self.__exit__()
             raise
@@ -186,6 +174,24 @@ class Stack:
             )
         self.processes.append(process)
         return process
+
+    def start_haproxy(self) -> None:
+        command = [
+            self.haproxy,
+            "-W",
+            "-S",
+            f"{self.folder}/master.sock,mode,600",
+            "-f",
+            f"{self.folder}/current/haproxy.cfg",
+        ]
+        self.master = self.start(command, "haproxy.log", stdout="access.json")
+        self.wait_until_live()
+
+    def restart(self) -> None:
+        """HAProxy, with nothing left of what it had in memory."""
+        self.master.terminate()
+        self.master.wait(DEADLINE)
+        self.start_haproxy()
 
     def start_agent(self) -> None:
         self.agent = self.start(

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from guardpanel.models.delivery.delivery import DeliveryColumns
+from guardpanel.models.virtual_host import VirtualHostFields
 
 
 def checked(**fields: Any) -> DeliveryColumns:
@@ -55,6 +56,11 @@ def test_origins_are_as_browsers_write_them() -> None:
             "Enter a content type, or turn compression off.",
         ),
         ("security_headers", {"security_headers": "strict"}, "always"),
+        ("sticky_sessions", {"sticky_sessions": "ip"}, "cookie"),
+        ("sticky_cookie", {"sticky_cookie": "a=b"}, "letters, digits, - and _"),
+        ("sticky_cookie", {"sticky_cookie": ""}, "letters, digits, - and _"),
+        ("sticky_cookie", {"sticky_cookie": "$Version"}, "letters, digits, - and _"),
+        ("sticky_same_site", {"sticky_same_site": "any"}, "strict"),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_its_field(field: str, fields: dict[str, Any], words: str) -> None:
@@ -64,6 +70,18 @@ def test_what_makes_no_sense_is_refused_at_its_field(field: str, fields: dict[st
     (error,) = refused.value.errors()
     assert error["loc"] == (field,)
     assert words in error["msg"]
+
+
+@pytest.mark.parametrize(("field", "value"), [("sticky_cookie", "__Host-app"), ("sticky_same_site", "none")])
+def test_what_browsers_keep_over_https_alone_needs_it(field: str, value: str) -> None:
+    host = {"hostnames": "shop.example", "servers": [{"address": "192.0.2.1:80"}], field: value}
+
+    assert getattr(VirtualHostFields.model_validate({**host, "https": True}), field) == value
+    with pytest.raises(ValidationError) as refused:
+        VirtualHostFields.model_validate(host)
+
+    (error,) = refused.value.errors()
+    assert (error["loc"], "Turn on HTTPS" in error["msg"]) == ((field,), True)
 
 
 def test_types_that_may_hold_secrets_are_named_while_they_are_compressed() -> None:

@@ -54,6 +54,7 @@ def test_equal_states_give_equal_bytes() -> None:
         ("virtualhost", "enabled", False),
         ("virtualhost", "tls_name", "x.test"),
         ("virtualhost", "client_certificates", "optional"),
+        ("virtualhost", "sticky_sessions", "cookie"),
         ("hostname", "name", "c.test"),
         ("server", "address", "192.0.2.9"),
         ("server", "backup", True),

@@ -1,5 +1,7 @@
 """What is rendered of a virtual host's delivery beyond the cases."""
 
+import re
+
 import pytest
 
 from guardpanel.models.delivery.delivery import DeliveryColumns
@@ -34,6 +36,17 @@ def test_what_is_as_in_the_defaults_is_not_repeated(field: str, line: str) -> No
     assert line.partition("{")[0] not in section
 
     assert f"    {line.format(usual + 1)}" in parts(**{field: usual + 1})[1].split("\n")
+
+
+def test_a_sticky_cookie_is_secure_over_https_and_its_key_tells_nothing_of_the_secret() -> None:
+    sticky = {"sticky_sessions": "cookie", "sticky_cookie": "app", "sticky_same_site": "strict"}
+    section = parts(**sticky)[1]
+
+    assert "    cookie app insert indirect nocache httponly attr SameSite=Strict dynamic\n" in section
+    assert " httponly secure attr SameSite=Strict " in parts(**sticky, https=True)[1]
+    key = section.partition("dynamic-cookie-key ")[2].split("\n")[0]
+    assert re.fullmatch("[0-9a-f]{64}", key) and FACTS.secret not in section
+    assert "cookie" not in parts()[1]
 
 
 def test_health_checks_have_the_servers_host_unless_they_have_one_of_their_own() -> None:

@@ -39,6 +39,8 @@ HOST_FIELDS: dict[str, Any] = {
     "cors_origins": ["https://harmless.test"],
     "cors_methods": ["HARMLESS"],
     "cors_headers": ["x-harmless"],
+    "sticky_sessions": "cookie",
+    "sticky_cookie": "harmless",
     "balance": "first",
     "tls_verify": "off",
 }

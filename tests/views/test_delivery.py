@@ -14,6 +14,8 @@ WHOLE = {
     "cors_origins": "https://app.example",
     "cors_credentials": "on",
     "server_host": "app.internal:8080",
+    "sticky_sessions": "cookie",
+    "sticky_cookie": "app-server",
     "compression": "on",
     "compression_types": "text/css\ntext/html",
 }
@@ -27,6 +29,7 @@ async def test_it_is_on_the_virtual_hosts_page_and_in_its_form(ada: httpx2.Async
         "recommended, in place of",
         "https://app.example with credentials",
         "app.internal:8080",
+        "app-server",
         "BREACH risk",
     ):
         assert words in page
@@ -43,10 +46,18 @@ async def test_it_is_on_the_virtual_hosts_page_and_in_its_form(ada: httpx2.Async
 
 async def test_a_refused_field_is_opened_with_what_was_typed(ada: httpx2.AsyncClient) -> None:
     typed = WHOLE | {"cors_origins": "*", "compression_types": "css", "server_timeout": "0", "server_host": "a b"}
+    typed |= {"sticky_cookie": "a b", "sticky_same_site": "none"}
     answer = await ada.post("/virtual-hosts", data=a_virtual_host("shop.example", **typed))
 
     assert answer.status_code == 422
-    for field in ("cors_credentials", "compression_types", "server_timeout", "server_host"):
+    for field in (
+        "cors_credentials",
+        "compression_types",
+        "server_timeout",
+        "server_host",
+        "sticky_cookie",
+        "sticky_same_site",
+    ):
         assert f'id="f-{field}-error"' in answer.text
     assert 'value="a b"' in answer.text
 

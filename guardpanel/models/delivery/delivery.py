@@ -5,11 +5,14 @@ from guardpanel.models.delivery.cors import CorsColumns
 from guardpanel.models.delivery.logins import LoginColumns
 from guardpanel.models.delivery.security_headers import SecurityHeadersColumns
 from guardpanel.models.delivery.servers_asked import ServersAskedColumns
+from guardpanel.models.delivery.sticky_sessions import StickySessionsColumns
 from guardpanel.models.meta import described
 from guardpanel.models.references import OptionalId
 
 
-class DeliveryColumns(CompressionColumns, ServersAskedColumns, CorsColumns, SecurityHeadersColumns, LoginColumns):
+class DeliveryColumns(
+    StickySessionsColumns, CompressionColumns, ServersAskedColumns, CorsColumns, SecurityHeadersColumns, LoginColumns
+):
     """The fields that form, JSON and table share. In their order, the last base comes first."""
 
     error_page_id: OptionalId = described(

@@ -127,7 +127,8 @@ class VirtualHostFields(VirtualHostColumns):
         min_length=1,
         max_length=200,
         hint="Names must resolve when you save, unless you select Resolve later. A resolved address is kept while the name "
-        "has none. A backup gets traffic only when all other servers are down, one that drains no new requests.",
+        "has none. A backup gets traffic only when all other servers are down, one that drains no new requests. Requests wait "
+        "while each server has as many connections as its limit says.",
     )
 
     @model_validator(mode="before")

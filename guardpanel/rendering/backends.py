@@ -81,7 +81,12 @@ DEFAULTS = DeliveryColumns.model_fields
 
 def own_timeouts(host: VirtualHostState) -> list[tuple[str, int, str]]:
     """HAProxy's name, seconds and field of those that differ from the defaults."""
-    seconds = {"connect": host.connect_timeout, "server": host.server_timeout, "tunnel": host.tunnel_timeout}
+    seconds = {
+        "connect": host.connect_timeout,
+        "queue": host.queue_timeout,
+        "server": host.server_timeout,
+        "tunnel": host.tunnel_timeout,
+    }
     named = ((name, value, f"{name}_timeout") for name, value in seconds.items())
     return [timeout for timeout in named if timeout[1] != DEFAULTS[timeout[2]].default]
 

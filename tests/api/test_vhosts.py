@@ -64,7 +64,7 @@ async def test_reads_have_every_key_that_the_react_panel_looks_at(ada_api: httpx
         assert host["backend_url"] == "http://127.0.0.1:3000"
         assert host["backends"] == [
             {"id": 1, "url": "http://127.0.0.1:3000", "is_active": True, "weight": 100, "backup": False, "draining": False,
-             "resolve_later": False, "health_check_enabled": True, "health_check_path": "/", "health_check_interval_seconds": 5, "health_check_fall": 3,
+             "resolve_later": False, "max_connections": 0, "health_check_enabled": True, "health_check_path": "/", "health_check_interval_seconds": 5, "health_check_fall": 3,
              "health_check_rise": 2}
         ]  # fmt: skip
         assert (host["ssl_enabled"], host["ssl_provider"], host["ssl_expires_at"]) == (False, "none", None)
@@ -146,12 +146,11 @@ async def test_a_patch_without_effect_on_the_engines_is_reported(ada_api: httpx2
 
 async def test_the_react_form_keeps_what_it_does_not_know(ada_api: httpx2.AsyncClient) -> None:
     servers = [
-        {"address": "127.0.0.1:3000", "weight": 7},
+        {"address": "127.0.0.1:3000", "weight": 7, "max_connections": 20},
         {"address": "app.test", "scheme": "https", "backup": True, "resolve_later": True},
     ]
-    await ada_api.post(
-        VHOSTS, json={"hostnames": ["shop.example", "www.shop.example"], "servers": servers, "maintenance": True}
-    )
+    own = {"maintenance": True}
+    await ada_api.post(VHOSTS, json={"hostnames": ["shop.example", "www.shop.example"], "servers": servers, **own})
     react = a_vhost(
         description="Edited",
         backends=[backend(3000), {"url": "https://app.test:443", "is_active": False}, backend(3001)],
@@ -160,7 +159,8 @@ async def test_the_react_form_keeps_what_it_does_not_know(ada_api: httpx2.AsyncC
     after = (await ada_api.patch(VHOST, json=react)).json()
 
     assert after["hostnames"] == ["shop.example", "www.shop.example"]
-    assert after["maintenance"] is True
+    assert {name: after[name] for name in own} == own
+    assert [server["max_connections"] for server in after["servers"]] == [20, 0, 0]
     assert [
         (backend["url"], backend["weight"], backend["backup"], backend["is_active"], backend["resolve_later"])
         for backend in after["backends"]
@@ -271,6 +271,7 @@ async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
             "enabled": True,
             "draining": False,
             "resolve_later": False,
+            "max_connections": 0,
             "health_check": True,
             "health_check_interval": None,
             "health_check_rise": None,

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-Part = bytes | float
-"A piece of an answer, or the seconds before the next one."
+Part = bytes | float | threading.Event
+"A piece of an answer, or what the next one waits for: seconds, or an event."
 
 
 @dataclass
@@ -77,6 +77,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 if isinstance(part, bytes):
                     self.wfile.write(part)
                     self.wfile.flush()
+                elif isinstance(part, threading.Event):
+                    part.wait(60)
                 else:
                     time.sleep(part)
             return

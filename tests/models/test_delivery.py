@@ -46,6 +46,7 @@ def test_origins_are_as_browsers_write_them() -> None:
         ("server_host", {"server_host": "*.internal"}, "Enter a hostname or address"),
         ("connect_timeout", {"connect_timeout": 0}, "1"),
         ("server_timeout", {"server_timeout": 3_601}, "3600"),
+        ("queue_timeout", {"queue_timeout": 0}, "1"),
         ("tunnel_timeout", {"tunnel_timeout": "1 h"}, "Enter a whole number."),
         ("retries", {"retries": 11}, "10"),
         ("compression_types", {"compression_types": "text/*"}, "is not a content type"),

@@ -62,6 +62,8 @@ def test_equal_states_give_equal_bytes() -> None:
         ("server", "health_check_interval", 9),
         ("server", "health_check_rise", 9),
         ("server", "health_check_fall", 9),
+        ("server", "max_connections", 9),
+        ("virtualhost", "queue_timeout", 9),
         ("policy", "country_mode", "reject"),
         ("policy", "asn_mode", "allow_only"),
         ("policy", "skip_paths", [".js"]),

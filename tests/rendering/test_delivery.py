@@ -23,6 +23,7 @@ def parts(**fields: object) -> tuple[str, str]:
     ("field", "line"),
     [
         ("connect_timeout", "timeout connect {}s"),
+        ("queue_timeout", "timeout queue {}s"),
         ("server_timeout", "timeout server {}s"),
         ("tunnel_timeout", "timeout tunnel {}s"),
         ("retries", "retries {}"),

@@ -27,6 +27,14 @@ class ServersAskedColumns(Fields):
         unit="s",
         hint="For a connection to a server. After it, the retries, and then 503.",
     )
+    queue_timeout: int = described(
+        "Queue timeout",
+        10,
+        ge=1,
+        le=600,
+        unit="s",
+        hint="For a free server, where servers have a limit of connections. After it, 503.",
+    )
     server_timeout: int = described(
         "Server timeout",
         60,

@@ -57,6 +57,7 @@ def a_virtual_host(hosts: str = "shop.example", **others: Any) -> Form:
         "tunnel_timeout": "3600",
         "retries": "2",
         "compression_types": "\n".join(COMPRESSED),
+        "server_protocol": "http1",
         "sticky_sessions": "off",
         "sticky_cookie": "GPSRV",
         "sticky_same_site": "lax",

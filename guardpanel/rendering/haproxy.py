@@ -108,6 +108,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             skips_dotted=maps.has_dotted_skips(state),
             responses=inspects_responses(state),
             compresses=any(host.compression for host in state.virtual_hosts),
+            **streaming(state),
             acme=bool(state.proven_names),
             default_host=state.default_host,
             health_map=maps.HEALTH_MAP,
@@ -135,6 +136,12 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             origins[line + at] = origin
         line += lines
     return "".join((*texts, after)), origins
+
+
+def streaming(state: DesiredState) -> dict[str, bool | Token]:
+    """Whether bodies are streamed, and the condition of rules that wait for them, or look at them."""
+    is_used = any(host.streaming for host in state.virtual_hosts)
+    return {"streaming": is_used, "unless_streamed": Token(" !streamed" if is_used else "")}
 
 
 def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]:

@@ -39,7 +39,8 @@ def bindings(state: DesiredState, names: Mapping[Effective, str]) -> str:
         key = effective(state, host)
         if key not in known:
             known[key] = binding(key, names, state)
-        lines.append(f"{place} be_{host.id};{known[key]};{int(host.maintenance)}\n")
+        streamed = ";1" if host.streaming else ""
+        lines.append(f"{place} be_{host.id};{known[key]};{int(host.maintenance)}{streamed}\n")
     return "".join(lines)
 
 

@@ -22,8 +22,9 @@ def _have_a_way(state: DesiredState) -> bool:
 
 
 def _passes_in_parts(state: DesiredState, host: VirtualHostState) -> bool:
-    """Late or larger bodies, those without the WAF and, if the policy fails open, large ones that exceed the capacity."""
+    """Streamed, late or larger bodies, those without the WAF and, if the policy fails open, large ones that exceed the
+    capacity."""
     policy, mode = state.effective(host)
-    if policy is None or mode is EnforcementMode.OFF or waiting.passes_slow(policy, mode):
+    if host.streaming or policy is None or mode is EnforcementMode.OFF or waiting.passes_slow(policy, mode):
         return not host.maintenance
     return policy.fails_open(mode) and policy.body_limit > LARGE_BODY and not host.maintenance

@@ -113,7 +113,7 @@ def patience_map(state: DesiredState) -> str:
     known: dict[object, str] = {}
     lines = []
     for place, host in state.bound:
-        key = host.policy_id, host.enforcement_mode
+        key = host.policy_id, host.enforcement_mode, host.streaming
         if key not in known:
             known[key] = _patience(state, host)
         if known[key] and not host.maintenance:
@@ -123,6 +123,8 @@ def patience_map(state: DesiredState) -> str:
 
 def _patience(state: DesiredState, host: VirtualHostState) -> str:
     policy, mode = state.effective(host)
+    if host.streaming:
+        return ""
     if policy is None or mode is EnforcementMode.OFF:
         return "" if state.facts.drops_trailers else _words(SHORT_KIB * KIB, SHORT_SECONDS, SHORT_RATE_KIB, OFF, 0)
     if not passes_slow(policy, mode):

@@ -54,6 +54,7 @@ def leaf(address: Address, name: str | None) -> bytes:
 class Stream:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    trailers: dict[str, str] = field(default_factory=dict)
     is_over: bool = False
     reset: int | None = None
 
@@ -151,6 +152,8 @@ class H2:
                 continue
             if isinstance(event, h2.events.ResponseReceived):
                 stream.headers |= {str(name): str(value) for name, value in event.headers or ()}
+            elif isinstance(event, h2.events.TrailersReceived):
+                stream.trailers |= {str(name): str(value) for name, value in event.headers or ()}
             elif isinstance(event, h2.events.DataReceived):
                 stream.body += event.data
                 self.wire.acknowledge_received_data(event.flow_controlled_length, event.stream_id)

@@ -58,6 +58,7 @@ def test_origins_are_as_browsers_write_them() -> None:
         ),
         ("security_headers", {"security_headers": "strict"}, "always"),
         ("sticky_sessions", {"sticky_sessions": "ip"}, "cookie"),
+        ("server_protocol", {"server_protocol": "h3"}, "http2"),
         ("sticky_cookie", {"sticky_cookie": "a=b"}, "letters, digits, - and _"),
         ("sticky_cookie", {"sticky_cookie": ""}, "letters, digits, - and _"),
         ("sticky_cookie", {"sticky_cookie": "$Version"}, "letters, digits, - and _"),

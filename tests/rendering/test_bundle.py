@@ -55,6 +55,8 @@ def test_equal_states_give_equal_bytes() -> None:
         ("virtualhost", "tls_name", "x.test"),
         ("virtualhost", "client_certificates", "optional"),
         ("virtualhost", "sticky_sessions", "cookie"),
+        ("virtualhost", "server_protocol", "http2"),
+        ("virtualhost", "streaming", True),
         ("hostname", "name", "c.test"),
         ("server", "address", "192.0.2.9"),
         ("server", "backup", True),

@@ -14,6 +14,8 @@ WHOLE = {
     "cors_origins": "https://app.example",
     "cors_credentials": "on",
     "server_host": "app.internal:8080",
+    "server_protocol": "http2",
+    "streaming": "on",
     "sticky_sessions": "cookie",
     "sticky_cookie": "app-server",
     "compression": "on",
@@ -30,6 +32,8 @@ async def test_it_is_on_the_virtual_hosts_page_and_in_its_form(ada: httpx2.Async
         "https://app.example with credentials",
         "app.internal:8080",
         "app-server",
+        "Protocol to servers HTTP/2",
+        "not inspected The policy does not allow application/grpc, so it stops gRPC.",
         "BREACH risk",
     ):
         assert words in page

@@ -100,7 +100,7 @@ def _servers(section: str) -> tuple[ConfiguredServer, ...]:
 def _configured(backend: str, words: list[str], asks: str, default: list[str]) -> ConfiguredServer:
     host, _, port = words[2].rpartition(":")
     tls = words[words.index("ssl") :] if "ssl" in words else []
-    asks = "" if "no-check" in words else asks
+    asks = "" if "no-check" in words else f"{asks}\n{_after(words, 'proto', '')}".strip()
     rise, fall = (int(_after(words, name, _after(default, name, "1"))) for name in ("rise", "fall"))
     return ConfiguredServer(
         backend, words[1], host.strip("[]"), port, "init-addr" in words, _after(words, "weight", "1"),

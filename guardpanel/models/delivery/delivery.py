@@ -3,6 +3,7 @@
 from guardpanel.models.delivery.compression import CompressionColumns
 from guardpanel.models.delivery.cors import CorsColumns
 from guardpanel.models.delivery.logins import LoginColumns
+from guardpanel.models.delivery.protocols import ProtocolsColumns
 from guardpanel.models.delivery.security_headers import SecurityHeadersColumns
 from guardpanel.models.delivery.servers_asked import ServersAskedColumns
 from guardpanel.models.delivery.sticky_sessions import StickySessionsColumns
@@ -11,7 +12,13 @@ from guardpanel.models.references import OptionalId
 
 
 class DeliveryColumns(
-    StickySessionsColumns, CompressionColumns, ServersAskedColumns, CorsColumns, SecurityHeadersColumns, LoginColumns
+    ProtocolsColumns,
+    StickySessionsColumns,
+    CompressionColumns,
+    ServersAskedColumns,
+    CorsColumns,
+    SecurityHeadersColumns,
+    LoginColumns,
 ):
     """The fields that form, JSON and table share. In their order, the last base comes first."""
 

@@ -71,6 +71,8 @@ class ProxyWords:
     waf_milliseconds: str
     score: str
     rules: tuple[int, ...]
+    partial: str
+    "`request` or `response` if only the beginning of its body was inspected, `streamed` if none of the request's was."
     limit: str
     "`rate` or `at_once`: the limit of the policy that the client exceeded."
 
@@ -187,6 +189,7 @@ def _proxy(entry: Mapping[str, Any]) -> ProxyWords:
         waf_milliseconds=_word(entry, "waf_milliseconds"),
         score=_word(entry, "score"),
         rules=rule_ids(entry.get("rules", "")),
+        partial=_word(entry, "partial"),
         limit=_word(entry, "limit"),
     )
 

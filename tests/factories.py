@@ -58,6 +58,7 @@ def a_virtual_host(hosts: str = "shop.example", **others: Any) -> Form:
         "retries": "2",
         "compression_types": "\n".join(COMPRESSED),
         "server_protocol": "http1",
+        "upgrades": "",
         "sticky_sessions": "off",
         "sticky_cookie": "GPSRV",
         "sticky_same_site": "lax",

@@ -109,6 +109,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             responses=inspects_responses(state),
             compresses=any(host.compression for host in state.virtual_hosts),
             **streaming(state),
+            upgrades=any(host.upgrades for host in state.virtual_hosts),
             acme=bool(state.proven_names),
             default_host=state.default_host,
             health_map=maps.HEALTH_MAP,
@@ -162,6 +163,8 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
     if any(policy.skip_paths for policy in state.policies.values()):
         rendered["skip_endings.map"] = maps.skips(state, endings=True)
         rendered["skip_paths.map"] = maps.skips(state, endings=False)
+    if switches := maps.upgrades(state):
+        rendered["upgrades.map"] = switches
     if state.proven_names:
         rendered[acme.HOSTS_MAP] = acme.hosts_map(state.proven_names, state.facts.acme_thumbprint)
     rendered |= (

@@ -31,6 +31,13 @@ def networks(entries: Sequence[str]) -> str:
     return "".join(f"{network} 1\n" for network in sorted(entries))
 
 
+def upgrades(state: DesiredState) -> str:
+    """`17:spdy/3.1 SPDY/3.1`: what a virtual host's visitors may switch to, and how servers are asked for it."""
+    return "".join(
+        f"{host.id}:{token.lower()} {token}\n" for host in state.virtual_hosts for token in sorted(host.upgrades)
+    )
+
+
 def bindings(state: DesiredState, names: Mapping[Effective, str]) -> str:
     """The fields that `_frontend.cfg.j2` reads. All values are ours. There are few policies and many virtual hosts."""
     known: dict[Effective | None, str] = {}

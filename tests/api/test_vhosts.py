@@ -149,7 +149,13 @@ async def test_the_react_form_keeps_what_it_does_not_know(ada_api: httpx2.AsyncC
         {"address": "127.0.0.1:3000", "weight": 7, "max_connections": 20},
         {"address": "app.test", "scheme": "https", "backup": True, "resolve_later": True},
     ]
-    own = {"maintenance": True}
+    own = {
+        "maintenance": True,
+        "sticky_sessions": "cookie",
+        "server_protocol": "http2",
+        "streaming": True,
+        "upgrades": ["tcp"],
+    }
     await ada_api.post(VHOSTS, json={"hostnames": ["shop.example", "www.shop.example"], "servers": servers, **own})
     react = a_vhost(
         description="Edited",

@@ -67,7 +67,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("content-length", "0")
             self.end_headers()
             return
-        if self.path == "/echo":
+        if self.path == "/echo" and "upgrade" in self.headers:
             self.echo()
             return
         parts = origin.answers.get(self.path.split("?")[0])
@@ -102,11 +102,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(text)
 
     def echo(self) -> None:
-        """A WebSocket (RFC 6455 §4.2.2) that returns what it gets first, and closes."""
-        key = self.headers["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        """A WebSocket (RFC 6455 §4.2.2), or another protocol, that returns what it gets first, and closes."""
+        key = self.headers.get("sec-websocket-key", "") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
         accept = base64.b64encode(hashlib.sha1(key.encode()).digest()).decode()
         self.send_response(101)
-        for name, value in [("upgrade", "websocket"), ("connection", "upgrade"), ("sec-websocket-accept", accept)]:
+        for name, value in [
+            ("upgrade", self.headers["upgrade"]),
+            ("connection", "upgrade"),
+            ("sec-websocket-accept", accept),
+        ]:
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(self.connection.recv(65_536))

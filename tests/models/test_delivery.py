@@ -57,6 +57,14 @@ def test_origins_are_as_browsers_write_them() -> None:
             "Enter a content type, or turn compression off.",
         ),
         ("security_headers", {"security_headers": "strict"}, "always"),
+        ("upgrades", {"upgrades": "tcp\nh2c"}, "h2c: Requests after a switch"),
+        ("upgrades", {"upgrades": "H2C"}, "would not be inspected"),
+        ("upgrades", {"upgrades": "TLS/1.2"}, "Use HTTPS"),
+        ("upgrades", {"upgrades": "HTTP/2.0"}, "would not be inspected"),
+        ("upgrades", {"upgrades": "WebSocket"}, "passes without it"),
+        ("upgrades", {"upgrades": "a b"}, "is not a protocol name"),
+        ("upgrades", {"upgrades": ["tcp, h2c"]}, "is not a protocol name"),
+        ("upgrades", {"upgrades": [f"p{n}" for n in range(21)]}, "20"),
         ("sticky_sessions", {"sticky_sessions": "ip"}, "cookie"),
         ("server_protocol", {"server_protocol": "h3"}, "http2"),
         ("sticky_cookie", {"sticky_cookie": "a=b"}, "letters, digits, - and _"),
@@ -72,6 +80,10 @@ def test_what_makes_no_sense_is_refused_at_its_field(field: str, fields: dict[st
     (error,) = refused.value.errors()
     assert error["loc"] == (field,)
     assert words in error["msg"]
+
+
+def test_the_case_of_an_upgrade_token_means_nothing() -> None:
+    assert checked(upgrades="SPDY/3.1\ntcp\nspdy/3.1").upgrades == ["SPDY/3.1", "tcp"]
 
 
 @pytest.mark.parametrize(("field", "value"), [("sticky_cookie", "__Host-app"), ("sticky_same_site", "none")])

@@ -57,6 +57,7 @@ def test_equal_states_give_equal_bytes() -> None:
         ("virtualhost", "sticky_sessions", "cookie"),
         ("virtualhost", "server_protocol", "http2"),
         ("virtualhost", "streaming", True),
+        ("virtualhost", "upgrades", ["tcp"]),
         ("hostname", "name", "c.test"),
         ("server", "address", "192.0.2.9"),
         ("server", "backup", True),

@@ -39,6 +39,7 @@ HOST_FIELDS: dict[str, Any] = {
     "cors_origins": ["https://harmless.test"],
     "cors_methods": ["HARMLESS"],
     "cors_headers": ["x-harmless"],
+    "upgrades": ["harmless/1"],
     "sticky_sessions": "cookie",
     "sticky_cookie": "harmless",
     "balance": "first",
@@ -63,7 +64,7 @@ def structure(bundle: Bundle) -> dict[str, list[str]]:
         lines = text.split("\n")
         if path.endswith(".map"):
             for line in lines[:-1]:
-                assert re.fullmatch(r"[!-~]+ [A-Za-z0-9_;-]+", line), line
+                assert re.fullmatch(r"[!-~]+ [A-Za-z0-9_./;-]+", line), line
             places[path] = [str(len(lines))]
         elif path == "coraza.yaml":
             document = readable_yaml.read(text)

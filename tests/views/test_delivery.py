@@ -15,6 +15,7 @@ WHOLE = {
     "cors_credentials": "on",
     "server_host": "app.internal:8080",
     "server_protocol": "http2",
+    "upgrades": "SPDY/3.1",
     "streaming": "on",
     "sticky_sessions": "cookie",
     "sticky_cookie": "app-server",
@@ -32,6 +33,7 @@ async def test_it_is_on_the_virtual_hosts_page_and_in_its_form(ada: httpx2.Async
         "https://app.example with credentials",
         "app.internal:8080",
         "app-server",
+        "SPDY/3.1",
         "Protocol to servers HTTP/2",
         "not inspected The policy does not allow application/grpc, so it stops gRPC.",
         "BREACH risk",
@@ -50,7 +52,7 @@ async def test_it_is_on_the_virtual_hosts_page_and_in_its_form(ada: httpx2.Async
 
 async def test_a_refused_field_is_opened_with_what_was_typed(ada: httpx2.AsyncClient) -> None:
     typed = WHOLE | {"cors_origins": "*", "compression_types": "css", "server_timeout": "0", "server_host": "a b"}
-    typed |= {"sticky_cookie": "a b", "sticky_same_site": "none"}
+    typed |= {"upgrades": "h2c", "sticky_cookie": "a b", "sticky_same_site": "none"}
     answer = await ada.post("/virtual-hosts", data=a_virtual_host("shop.example", **typed))
 
     assert answer.status_code == 422
@@ -61,6 +63,7 @@ async def test_a_refused_field_is_opened_with_what_was_typed(ada: httpx2.AsyncCl
         "server_host",
         "sticky_cookie",
         "sticky_same_site",
+        "upgrades",
     ):
         assert f'id="f-{field}-error"' in answer.text
     assert 'value="a b"' in answer.text

@@ -49,7 +49,7 @@ class ServersAskedColumns(Fields):
         ge=1,
         le=86_400,
         unit="s",
-        hint="For WebSockets on which nothing is sent in either direction.",
+        hint="For WebSockets and other tunnels on which nothing is sent in either direction.",
     )
     retries: int = described(
         "Retries",

@@ -1,8 +1,11 @@
-"""A host and its port, as they stand in an origin or a Host header."""
+"""Hosts of which a virtual host makes something: with a port in an origin or a Host header, or a hostname alone."""
 
 import re
+from typing import Annotated
 
-from guardpanel.models.types import refuse, server_host, split_port, visible
+from pydantic import AfterValidator, StringConstraints
+
+from guardpanel.models.types import hostname, refuse, server_host, split_port, visible
 
 
 def site(text: str) -> str:
@@ -19,3 +22,13 @@ def optional_site(text: str) -> str:
     if re.search(r"[/?#@*]", typed):
         raise refuse("Enter a hostname or address, with a port if it needs one.")
     return site(typed) if typed else ""
+
+
+def optional_hostname(text: str) -> str:
+    name = hostname(text) if text.strip() else ""
+    if name.startswith("*."):
+        raise refuse("Wildcards can’t be used here.")
+    return name
+
+
+OptionalHostname = Annotated[str, StringConstraints(max_length=300), AfterValidator(optional_hostname)]

@@ -4,9 +4,7 @@ import re
 from typing import Annotated, Any, Self
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
-    StringConstraints,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -25,7 +23,8 @@ from guardpanel.models.policies.enforcement import EnforcementMode, effective_mo
 from guardpanel.models.policies.policy import Policy
 from guardpanel.models.references import OptionalId, blank_is_none
 from guardpanel.models.server import Server, ServerFields, TlsVerify, certificates, server_in_words
-from guardpanel.models.types import Name, Notes, Path, display_name, hostname, refuse, stored
+from guardpanel.models.site import OptionalHostname
+from guardpanel.models.types import Name, Notes, Path, display_name, refuse, stored
 from guardpanel.models.types import lines as split_lines
 from guardpanel.models.versioned_row import VersionedRow
 
@@ -42,14 +41,6 @@ class Balance(Choice):
     FIRST = "first", "First available"
 
 
-def optional_hostname(text: str) -> str:
-    name = hostname(text) if text.strip() else ""
-    if name.startswith("*."):
-        raise refuse("Wildcards can’t be used here.")
-    return name
-
-
-OptionalHostname = Annotated[str, StringConstraints(max_length=300), AfterValidator(optional_hostname)]
 OptionalMode = Annotated[EnforcementMode | None, BeforeValidator(blank_is_none)]
 
 

@@ -11,6 +11,7 @@ import json
 import random
 import re
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -136,10 +137,11 @@ def main() -> None:
         panel.url, panel.proxy = where["url"], where["proxy"]
         photograph(panel, given.out, given.only)
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # by way of all that has to end with us
     with filled_panel(given.out) as panel:
         if given.serve:
             given.serve.write_text(json.dumps({"data": str(panel.data), "url": panel.url, "proxy": panel.proxy}))
-            signal.sigwait({signal.SIGTERM, signal.SIGINT})
+            signal.pause()
         else:
             photograph(panel, given.out, given.only)
 

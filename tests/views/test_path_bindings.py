@@ -41,7 +41,7 @@ async def test_one_is_added_shown_edited_and_deleted(ada: httpx2.AsyncClient, en
 
     await ada.post(f"{PLACE}/1", data=a_path_binding(path="/login", policy_id="", enforcement_mode="off", version="1"))
     assert "Any attack on these paths passes." in read((await ada.get(f"{PLACE}/1")).text).text
-    assert file(engines, "vhosts.map").endswith("1.1 be_1;-;0;pass;open;0;0;pass;-;0\n")
+    assert file(engines, "vhosts.map").endswith("1.1 be_1;-;0;pass;open;0;0;pass;-;0;0\n")
     changes = read((await ada.get("/changes")).text).text
     assert "shop.example: added path binding /login/…" in changes
 
@@ -65,7 +65,7 @@ async def test_one_is_added_shown_edited_and_deleted(ada: httpx2.AsyncClient, en
         ("path", {"path": "/a./b"}, "No part of the path may end in a dot."),
         ("path", {"path": "/"}, "Everything below / is the virtual host itself."),
         ("path", {"path": "/" + "é" * 120}, "At most 200 bytes."),
-        ("enforcement_mode", {"enforcement_mode": ""}, "Choose a policy, a mode or a redirect."),
+        ("enforcement_mode", {"enforcement_mode": ""}, "Choose a policy, a mode, a redirect or a login."),
         ("redirect_to", {**MOVED, "redirect_to": ""}, "Enter a URL or a path to redirect to."),
         ("redirect_to", {**MOVED, "redirect_to": "//evil.example"}, "Start with https:// or with a single /."),
         ("redirect_to", {**MOVED, "redirect_to": "new"}, "Start with https:// or with a single /."),

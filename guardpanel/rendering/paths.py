@@ -120,6 +120,7 @@ def parameters(state: DesiredState) -> dict[str, Any]:
             for parts in parts_replaced(state)
         ],
         "spelled_letters": spelled_letters(path.path for path in state.paths),
+        "login_paths": any(path.requires_login for path in state.paths),
         "weak_paths": any(entry.is_weak for entry in bound),
         "early_rule": Token("tcp-request content"),
         "rule": Token("http-request"),

@@ -36,6 +36,8 @@ def state(server: Origin, logins: list[dict[str, Any]] = LOGINS, **fields: Any) 
         {"virtual_host_id": 3, "path": "/admin/assets", "enforcement_mode": "off"},
         {"virtual_host_id": 3, "path": "/exact", "path_match": "exact", "requires_login": True},
         {"virtual_host_id": 3, "path": "/api", "enforcement_mode": "detect_only"},
+        {"virtual_host_id": 3, "path": "/weak", "enforcement_mode": "detect_only", "requires_login": True},
+        *({"virtual_host_id": 3, "path": f"/many/{number}", "requires_login": True} for number in range(70)),
     ]
     own = [*logins, {"name": "ada", "password": "correct horse", "virtual_host_id": 3}]
     return rows({"Block": {"enforcement_mode": "block"}}, hosts, paths=paths, logins=own)
@@ -121,6 +123,12 @@ def test_servers_get_the_password_where_they_shall(stack: Stack) -> None:
         "/admin/assets/a.css",
         "/admin/assets",
         "/exact",
+        "/weak",
+        "/%77eak/x",
+        "//weak/x",
+        "/weak;a/x",
+        "/many/0",
+        "/many/69",
     ],
 )
 def test_a_path_asks_with_all_that_is_below(stack: Stack, path: str) -> None:

@@ -9,6 +9,7 @@ from guardpanel.errors import Problem
 from guardpanel.services.access import access_checks
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.context import Context, ContextDep
+from guardpanel.views.event_words import EventSentences
 
 router = APIRouter(prefix="/access")
 
@@ -30,5 +31,6 @@ async def why(ctx: ContextDep, _viewer: Viewer, q: str = "") -> Response:
         answer = await _answer(ctx, q) if q else None
     except Problem as failed:
         problem = failed
-    context = {"q": q, "answer": answer, "problem": problem, "now": datetime.now(UTC)}
+    rejected = EventSentences(answer.event).sentence if answer and answer.event and answer.is_rejection else ""
+    context = {"q": q, "answer": answer, "rejected": rejected, "problem": problem, "now": datetime.now(UTC)}
     return await page(ctx.request, "access/why.html", context, status_code=problem.status if problem else 200)

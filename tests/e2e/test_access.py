@@ -41,8 +41,8 @@ def status(panel: Panel, target: str = "/") -> int:
     return int(answer(panel, target).split(" ")[1])
 
 
-def answer(panel: Panel, target: str) -> str:
-    request = head("GET", "shop.example", target, {"user-agent": "Mozilla/5.0", "accept": "*/*"})
+def answer(panel: Panel, target: str, host: str = "shop.example") -> str:
+    request = head("GET", host, target, {"user-agent": "Mozilla/5.0", "accept": "*/*"})
     with socket.create_connection(("127.0.0.1", panel.proxy_port), 60, source_address=(VISITOR, 0)) as visitor:
         visitor.sendall(request)
         return visitor.recv(65536).decode()
@@ -122,3 +122,19 @@ def test_a_path_is_redirected_once_it_is_said_where_to(page: Page, panel: Panel)
     redirected = answer(panel, "/blog/2026?page=2")
     assert redirected.startswith("HTTP/1.1 308")
     assert "location: https://blog.example/archive/2026?page=2" in redirected.lower()
+
+
+def test_why_begins_with_what_rejected_the_request_itself(page: Page, panel: Panel) -> None:
+    with Person(panel) as ada:
+        assert ada.post("/virtual-hosts/1/paths", {"path": "/shop", "path_match": "below"}).status == 200
+    for target, host, words, step in (
+        ("/shop/%2e%2e/admin", "shop.example", "Ambiguous path", "6 · HTTPS"),
+        ("/", "nobody.example", "No virtual host matches", "1, 2 ·"),
+    ):
+        assert answer(panel, target, host).split(" ")[1] == ("400" if "%" in target else "421")
+        event = newest_event(panel, words)
+        page.goto(f"{panel.url}/access/why?q={event.rpartition('/')[2]}")
+        expect(page.locator("#rejection")).to_contain_text("Rejected. ")
+        expect(page.locator("#answer")).to_have_text(f"No list and no ban rejects {VISITOR}.")
+        decided = page.locator("section", has=page.get_by_role("heading", name=step))
+        expect(decided).to_contain_text("Rejected. ")

@@ -1,6 +1,6 @@
 """Why an address is rejected, or is not: asked of the running HAProxy, in the order in which it decides."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -15,12 +15,22 @@ from guardpanel.engines import Engines
 from guardpanel.engines.haproxy.map_commands import MapState
 from guardpanel.engines.runtime.outside_map import OutsideMap
 from guardpanel.errors import Invalid
+from guardpanel.events.words import VERDICT_TABLE, Outcome, Reason, Verdict
 from guardpanel.models import AddressList, Ban
 from guardpanel.models.access.address_list import AppliesTo, ListKind
 from guardpanel.services.access import feed_states
 from guardpanel.services.access.geo_checks import NOWHERE, Place, Where, rejecting, where_is
 from guardpanel.services.access.limit_checks import Used, used
-from guardpanel.services.events import Events
+from guardpanel.services.events import EventDetail, Events
+
+BY_REQUEST: Mapping[Verdict | Reason, int] = {
+    Verdict.UNKNOWN_HOST: 2,
+    Reason.MISDIRECTED: 2,
+    Reason.NO_CLIENT_CERTIFICATE: 6,
+    Reason.AMBIGUOUS_PATH: 6,
+    Verdict.BLOCKED: 9,
+}
+"Steps of the order that decide by the request, rather than by its client."
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,21 @@ class Answer:
     request_id: str = ""
     policy_id: int | None = None
     "Of the request that was asked about: a path of its virtual host may have another policy than the rest."
+    event: EventDetail | None = None
+    "Of the request that was asked about."
+
+    @property
+    def is_rejection(self) -> bool:
+        """Whether the request that was asked about got no response of a server."""
+        return self.event is not None and VERDICT_TABLE[self.event.item.verdict].outcome is Outcome.DENIED
+
+    @property
+    def rejecting_step(self) -> int | None:
+        """Which step of the order rejected that request for what it was."""
+        if self.event is None or not self.is_rejection:
+            return None
+        item = self.event.item
+        return BY_REQUEST.get(item.verdict) or (BY_REQUEST.get(item.reason) if item.reason else None)
 
     @property
     def decides(self) -> Finding | None:
@@ -80,7 +105,7 @@ class Answer:
 
 async def why(session: AsyncSession, engines: Engines, events: Events, text: str, geo_dir: Path) -> Answer:
     """Of an IP address, or of a request by its id. Raises Invalid (422), NotFound (404), and EngineUnavailable (503)."""
-    address, virtual_host_id, request_id, policy_id = await _asked(events, text.strip())
+    address, event = await _asked(events, text.strip())
     states = await engines.bans.cli.map_states()
     lists = (await session.exec(select(AddressList).order_by(col(AddressList.id)))).all()
     findings = [finding for row in lists if (finding := await _in_list(session, engines, row, states, address))]
@@ -92,10 +117,15 @@ async def why(session: AsyncSession, engines: Engines, events: Events, text: str
     where = await where_is(engines.bans.cli, states, geo_dir, address)
     places = [Finding(place.network, None, "", place=place) for place in await rejecting(session, where)]
     allow, deny = by_kind[ListKind.ALLOW], by_kind[ListKind.DENY]
-    return Answer(address, virtual_host_id, allow, bans, deny, limits, places, where, request_id, policy_id)
+    if event is None:
+        return Answer(address, None, allow, bans, deny, limits, places, where)
+    of, policy_id = event.item, event.item.policy_id or None
+    return Answer(
+        address, of.virtual_host_id, allow, bans, deny, limits, places, where, of.request_id, policy_id, event
+    )
 
 
-async def _asked(events: Events, text: str) -> tuple[str, int | None, str, int | None]:
+async def _asked(events: Events, text: str) -> tuple[str, EventDetail | None]:
     try:
         address = ip_address(text)
     except ValueError:
@@ -103,8 +133,8 @@ async def _asked(events: Events, text: str) -> tuple[str, int | None, str, int |
         if event is None:
             words = "Enter an IP address, or the ID of a request that is among the events."
             raise Invalid.at("q", words) from None
-        return event.item.client, event.item.virtual_host_id, event.item.request_id, event.item.policy_id or None
-    return str(getattr(address, "ipv4_mapped", None) or address), None, "", None
+        return event.item.client, event
+    return str(getattr(address, "ipv4_mapped", None) or address), None
 
 
 async def _in_list(

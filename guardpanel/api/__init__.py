@@ -18,6 +18,7 @@ from guardpanel.api import (
     problems,
     profiles,
     recorded_requests,
+    request_counts,
     rules,
     runtime,
 )
@@ -39,6 +40,7 @@ for part in (
     logs,
     fixes,
     recorded_requests,
+    request_counts,
     runtime,
 ):
     router.include_router(part.router)

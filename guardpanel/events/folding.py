@@ -42,6 +42,9 @@ IDS = re.compile(rf"{ESCAPED_BYTE}|(?<![a-z0-9])(?:{LONG_ID}|(?P<number>[0-9]+))
 
 FIELD_IDS = re.compile(rf"{ESCAPED_BYTE}|(?<![a-z0-9])(?:{LONG_ID})(?![a-z0-9])|(?P<number>[0-9]+)", re.IGNORECASE)
 
+NOTHING_TO_FOLD = re.compile(r"(?:/(?!/)|[A-Za-z_.~!$&'()*+,;=:@-])*")
+"Ids have digits. Most paths have none, and need not be taken apart."
+
 SHORTEST_TOKEN = 20
 TOKEN = re.compile(rf"(?<![\w-])[A-Za-z0-9_-]{{{SHORTEST_TOKEN},}}(?![\w-])", re.ASCII)
 UNBROKEN = re.compile(r"[A-Za-z0-9]{10,}")
@@ -60,6 +63,8 @@ Piece = tuple[str, str]
 @lru_cache(MOST_KEPT)
 def path_template(path: str) -> str:
     """Of a path without its query."""
+    if NOTHING_TO_FOLD.fullmatch(path):
+        return _cut(path)
     plain = legible(ESCAPED.sub(_decoded, LONE_PERCENT.sub("%25", path)) if "%" in path else path)
     if "//" in plain:
         plain = re.sub(r"/{2,}", "/", plain)

@@ -137,6 +137,19 @@ CREATE TABLE traffic (         -- events/traffic.py
 CREATE INDEX traffic_begins ON traffic (step, begins);
 """
 
+BUSIEST = """
+CREATE TABLE busiest (         -- events/busiest.py
+    kind INTEGER NOT NULL,       -- of paths, or of clients
+    host INTEGER NOT NULL,       -- a virtual host, or ALL
+    begins INTEGER NOT NULL,     -- an hour, or a day, in seconds since 1970
+    floor INTEGER NOT NULL,      -- requests that others may have had
+    names BLOB NOT NULL,         -- and their numbers
+    UNIQUE (kind, host, begins)
+);
+CREATE INDEX busiest_begins ON busiest (begins);
+CREATE INDEX busiest_hours ON busiest (begins) WHERE begins % 86400 <> 0;
+"""
+
 AGENT, PROXY = 1, 2
 "Bits of the column `heard`."
 
@@ -144,7 +157,7 @@ PAGES_IN_WAL = 8_000
 """32 MiB: a batch touches thousands of pages, many of which the next batch touches again, so that each is written to the file
 once for several batches."""
 
-VERSIONS = (FIRST, SECOND, THIRD, FOURTH, USES, FORGOTTEN, STRIKES, TRAFFIC)
+VERSIONS = (FIRST, SECOND, THIRD, FOURTH, USES, FORGOTTEN, STRIKES, TRAFFIC, BUSIEST)
 "What each version adds to the one before."
 
 

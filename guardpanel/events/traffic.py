@@ -32,6 +32,17 @@ MILLISECONDS = (
 CLASSES = ("other", "1xx", "2xx", "3xx", "4xx", "5xx")
 "Of statuses, by their first digit. Other: no response."
 
+REQUESTS, REJECTED, DETECTED, SENT, STATUSES = range(5)
+TIMES = STATUSES + len(CLASSES)
+NO_TIME = TIMES + len(MILLISECONDS) + 1
+LENGTH = NO_TIME + 1
+"""Places in a plain list of these numbers, to which the ingest adds each line. NO_TIME is of requests without a server's
+response."""
+
+Numbers = list[int]
+
+SINGLE = ("requests", "rejected", "detected", "sent")
+
 
 @dataclass
 class Count:
@@ -52,7 +63,7 @@ class Count:
         return self.requests - self.rejected - self.detected
 
     def add(self, other: Self) -> None:
-        for name in ("requests", "rejected", "detected", "sent"):
+        for name in SINGLE:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.statuses = [a + b for a, b in zip(self.statuses, other.statuses, strict=True)]
         self.times = [a + b for a, b in zip(self.times, other.times, strict=True)]
@@ -72,6 +83,18 @@ class Count:
 
     def as_row(self) -> tuple[int, int, int, int, str, str]:
         return self.requests, self.rejected, self.detected, self.sent, _text(self.statuses), _text(self.times)
+
+    @classmethod
+    def of_numbers(cls, numbers: Numbers) -> Self:
+        requests, rejected, detected, sent = numbers[:STATUSES]
+        return cls(requests, rejected, detected, sent, numbers[STATUSES:TIMES], numbers[TIMES:NO_TIME])
+
+    def without(self, other: Self) -> Self:
+        """What remains of it. Nothing is less than 0."""
+        rest = type(self)(*(max(0, getattr(self, name) - getattr(other, name)) for name in SINGLE))
+        rest.statuses = [max(0, a - b) for a, b in zip(self.statuses, other.statuses, strict=True)]
+        rest.times = [max(0, a - b) for a, b in zip(self.times, other.times, strict=True)]
+        return rest
 
     @classmethod
     def of_row(cls, row: Sequence[int | str]) -> Self:

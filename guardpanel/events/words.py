@@ -160,7 +160,7 @@ class Kind(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why HAProxy itself ended a request before the server had responded (ingest/reasons.py)."""
+    """Why HAProxy itself ended a request before the server had responded (events/reasons.py)."""
 
     NO_SERVER = "no_server"
     SERVER_REFUSED = "server_refused"

@@ -4,7 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from guardpanel.ingest import agent_line, proxy_line, recorded, strikes, use_line
+import msgspec
+
+from guardpanel.events.log_entry import NONE
+from guardpanel.ingest import agent_line, proxy_line, recorded, strikes, traffic, use_line
 from guardpanel.ingest.access_log import AccessLog, Position
 from guardpanel.ingest.agent_line import AgentLine, BadLine, UnknownVersion
 from guardpanel.ingest.proxy_line import ProxyLine
@@ -69,9 +72,9 @@ class _Log:
         for _ in range(MOST_CHUNKS):
             part = self.access_log.read(self.position)
             self.recent.see(part.lines)
-            self.traffic.see(part.lines)
             self.strikes += strikes.of_responses(part.lines)
-            lines += _proxy_lines(part.lines, counted)
+            lines += _proxy_lines(part.lines, self.traffic, counted)
+            self.traffic.bound()
             counted += part.counted
             at_end = part.position == self.position
             self.position = part.position
@@ -110,14 +113,36 @@ def _uses(lines: Iterable[tuple[str, bytes]], counted: Counter[str]) -> Iterable
             counted["bad"] += 1
 
 
-def _proxy_lines(lines: Sequence[bytes], counted: Counter[str]) -> Iterable[ProxyLine]:
+def _proxy_lines(lines: Sequence[bytes], counts: Counts, counted: Counter[str]) -> list[ProxyLine]:
+    """Visitors' requests are counted. Most lines have nothing else to report, and are decoded once."""
+    decode, count = traffic.LOGGED.decode, counts.add
+    events: list[ProxyLine] = []
+    own = ordinary = 0
     for line in lines:
         try:
-            entry = proxy_line.read(line)
-        except BadLine:
-            counted["bad"] += 1
+            entry = decode(line)
+        except (msgspec.DecodeError, ValueError):  # Not of a request, or not as HAProxy writes it.
+            events += _event(line, counted)
             continue
-        if entry is None:
-            counted["ordinary" if proxy_line.NOT_OURS in line else "own"] += 1
+        if entry.panel != NONE:
+            own += 1
+            continue
+        count(entry)
+        if entry.verdict == NONE and entry.rules == NONE and entry.ended[:2] == "--":
+            ordinary += 1
         else:
-            yield entry
+            events += _event(line, counted)
+    counted.update(own=own, ordinary=ordinary)
+    return events
+
+
+def _event(line: bytes, counted: Counter[str]) -> Iterable[ProxyLine]:
+    try:
+        event = proxy_line.read(line)
+    except BadLine:
+        counted["bad"] += 1
+        return ()
+    if event is None:
+        counted["ordinary" if proxy_line.NOT_OURS in line else "own"] += 1
+        return ()
+    return (event,)

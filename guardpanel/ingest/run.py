@@ -17,7 +17,7 @@ from time import monotonic, time
 from guardpanel import clock
 from guardpanel.errors import StorageFailed
 from guardpanel.events import schema
-from guardpanel.ingest import recorded, retention, shaping, strikes, traffic
+from guardpanel.ingest import busiest, recorded, retention, shaping, strikes, traffic
 from guardpanel.ingest.access_log import AccessLog, Position
 from guardpanel.ingest.batches import Batch, batches
 from guardpanel.ingest.recent_requests import RecentRequests
@@ -134,6 +134,7 @@ class Ingest:
         counted["recorded"] += recorded.add(self.connection, batch.recorded)
         strikes.add(self.connection, [*strikes.of_rejected(batch.proxy), *batch.strikes])
         traffic.store(self.connection, batch.traffic.rows)
+        busiest.store(self.connection, batch.traffic.groups)
         if batch.uses:
             self.store.add_uses(batch.uses)
         self._remember(batch.read, batch.position, counted)
@@ -147,6 +148,7 @@ class Ingest:
             recorded.remove_ended(self.connection, schema.id_of(clock.AGES.now()))
             strikes.remove_old(self.connection, clock.AGES.now())
             traffic.remove_old(self.connection, clock.AGES.now())
+            busiest.tidy(self.connection, clock.AGES.now())
         bounds = {"days": self.settings.event_days, "mib": self.settings.event_mib}
         if not retention.too_many(self.connection, **bounds):
             self._next_tidying = monotonic() + TIDY_EVERY_SECONDS

@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
-from ipaddress import ip_network
 from typing import NamedTuple
 
 import msgspec
 
+from guardpanel.events.busiest import client_name
+from guardpanel.events.log_entry import ALWAYS_REJECTED
 from guardpanel.events.schema import time_of
-from guardpanel.ingest.proxy_line import NOT_OURS, REJECTED, ProxyLine
+from guardpanel.ingest.proxy_line import NOT_OURS, ProxyLine
 
 KEPT_SECONDS = 3_600
 "As long as a policy may count."
@@ -60,13 +61,13 @@ def of_responses(lines: Iterable[bytes]) -> Iterator[Strike]:
             continue
         with suppress(msgspec.DecodeError):
             entry = LOGGED.decode(line)
-            if str(entry.status) in entry.strikes.split(",") and entry.verdict not in REJECTED:
+            if str(entry.status) in entry.strikes.split(",") and entry.verdict not in ALWAYS_REJECTED:
                 yield Strike(int(entry.policy), entry.client, int(entry.time))
 
 
 def add(connection: sqlite3.Connection, strikes: Iterable[Strike]) -> None:
     counted = Counter(
-        (strike.policy, network, strike.second) for strike in strikes if (network := network_of(strike.client))
+        (strike.policy, network, strike.second) for strike in strikes if (network := client_name(strike.client))
     )
     connection.executemany(
         "INSERT INTO strike VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET number = number + excluded.number",
@@ -80,12 +81,3 @@ def remove_old(connection: sqlite3.Connection, now: datetime, most: int = MOST) 
     newest = "SELECT second FROM strike ORDER BY second DESC LIMIT 1 OFFSET ?"
     row = connection.execute(newest, (most,)).fetchone()
     connection.execute("DELETE FROM strike WHERE second < ?", (max(first, row[0] + 1 if row else 0),))
-
-
-def network_of(client: str) -> str:
-    """`192.0.2.7`, `2001:db8::/64`: whom a ban would be of. Empty for what is no address."""
-    try:
-        network = ip_network(client)
-    except ValueError:
-        return ""
-    return client if network.version == 4 else str(network.supernet(new_prefix=64))

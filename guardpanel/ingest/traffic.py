@@ -1,18 +1,38 @@
-"""Counts every request in HAProxy's log, by virtual host and step of time (events/traffic.py), within the transaction that
-remembers how far the log was read: nothing is counted twice."""
+"""Counts every request in HAProxy's log, by virtual host and step of time (events/traffic.py) and by path and client
+(events/busiest.py), within the transaction that remembers how far the log was read: nothing is counted twice.
+
+This is done for each line, so it is written to be quick: plain lists of numbers, each found once.
+"""
 
 import re
 import sqlite3
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 
-from guardpanel.events.traffic import ALL, FINE, STEPS, UNKNOWN, Count
-from guardpanel.ingest.proxy_line import NONE, NOT_OURS, REJECTED
+from guardpanel.events.busiest import HOUR, MISSED, Group, Kind, client_name, path_name
+from guardpanel.events.log_entry import ALWAYS_REJECTED, NONE
+from guardpanel.events.traffic import (
+    ALL,
+    DETECTED,
+    FINE,
+    LENGTH,
+    MILLISECONDS,
+    NO_TIME,
+    REJECTED,
+    REQUESTS,
+    SENT,
+    STATUSES,
+    STEPS,
+    TIMES,
+    UNKNOWN,
+    Count,
+    Numbers,
+)  # fmt: skip
 
 COLUMNS = "requests, rejected, detected, sent, statuses, times"
 
@@ -20,66 +40,136 @@ KNOWN = f"SELECT {COLUMNS} FROM traffic WHERE step = ? AND host = ? AND begins =
 
 STORE = f"INSERT OR REPLACE INTO traffic (step, host, begins, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 
-REJECTING = REJECTED.keys() | {"misdirected", "odd_path", "no_proxy", "no_client_certificate", "login_asked"}
+REJECTING = ALWAYS_REJECTED.keys() | {"misdirected", "odd_path", "no_proxy", "no_client_certificate", "login_asked"}
 "Words of HAProxy's log by which it answered itself, or in place of the server."
 
 UNAVAILABLE, TOO_SLOW = 503, 408
 
 DIGITS = re.compile(r"[0-9]{1,9}")
 
+NO_RULES = {"", NONE}
+
+SHORT = tuple(TIMES + bisect_left(MILLISECONDS, milliseconds) for milliseconds in range(1_001))
+"Where a response of so many milliseconds is counted."
+
+MOST_AT_ONCE = 2_000
+"Names that are counted before the busiest are chosen among them."
+
 Key = tuple[int, int]
 "Virtual host, and the beginning of a step of the finest kind in seconds since 1970."
 
 
-class _LogEntry(msgspec.Struct):
-    """Numbers within what SQLite can add up."""
+class LogEntry(msgspec.Struct, gc=False):
+    """What is counted of a line. Numbers are within what SQLite can add up."""
 
     time: Annotated[float, msgspec.Meta(ge=0, lt=2**40)]
+    client: str
     virtual_host: str
+    path: str
     status: int
     bytes: Annotated[int, msgspec.Meta(ge=0, lt=2**48)]
     server_milliseconds: int
+    ended: str
     verdict: str
     rules: str
+    panel: str
     over_limit: str = ""
     fail: str = ""
 
 
-LOGGED = msgspec.json.Decoder(_LogEntry)
+LOGGED = msgspec.json.Decoder(LogEntry)
+
+
+class Cell(NamedTuple):
+    """Of a virtual host and a step of time; its names are those of the whole hour."""
+
+    numbers: Numbers
+    paths: Group
+    clients: Group
 
 
 class Counts:
     """Of the lines of a batch."""
 
     def __init__(self) -> None:
-        self.rows: dict[Key, Count] = defaultdict(Count)
+        self._cells: dict[tuple[str, int], Cell] = {}
+        self._totals: dict[Key, Numbers] = {}
+        self._groups: dict[tuple[Kind, int, int], Group] = {}
 
-    def see(self, lines: Iterable[bytes]) -> None:
-        """Lines of visitors' requests. Others, and lines that cannot be read, are counted elsewhere."""
-        for line in lines:
-            if NOT_OURS in line:
-                with suppress(msgspec.DecodeError, ValueError):
-                    self._add(LOGGED.decode(line))
+    @property
+    def rows(self) -> Mapping[Key, Count]:
+        return {key: Count.of_numbers(numbers) for key, numbers in self._totals.items()}
 
-    def _add(self, entry: _LogEntry) -> None:
-        host = int(entry.virtual_host) if DIGITS.fullmatch(entry.virtual_host) else UNKNOWN
-        second = int(entry.time)
-        _count(self.rows[host, second - second % FINE.seconds], entry)
+    @property
+    def groups(self) -> Mapping[tuple[Kind, int, int], Group]:
+        """By kind, virtual host, and the beginning of an hour."""
+        return {key: group.folded(FOLDS[key[0]]) for key, group in self._groups.items()}
+
+    def add(self, entry: LogEntry) -> None:
+        """A visitor's request."""
+        key = entry.virtual_host, int(entry.time) // FINE.seconds
+        numbers, paths, clients = self._cells.get(key) or self._new_cell(*key)
+        path, client = entry.path.partition("?")[0], entry.client
+        by_path, by_client = paths.names.get(path), clients.names.get(client)
+        if by_path is None:
+            by_path = _new_name(paths, path)
+        if by_client is None:
+            by_client = _new_name(clients, client)
+        _count((numbers, by_path, by_client), entry)
+
+    def bound(self) -> None:
+        """So that no scan fills the memory. Call it after some thousands of lines."""
+        for (kind, _, _), group in self._groups.items():
+            if len(group.names) > MOST_AT_ONCE:
+                folded = group.folded(FOLDS[kind])
+                folded.keep(MOST_AT_ONCE // 2)
+                group.names, group.floor = folded.names, folded.floor
+
+    def _new_cell(self, virtual_host: str, step: int) -> Cell:
+        host = int(virtual_host) if DIGITS.fullmatch(virtual_host) else UNKNOWN
+        begins = step * FINE.seconds
+        hour = begins - begins % HOUR
+        paths, clients = (self._groups.setdefault((kind, host, hour), Group()) for kind in Kind)
+        numbers = self._totals.setdefault((host, begins), [0] * LENGTH)
+        cell = self._cells[virtual_host, step] = Cell(numbers, paths, clients)
+        return cell
 
 
-def _count(row: Count, entry: _LogEntry) -> None:
-    row.requests += 1
-    row.sent += entry.bytes
-    if _is_rejected(entry):
-        row.rejected += 1
+FOLDS: Mapping[Kind, Callable[[str], str]] = {Kind.PATH: path_name, Kind.CLIENT: client_name}
+
+
+def _new_name(group: Group, name: str) -> Numbers:
+    numbers = group.names[name] = [0] * (MISSED + 1)
+    numbers[MISSED] = group.floor
+    return numbers
+
+
+def _count(rows: tuple[Numbers, ...], entry: LogEntry) -> None:
+    if entry.verdict != NONE and _is_rejected(entry):
+        for numbers in rows:
+            numbers[REQUESTS] += 1
+            numbers[REJECTED] += 1
+            numbers[SENT] += entry.bytes
         return
-    row.statuses[entry.status // 100 if 100 <= entry.status < 600 else 0] += 1
-    row.detected += entry.rules not in {"", NONE}
-    if entry.server_milliseconds >= 0:
-        row.took(entry.server_milliseconds)
+    sent, detected = entry.bytes, entry.rules not in NO_RULES
+    status = STATUSES + (entry.status // 100 if 100 <= entry.status < 600 else 0)
+    time = _place(entry.server_milliseconds)
+    for numbers in rows:
+        numbers[REQUESTS] += 1
+        numbers[SENT] += sent
+        numbers[status] += 1
+        numbers[time] += 1
+        if detected:
+            numbers[DETECTED] += 1
 
 
-def _is_rejected(entry: _LogEntry) -> bool:
+def _place(milliseconds: int) -> int:
+    if milliseconds < 0:
+        return NO_TIME
+    return SHORT[milliseconds] if milliseconds < len(SHORT) else TIMES + bisect_left(MILLISECONDS, milliseconds)
+
+
+def _is_rejected(entry: LogEntry) -> bool:
     match entry.verdict:
         case "unjudged":
             return entry.fail != "open" and entry.status == UNAVAILABLE

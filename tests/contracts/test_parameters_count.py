@@ -147,7 +147,9 @@ async def test_each_filter_of_event_groups_counts(ada_api: httpx2.AsyncClient, p
 
 TRAFFIC = "/api/v1/vhosts/{virtual_host_id}/traffic"  # tests/views/test_request_counts.py
 
-OWN_FILTERS = {"/api/v1/logs", RULES, LEDGER, GROUPS, TRAFFIC}
+BUSIEST = {f"{TRAFFIC}/paths", f"{TRAFFIC}/clients"}
+
+OWN_FILTERS = {"/api/v1/logs", RULES, LEDGER, GROUPS, TRAFFIC, *BUSIEST}
 
 LISTED: dict[str, Callable[[dict[str, Any]], bool]] = {
     "page": lambda page: page["page"] == 2 and not page["items"],

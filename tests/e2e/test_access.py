@@ -126,7 +126,12 @@ def test_a_path_is_redirected_once_it_is_said_where_to(page: Page, panel: Panel)
 
 def test_why_begins_with_what_rejected_the_request_itself(page: Page, panel: Panel) -> None:
     with Person(panel) as ada:
-        assert ada.post("/virtual-hosts/1/paths", {"path": "/shop", "path_match": "below"}).status == 200
+        assert (
+            ada.post(
+                "/virtual-hosts/1/paths", {"path": "/shop", "path_match": "below", "enforcement_mode": "block"}
+            ).status
+            == 200
+        )
     for target, host, words, step in (
         ("/shop/%2e%2e/admin", "shop.example", "Ambiguous path", "6 · HTTPS"),
         ("/", "nobody.example", "No virtual host matches", "1, 2 ·"),

@@ -1,20 +1,20 @@
-"""Queries of the event database, in their own threads: a search that takes a second blocks nothing else."""
+"""Queries of the event database."""
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
-from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from guardpanel.database import Database
 from guardpanel.errors import StorageFailed
 from guardpanel.events import schema
+from guardpanel.events.busiest import Kind
 from guardpanel.events.grouping import GroupKey
 from guardpanel.services.events import (
+    busiest,
     excluded,
     fired,
     groups,
@@ -31,6 +31,8 @@ from guardpanel.services.events import (
     uses,
     visitors,
 )
+from guardpanel.services.events.busiest import LISTED, Busiest
+from guardpanel.services.events.connections import Connections
 from guardpanel.services.events.details import EventDetail, detail
 from guardpanel.services.events.excluded import Attacks, Watched
 from guardpanel.services.events.filters import EventFilter
@@ -49,7 +51,7 @@ from guardpanel.settings import Settings
 
 T = TypeVar("T")
 
-READERS, LARGEST_PAGE = 2, 500
+LARGEST_PAGE = 500
 
 
 class Events:
@@ -58,8 +60,7 @@ class Events:
     def __init__(self, settings: Settings, database: Database) -> None:
         self.settings = settings
         self.database = database
-        self._threads = ThreadPoolExecutor(READERS, "events")
-        self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+        self._connections = Connections(settings.events_database)
 
     async def page(self, filters: EventFilter, *, cursor: str | None = None, limit: int = 50) -> EventPage:
         """The newest matching events, or those next to a page's cursor. Raises Invalid with the field of an invalid value."""
@@ -194,8 +195,14 @@ class Events:
 
     async def traffic(self, host: int, since: datetime, now: datetime) -> Traffic:
         """A virtual host's requests over time, or those of all together (traffic.ALL)."""
-        empty = traffic.nothing(since, now)
-        return await self._read(lambda connection: traffic.traffic(connection, host, empty), empty)
+        counted = await self._read(lambda connection: traffic.traffic(connection, host, since, now), None)
+        return counted or traffic.nothing(since, now)
+
+    async def busiest(self, kind: Kind, host: int, since: datetime, now: datetime, limit: int = LISTED) -> Busiest:
+        """Its paths or clients with most requests."""
+        first = busiest.since_when(since, now)
+        listed = await self._read(lambda connection: busiest.busiest(connection, kind, host, first, limit), None)
+        return listed or busiest.nothing(first)
 
     async def ingest_state(self) -> IngestState:
         """The state of the ingest. Raises nothing."""
@@ -210,41 +217,7 @@ class Events:
         return await recent_requests.ask(self.settings)
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._threads.shutdown)
-        with suppress(Empty):
-            while True:
-                self._idle.get_nowait().close()
+        await self._connections.close()
 
     async def _read(self, ask: Callable[[sqlite3.Connection], T], nothing: T) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, ask, nothing)
-
-    def _ask(self, ask: Callable[[sqlite3.Connection], T], nothing: T) -> T:
-        """In one transaction, so that everything it reads is consistent."""
-        if not self.settings.events_database.exists():
-            return nothing
-        try:
-            with self._connection() as connection:
-                connection.execute("BEGIN")
-                try:
-                    return ask(connection) if schema.can_be_read(connection) else nothing
-                finally:
-                    connection.execute("ROLLBACK")
-        except sqlite3.Error as error:
-            raise StorageFailed(f"Events can’t be read: {error}.") from error
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        """A pooled connection. It is closed if an error occurs."""
-        try:
-            connection = self._idle.get_nowait()
-        except Empty:
-            connection = schema.open_to_read(self.settings.events_database)
-        try:
-            yield connection
-        except sqlite3.Error:
-            connection.close()
-            raise
-        except BaseException:
-            self._idle.put(connection)
-            raise
-        self._idle.put(connection)
+        return await self._connections.read(ask, nothing)

@@ -51,8 +51,9 @@ class Traffic(NamedTuple):
         return [list(slots) for _, slots in groups]
 
 
-def traffic(connection: sqlite3.Connection, host: int, empty: Traffic) -> Traffic:
-    """In the steps of `empty`. `host`: a virtual host, or ALL."""
+def traffic(connection: sqlite3.Connection, host: int, since: datetime, now: datetime) -> Traffic:
+    """`host`: a virtual host, or ALL."""
+    empty = nothing(since, now)
     first, last = (int(slot.begins.timestamp()) for slot in (empty.slots[0], empty.slots[-1]))
     rows = connection.execute(QUESTION, (empty.step.seconds, host, first, last)).fetchall()
     counted = {datetime.fromtimestamp(row[0], UTC): Count.of_row(row[1:]) for row in rows}

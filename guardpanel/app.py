@@ -29,6 +29,7 @@ from guardpanel.panel import REAL, Panel, Parts
 from guardpanel.settings import Settings
 from guardpanel.views import (
     access,
+    access_log,
     backups,
     bans,
     changes,
@@ -70,7 +71,7 @@ PAGES = (
     *(import_module(f"guardpanel.views.{noun.module}") for noun in NOUNS.values()),
     dashboard, access, bans, feeds, geo, events, event_groups, fixes, fix_streams, ledger, rules, profiles, comparison,
     request_tests, changes, drift, system, backups, orders, search, saves, sessions, setup, probes, recorded_requests,
-    request_counts,
+    access_log, request_counts,
 )  # fmt: skip
 
 

@@ -9,12 +9,19 @@ from pydantic import BaseModel, Field
 from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
 from guardpanel.events.busiest import MOST, Kind
 from guardpanel.events.traffic import CLASSES, Count
+from guardpanel.events.words import Reason, Verdict
 from guardpanel.models.virtual_host import NOUN
 from guardpanel.services import virtual_hosts
+from guardpanel.services.events import access_log
+from guardpanel.services.events.access_log import LISTED as LINES
+from guardpanel.services.events.access_log import LogLine
 from guardpanel.services.events.busiest import LISTED, Busiest
+from guardpanel.services.events.log_question import LogQuestion
 from guardpanel.services.events.traffic import LONGEST
 
 router = APIRouter(prefix=f"/api/v1/{NOUN.api}/{{virtual_host_id}}/traffic", tags=[NOUN.tag])
+
+LONGEST_PAGE = 500
 
 MOST_HOURS = LONGEST // timedelta(hours=1)
 
@@ -116,3 +123,47 @@ async def read_virtual_host_clients(
 async def _busiest(panel: PanelDep, host: int, kind: Kind, query: BusiestQuery) -> BusiestNames:
     now = datetime.now(UTC)
     return BusiestNames.of(await panel.events.busiest(kind, host, now - timedelta(hours=query.hours), now, query.limit))
+
+
+class LogQuery(LogQuestion):
+    before: int | None = Field(default=None, ge=0, description="The `before` of a page, for older lines.")
+    limit: int = Field(default=LINES, ge=1, le=LONGEST_PAGE)
+
+
+class LoggedRequest(BaseModel):
+    """Texts that are not displayable appear as `\\xff` or `\\u202e`."""
+
+    at: datetime
+    request_id: str
+    client: str
+    method: str
+    path: str = Field(description="Without its query.")
+    status: int | None = Field(description="Null: no response.")
+    bytes_sent: int
+    milliseconds: int | None
+    verdict: Verdict | None = Field(description="Null: there is no event of this request.")
+    reason: Reason | None
+
+
+class AccessLog(BaseModel):
+    items: list[LoggedRequest] = Field(description="Newest first.")
+    before: int | None = Field(description="Where older lines are. Null: there are none.")
+
+
+@router.get("/log")
+async def read_virtual_host_access_log(
+    virtual_host_id: RowId, panel: PanelDep, session: SessionDep, query: Annotated[LogQuery, Query()], _user: Viewer
+) -> AccessLog:
+    """The last lines of HAProxy's log about it. A page has fewer than `limit` if that takes more than 64 MiB or 0.4 s."""
+    await virtual_hosts.find(session, virtual_host_id)
+    lines = await access_log.newest(
+        panel.settings.access_log, query.of(virtual_host_id), query.before, limit=query.limit
+    )
+    return AccessLog(items=[_logged(line) for line in lines.lines], before=lines.before)
+
+
+def _logged(line: LogLine) -> LoggedRequest:
+    return LoggedRequest(
+        at=line.at, request_id=line.request_id, client=line.client, method=line.method, path=line.path, status=line.status,
+        bytes_sent=line.bytes, milliseconds=line.milliseconds, verdict=line.verdict, reason=line.reason,
+    )  # fmt: skip

@@ -12,9 +12,9 @@ NOWHERE = bytes(16)
 
 def key(address: str) -> bytes:
     """16 bytes. An IPv4 address becomes its IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2). NOWHERE if it is not an address."""
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
         return V4_IN_V6 + socket.inet_pton(socket.AF_INET, address)
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
         return socket.inet_pton(socket.AF_INET6, address)
     return NOWHERE
 

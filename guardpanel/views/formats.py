@@ -20,6 +20,11 @@ def ago(moment: datetime | None) -> str:
     return f"{moment.day} {moment:%b %H:%M}" if moment.year == now.year else f"{moment.day} {moment:%b %Y}"
 
 
+def clock(when: datetime, now: datetime) -> str:
+    """`14:03:12`; `25 Nov 14:03:12` of another day. In UTC."""
+    return f"{when:%H:%M:%S}" if when.date() == now.date() else f"{when.day} {when:%b %H:%M:%S}"
+
+
 def moment(when: datetime | None) -> str:
     """The full time with its zone, for a `title`."""
     return "" if when is None else f"{when:%Y-%m-%d %H:%M:%S} UTC"

@@ -12,7 +12,7 @@ from guardpanel.engines.waf.agent import Agent
 from guardpanel.panel import Panel
 from tests.conftest import ADA, PASSWORD
 from tests.contracts.operations import DOCUMENT, there
-from tests.events import a_failed_line, a_log_line, a_rule, an_event, store
+from tests.events import a_failed_line, a_log_line, a_passed_line, a_rule, an_event, as_line, store
 from tests.factories import a_vhost
 from tests.rule_set import rule_set
 
@@ -149,7 +149,28 @@ TRAFFIC = "/api/v1/vhosts/{virtual_host_id}/traffic"  # tests/views/test_request
 
 BUSIEST = {f"{TRAFFIC}/paths", f"{TRAFFIC}/clients"}
 
-OWN_FILTERS = {"/api/v1/logs", RULES, LEDGER, GROUPS, TRAFFIC, *BUSIEST}
+ACCESS_LOG = f"{TRAFFIC}/log"
+
+LINE = a_passed_line(method="POST", path="/login?a=b", status=302, client="198.51.100.7")
+
+LINES_FOUND = {"status": "3xx", "verdict": "passed", "method": "POST", "path": "/login", "client": "198.51.0.0/16"}
+"By parameter of the access log: what finds that line alone."
+
+
+async def test_each_filter_of_the_access_log_counts(ada_api: httpx2.AsyncClient, panel: Panel) -> None:
+    await ada_api.post("/api/v1/vhosts", json=a_vhost())
+    panel.settings.log_dir.mkdir(parents=True, exist_ok=True)
+    first, last = as_line(LINE) + b"\n", as_line(a_log_line()) + b"\n"
+    panel.settings.access_log.write_bytes(first + last)
+    values = {**LINES_FOUND, "before": str(len(first))}
+    for name in (name for _, path, name in parameters() if path == ACCESS_LOG and name != "limit"):
+        answer = await ada_api.get(there(ACCESS_LOG), params={name: values[name]})
+
+        assert [item["request_id"] for item in answer.json()["items"]] == [LINE["id"]], name
+    assert len((await ada_api.get(there(ACCESS_LOG), params={"limit": 1})).json()["items"]) == 1
+
+
+OWN_FILTERS = {"/api/v1/logs", RULES, LEDGER, GROUPS, TRAFFIC, *BUSIEST, ACCESS_LOG}
 
 LISTED: dict[str, Callable[[dict[str, Any]], bool]] = {
     "page": lambda page: page["page"] == 2 and not page["items"],

@@ -37,7 +37,8 @@ PAGES = (
     "/error-pages", "/error-pages/new", "/error-pages/1", "/error-pages/1/edit", "/error-pages/1/delete",
     "/access/bans", "/access/lists", "/access/lists/new", "/access/lists/1", "/access/lists/1/edit", "/access/lists/1/delete",
     "/access/why?q=203.0.113.9", "/access/why?q=nobody", "/access/countries", "/virtual-hosts/1/paths/1", "/virtual-hosts/1/paths/1/edit",
-    "/traffic", "/virtual-hosts/1/traffic/paths", "/virtual-hosts/1/traffic/clients",
+    "/traffic", "/virtual-hosts/1/traffic/paths", "/virtual-hosts/1/traffic/clients", "/virtual-hosts/1/traffic/log?paused=1",
+    "/virtual-hosts/1/traffic/log?client=nobody&paused=1",
 )  # fmt: skip
 
 ALL = "GUARDPANEL_TEST_ALL" in os.environ

@@ -116,13 +116,14 @@ async def test_the_busiest_paths_and_clients_are_listed(
     keep_lines(panel, *lines, an_hour_ago(path="/<b>", virtual_host="2"), an_hour_ago(verdict="denied", client="-"))
     paths = read((await ada.get(f"{PAGE}/paths", params={"range": range})).text)
     assert "/orders/{number} 2 requests 50.0 % 0 0 1 0" in paths.text
+    assert f"{PAGE}/log?path=%2Forders%2F" in [link.get("href") for link in paths.find("a")]
     clients = read((await ada.get(f"{PAGE}/clients", params={"range": range})).text)
     assert "2001:db8::/64 1 request 25.0 %" in clients.text
     assert "Everything else 1 request 25.0 % 1 0 0 0" in clients.text
     links = [link.get("href") for link in clients.find("a")]
     for url in (
         "/access/why?q=2001%3Adb8%3A%3A", "/events?client=2001%3Adb8%3A%3A%2F64&virtual_host=1",
-        "/access/bans?network=2001%3Adb8%3A%3A/64",
+        "/access/bans?network=2001%3Adb8%3A%3A/64", f"{PAGE}/log?client=192.0.2.7",
     ):  # fmt: skip
         assert url in links
     everywhere = read((await ada.get("/traffic/paths", params={"range": range})).text)

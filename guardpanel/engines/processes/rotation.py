@@ -8,10 +8,9 @@ copying and truncating a file.
 import ctypes
 import logging
 import os
-from contextlib import suppress
 from pathlib import Path
 
-from guardpanel.events.archives import archive, archives
+from guardpanel.events.archives import archive, archives, start_of
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ def rotate_access_log(path: Path, largest: int = LARGEST_LOG) -> None:
     if state.st_blocks * 512 <= largest:
         return
     with path.open("r+b", buffering=0) as file:
-        start = _start(file.fileno())
+        start = start_of(file.fileno())
         if state.st_size > LONGEST_FILE or not _give_back(path, file.fileno(), start, state.st_size):
             for _, older in archives(path):
                 older.unlink()
@@ -74,16 +73,6 @@ def _give_back(path: Path, descriptor: int, start: int, size: int) -> bool:
 def _empty(path: Path, start: int) -> None:
     _copy(path, path.with_name(f"{path.name}.1"), start, path.stat().st_size)
     os.truncate(path, 0)
-
-
-def _start(descriptor: int) -> int:
-    """The first byte after the hole."""
-    at = 0
-    with suppress(OSError):
-        at = os.lseek(descriptor, 0, os.SEEK_DATA)
-    while (block := os.pread(descriptor, 65_536, at)) and not block.strip(b"\0"):
-        at += len(block)
-    return at + len(block) - len(block.lstrip(b"\0"))
 
 
 def _end_of_lines(descriptor: int, start: int, end: int) -> int:

@@ -6,6 +6,7 @@ one that was dropped may have had: a name with more than 1/MOST of all requests 
 what came while it was there, and never too much.
 """
 
+import re
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ import msgspec
 from guardpanel.events import addresses
 from guardpanel.events.folding import path_template
 from guardpanel.events.log_entry import path_of
-from guardpanel.events.traffic import LENGTH, REQUESTS, Numbers
+from guardpanel.events.traffic import LENGTH, REQUESTS, SENT, Numbers
 
 MISSED = LENGTH
 "In a name's numbers, after those of traffic.py: requests that it may have had before it was among the busiest."
@@ -29,7 +30,15 @@ MOST = 40
 LONGEST, LONGEST_PATH = 200, 1024
 "Characters of a name, and those of a path that it is made of."
 
+IPV4 = re.compile(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}", re.ASCII)
+
 HOUR, DAY = 3_600, 86_400
+
+
+Single = tuple[int, tuple[int, ...], int]
+"Of a name with one request, as most are under a scan: bytes, the places that are 1, and requests that it may have had before."
+
+Named = Numbers | Single
 
 
 class Kind(IntEnum):
@@ -43,7 +52,7 @@ class Kind(IntEnum):
 
 @dataclass
 class Group:
-    names: dict[str, Numbers] = field(default_factory=dict)
+    names: dict[str, Named] = field(default_factory=dict)
     floor: int = 0
     "No other name had more requests."
 
@@ -51,15 +60,16 @@ class Group:
         """`most`: how many are kept afterwards. Of other's new names, no more than that can be, so only they are copied."""
         new = other.names.keys() - self.names.keys()
         for name in other.names.keys() - new:
-            mine = self.names[name]
-            mine[:] = map(add, mine, other.names[name])
+            mine = self.names[name] = whole(self.names[name])
+            _add_named(mine, other.names[name])
         fresh = [(name, numbers) for name, numbers in other.names.items() if name in new]
         for name, numbers in nlargest(most + 1, fresh, key=_weight_of) if 0 < most < len(fresh) else fresh:
-            mine = self.names[name] = numbers.copy()
+            mine = self.names[name] = whole(numbers).copy()
             mine[MISSED] += self.floor
         if other.floor:
             for name in self.names.keys() - other.names.keys():
-                self.names[name][MISSED] += other.floor
+                mine = self.names[name] = whole(self.names[name])
+                mine[MISSED] += other.floor
             self.floor += other.floor
 
     def keep(self, most: int) -> None:
@@ -72,13 +82,14 @@ class Group:
 
     def folded(self, fold: Callable[[str], str]) -> "Group":
         """With other names, of which several may be one."""
-        folded: dict[str, Numbers] = {}
+        folded: dict[str, Named] = {}
         for name, numbers in self.names.items():
             known = folded.get(new := fold(name))
             if known is None:
                 folded[new] = numbers
             else:
-                known[:] = map(add, known, numbers)
+                mine = folded[new] = whole(known)
+                _add_named(mine, numbers)
         return Group(folded, self.floor)
 
     def packed(self) -> bytes:
@@ -86,17 +97,36 @@ class Group:
 
     @classmethod
     def unpacked(cls, floor: int, names: bytes) -> "Group":
-        return cls(NAMES.decode(names), floor)
+        return cls(dict(NAMES.decode(names)), floor)
 
 
 NAMES = msgspec.msgpack.Decoder(dict[str, Numbers])
 
 
-def weight(numbers: Numbers) -> int:
-    return numbers[REQUESTS] + numbers[MISSED]
+def whole(named: Named) -> Numbers:
+    if isinstance(named, list):
+        return named
+    numbers = [0] * (MISSED + 1)
+    _add_named(numbers, named)
+    return numbers
 
 
-def _weight_of(item: tuple[str, Numbers]) -> int:
+def _add_named(numbers: Numbers, named: Named) -> None:
+    if isinstance(named, list):
+        numbers[:] = map(add, numbers, named)
+        return
+    sent, places, missed = named
+    for place in places:
+        numbers[place] += 1
+    numbers[SENT] += sent
+    numbers[MISSED] += missed
+
+
+def weight(named: Named) -> int:
+    return named[REQUESTS] + named[MISSED] if isinstance(named, list) else 1 + named[2]
+
+
+def _weight_of(item: tuple[str, Named]) -> int:
     return weight(item[1])
 
 
@@ -113,6 +143,8 @@ def path_name(uri: str) -> str:
 
 def client_name(client: str) -> str:
     """`192.0.2.7`, `2001:db8::/64`. Empty for what is no address."""
+    if client.endswith("/64") or IPV4.fullmatch(client):
+        return client
     key = addresses.key(client)
     if key.startswith(addresses.V4_IN_V6):
         return socket.inet_ntop(socket.AF_INET, key[12:])

@@ -10,11 +10,11 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, cast
 
 import msgspec
 
-from guardpanel.events.busiest import HOUR, MISSED, Group, Kind, client_name, path_name
+from guardpanel.events.busiest import HOUR, Group, Kind, client_name, path_name, whole
 from guardpanel.events.log_entry import ALWAYS_REJECTED, NONE
 from guardpanel.events.traffic import (
     ALL,
@@ -52,7 +52,7 @@ NO_RULES = {"", NONE}
 SHORT = tuple(TIMES + bisect_left(MILLISECONDS, milliseconds) for milliseconds in range(1_001))
 "Where a response of so many milliseconds is counted."
 
-MOST_AT_ONCE = 2_000
+MOST_AT_ONCE = 4_000
 "Names that are counted before the busiest are chosen among them."
 
 Key = tuple[int, int]
@@ -109,13 +109,10 @@ class Counts:
         """A visitor's request."""
         key = entry.virtual_host, int(entry.time) // FINE.seconds
         numbers, paths, clients = self._cells.get(key) or self._new_cell(*key)
-        path, client = entry.path.partition("?")[0], entry.client
-        by_path, by_client = paths.names.get(path), clients.names.get(client)
-        if by_path is None:
-            by_path = _new_name(paths, path)
-        if by_client is None:
-            by_client = _new_name(clients, client)
-        _count((numbers, by_path, by_client), entry)
+        places, sent = _places(entry), entry.bytes
+        _add(numbers, places, sent)
+        _add_to(paths, entry.path.partition("?")[0], places, sent)
+        _add_to(clients, entry.client, places, sent)
 
     def bound(self) -> None:
         """So that no scan fills the memory. Call it after some thousands of lines."""
@@ -138,29 +135,30 @@ class Counts:
 FOLDS: Mapping[Kind, Callable[[str], str]] = {Kind.PATH: path_name, Kind.CLIENT: client_name}
 
 
-def _new_name(group: Group, name: str) -> Numbers:
-    numbers = group.names[name] = [0] * (MISSED + 1)
-    numbers[MISSED] = group.floor
-    return numbers
+def _add(numbers: Numbers, places: tuple[int, ...], sent: int) -> None:
+    for place in places:
+        numbers[place] += 1
+    numbers[SENT] += sent
 
 
-def _count(rows: tuple[Numbers, ...], entry: LogEntry) -> None:
-    if entry.verdict != NONE and _is_rejected(entry):
-        for numbers in rows:
-            numbers[REQUESTS] += 1
-            numbers[REJECTED] += 1
-            numbers[SENT] += entry.bytes
+def _add_to(group: Group, name: str, places: tuple[int, ...], sent: int) -> None:
+    names = group.names
+    known = names.get(name)
+    if known is None:
+        names[name] = (sent, places, group.floor)
         return
-    sent, detected = entry.bytes, entry.rules not in NO_RULES
+    if type(known) is tuple:
+        known = names[name] = whole(known)
+    _add(cast("Numbers", known), places, sent)
+
+
+def _places(entry: LogEntry) -> tuple[int, ...]:
+    """In the numbers of all that the request is counted for."""
+    if entry.verdict != NONE and _is_rejected(entry):
+        return REQUESTS, REJECTED
     status = STATUSES + (entry.status // 100 if 100 <= entry.status < 600 else 0)
     time = _place(entry.server_milliseconds)
-    for numbers in rows:
-        numbers[REQUESTS] += 1
-        numbers[SENT] += sent
-        numbers[status] += 1
-        numbers[time] += 1
-        if detected:
-            numbers[DETECTED] += 1
+    return (REQUESTS, status, time) if entry.rules in NO_RULES else (REQUESTS, status, time, DETECTED)
 
 
 def _place(milliseconds: int) -> int:

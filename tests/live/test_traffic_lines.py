@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from guardpanel.events.busiest import Kind
+from guardpanel.events.busiest import Kind, whole
 from guardpanel.events.traffic import REQUESTS
 from guardpanel.events.words import Reason, Verdict
 from guardpanel.ingest.traffic import LOGGED, Counts
@@ -54,8 +54,8 @@ def test_a_path_has_one_name_over_both_versions_of_http(stack: Stack) -> None:
     for line in stack.access_log():
         counts.add(LOGGED.decode(json.dumps(line).encode()))
     of_host = {kind: group.names for (kind, host, _), group in counts.groups.items() if host == 1}
-    assert {name: row[REQUESTS] for name, row in of_host[Kind.PATH].items()} == {"/orders/{number}": 3}
-    assert {name: row[REQUESTS] for name, row in of_host[Kind.CLIENT].items()} == {"127.0.0.1": 3}
+    assert {name: whole(row)[REQUESTS] for name, row in of_host[Kind.PATH].items()} == {"/orders/{number}": 3}
+    assert {name: whole(row)[REQUESTS] for name, row in of_host[Kind.CLIENT].items()} == {"127.0.0.1": 3}
 
 
 def test_what_no_server_answered_is_listed_with_its_reason(stack: Stack) -> None:

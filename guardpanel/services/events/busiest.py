@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from guardpanel.events.busiest import DAY, HOUR, Group, Kind, together
+from guardpanel.events.busiest import DAY, HOUR, Group, Kind, together, whole
 from guardpanel.events.traffic import COARSE, FINE, REQUESTS, Count, total
 
 GROUPS = "SELECT floor, names FROM busiest WHERE kind = ? AND host = ? AND begins >= ?"
@@ -49,7 +49,8 @@ def busiest(connection: sqlite3.Connection, kind: Kind, host: int, since: dateti
     """`since`: as since_when gives it. `host`: a virtual host, or ALL."""
     first = int(since.timestamp())
     group = together(Group.unpacked(*row) for row in connection.execute(GROUPS, (kind, host, first)))
-    ranked = sorted(group.names.items(), key=lambda item: (-item[1][REQUESTS], item[0]))
+    names = {name: whole(named) for name, named in group.names.items()}
+    ranked = sorted(names.items(), key=lambda item: (-item[1][REQUESTS], item[0]))
     rows = [Busy(name, Count.of_numbers(numbers)) for name, numbers in ranked[:limit] if name]
     counted = total(Count.of_row(row) for row in connection.execute(COUNTED, (COARSE.seconds, host, first)))
     return Busiest(since, rows, counted.without(total(row.count for row in rows)), counted)

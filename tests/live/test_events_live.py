@@ -20,7 +20,7 @@ from guardpanel.events.schema import open_to_read
 from guardpanel.events.traffic import ALL, UNKNOWN, Count
 from guardpanel.ingest.run import Ingest
 from guardpanel.services.events import EventDetail, EventFilter, EventItem, Events, Verdict
-from guardpanel.services.events.traffic import nothing, traffic
+from guardpanel.services.events.traffic import traffic
 from guardpanel.settings import Settings
 from tests.live.origins import Origin
 from tests.live.stack import Stack, wait_until
@@ -168,7 +168,7 @@ async def test_haproxys_own_verdicts_are_told(stack: Stack) -> None:
 def counted_of(stack: Stack, host: int) -> Count:
     now = datetime.now(UTC)
     with closing(open_to_read(Settings(data_dir=stack.folder).events_database)) as connection:
-        return traffic(connection, host, nothing(now - timedelta(hours=2), now)).total
+        return traffic(connection, host, now - timedelta(hours=2), now).total
 
 
 @pytest.mark.anyio

@@ -12,9 +12,9 @@ import httpx2
 
 from guardpanel.events import schema
 from guardpanel.events.traffic import FINE
-from guardpanel.ingest import agent_line, proxy_line
+from guardpanel.ingest import agent_line, busiest, proxy_line
 from guardpanel.ingest.store import Store
-from guardpanel.ingest.traffic import Counts
+from guardpanel.ingest.traffic import LOGGED, Counts
 from guardpanel.ingest.traffic import store as store_counts
 from tests.certificates.test_client_cas import lists, whole
 from tests.events import BY_SCORE, a_log_line, a_passed_line, a_request_id_of, a_rule, an_event, as_line
@@ -203,8 +203,10 @@ def fill_past(path: Path, chance: random.Random) -> None:
     read = [line for _, entry in made if (line := proxy_line.read(as_line(entry)))]
     Store(connection).add([agent_line.read(as_line(event), "") for event, _ in made], read)
     counts = Counts()
-    counts.see(_visits(now, chance))
+    for visit in _visits(now, chance):
+        counts.add(LOGGED.decode(visit))
     store_counts(connection, counts.rows)
+    busiest.store(connection, counts.groups)
     connection.execute("COMMIT")
     connection.close()
 

@@ -25,6 +25,16 @@ def login_key(secret: str) -> str:
     return base64.b64encode(hmac.digest(secret.encode(), b"guardpanel basic authentication", "sha256")).decode()
 
 
+def sticky_key(secret: str) -> str:
+    """The key of sticky cookies, made of the installation's secret, which cannot be found from it."""
+    return hmac.digest(secret.encode(), b"sticky sessions", "sha256").hex()
+
+
+def in_files(secret: str) -> list[str]:
+    """What stands in HAProxy's files and is shown nowhere: the installation's secret, and what is made of it."""
+    return [secret, login_key(secret), sticky_key(secret)] if secret else []
+
+
 class KeyLost(Problem):
     """A sealed value that this master key does not open."""
 

@@ -18,7 +18,7 @@ from guardpanel.engines.verify import Verifier
 from guardpanel.engines.waf.agent import Agent, AgentStatus
 from guardpanel.engines.waf.agent_files import applications_in
 from guardpanel.errors import EngineUnavailable
-from guardpanel.sealing import login_key
+from guardpanel.sealing import in_files
 
 TRIES = 6
 "New connections per listener and look: a second HAProxy on the same port would accept a share of them."
@@ -74,8 +74,10 @@ class Inspector:
 
     def _lines(self, want: bytes, have: bytes) -> tuple[str, ...]:
         """For display: without the secret by which HAProxy recognizes the panel."""
-        secrets = self.verifier.secret, login_key(self.verifier.secret)
-        return tuple(line.replace(secrets[0], "…").replace(secrets[1], "…") for line in differing(want, have))
+        lines = differing(want, have)
+        for secret in in_files(self.verifier.secret):
+            lines = tuple(line.replace(secret, "…") for line in lines)
+        return lines
 
     # HAProxy
 

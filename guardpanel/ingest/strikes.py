@@ -1,4 +1,4 @@
-"""Rejected requests, failed log-ins and errors, counted by policy, client and second: what automatic bans go by
+"""Rejected requests, failed logins and errors, counted by policy, client and second: what automatic bans go by
 (services/access/automatic_bans.py).
 
 HAProxy's lines are counted, each of which is read exactly once. Events are not asked: they come in any order, and may be deleted.
@@ -24,6 +24,9 @@ KEPT_SECONDS = 3_600
 MOST = 500_000
 "Rows. More clients than that, and the oldest are forgotten."
 
+
+NO_ANSWERS = {*ALWAYS_REJECTED, "login_asked"}
+"Verdicts by which a request counts already, or never: browsers first ask without a password."
 
 MARK = b'"strikes":"'
 "Statuses that count follow, or `-`. Quotes in visitors' values are escaped."
@@ -61,7 +64,7 @@ def of_responses(lines: Iterable[bytes]) -> Iterator[Strike]:
             continue
         with suppress(msgspec.DecodeError):
             entry = LOGGED.decode(line)
-            if str(entry.status) in entry.strikes.split(",") and entry.verdict not in ALWAYS_REJECTED:
+            if str(entry.status) in entry.strikes.split(",") and entry.verdict not in NO_ANSWERS:
                 yield Strike(int(entry.policy), entry.client, int(entry.time))
 
 

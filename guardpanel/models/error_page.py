@@ -53,7 +53,7 @@ class ErrorPageColumns(Fields):
         "Accent color", "", placeholder="#00796b", hint="Of a bar at the top of the page."
     )
     text: Annotated[str, StringConstraints(max_length=LONGEST_TEXT), AfterValidator(notes)] = described(
-        "Text", "", max_length=LONGEST_TEXT, hint="Below the request ID. For example, when somebody can be reached."
+        "Text", "", max_length=LONGEST_TEXT, hint="Below the request ID. For example, when support can be reached."
     )
     contact: Annotated[str, AfterValidator(contact_address)] = described(
         "Contact",

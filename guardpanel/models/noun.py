@@ -86,6 +86,8 @@ class Noun:
     "What search shows after a row's name."
     sent: type[SQLModel] | None = None
     "`fields` plus what is taken and never shown again. Only forms and JSON bodies know it: it is not a part of the row."
+    secret: str = ""
+    "The column with a secret, which no earlier state brings back for a row of the same name: it may have been replaced since."
 
     @property
     def table_name(self) -> str:

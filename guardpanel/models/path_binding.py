@@ -110,6 +110,13 @@ class PathBindingFields(PathBindingColumns):
             raise refuse("Everything below / is the virtual host itself. For the home page alone, match exactly.")
         return path
 
+    @field_validator("requires_login")
+    @classmethod
+    def something_is_behind_a_login(cls, requires: bool, info: ValidationInfo) -> bool:
+        if requires and info.data.get("redirect", Redirect.NO) is not Redirect.NO:
+            raise refuse("Redirects are sent without asking for a login. Clear this, or choose no redirect.")
+        return requires
+
     @field_validator("enforcement_mode")
     @classmethod
     def some_difference(cls, mode: EnforcementMode | None, info: ValidationInfo) -> EnforcementMode | None:

@@ -92,4 +92,5 @@ NOUN = Noun(
     references={"virtual_host_id": "virtual_host"},
     within="virtual_host_id",
     sent=SiteLoginInput,
+    secret="sealed",  # noqa: S106 a column
 )

@@ -128,7 +128,7 @@ class TrafficColumns(Fields):
     health_drain: bool = described(
         "Drain",
         False,
-        hint="The health address returns 503, so that load balancers send visitors elsewhere. Everybody is served as before.",
+        hint="The health address returns 503, so that load balancers send visitors elsewhere. All requests are served as before.",
     )
 
     @field_validator("max_connections", "max_requests_per_client")

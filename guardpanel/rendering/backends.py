@@ -1,6 +1,5 @@
 """The backends of haproxy.cfg: each virtual host's servers, and what they are asked and answer."""
 
-import hmac
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.templates import template
 from guardpanel.rendering.tokens import split_origins
 from guardpanel.rendering.virtual_host import VirtualHostState
+from guardpanel.sealing import sticky_key
 
 
 class Common(NamedTuple):
@@ -32,11 +32,6 @@ class Common(NamedTuple):
 def common_to_all(state: DesiredState) -> Common:
     facts = state.facts
     return Common(facts.system_ca, bool(facts.server_states), geo.countries_map(facts), sticky_key(facts.secret))
-
-
-def sticky_key(secret: str) -> str:
-    """The installation's own, from which the secret cannot be found."""
-    return hmac.digest(secret.encode(), b"sticky sessions", "sha256").hex()
 
 
 def inspects_responses(state: DesiredState) -> bool:

@@ -20,7 +20,7 @@ ODD = ".."
 
 def counts(policy: PolicyState, mode: EnforcementMode) -> bool:
     """Whether what servers respond can ban somebody."""
-    is_asked = bool(policy.log_in_paths or policy.error_statuses)
+    is_asked = bool(policy.login_paths or policy.error_statuses)
     return is_asked and policy.automatic_bans and mode is EnforcementMode.BLOCK
 
 
@@ -36,7 +36,7 @@ def parameters(state: DesiredState) -> dict[str, Any]:
     counted = policies(state)
     return {
         "strikes": bool(counted),
-        "log_in_letters": spelled_letters(path for policy in counted for path in policy.log_in_paths),
+        "log_in_letters": spelled_letters(path for policy in counted for path in policy.login_paths),
     }
 
 
@@ -46,12 +46,12 @@ def files(state: DesiredState) -> dict[str, str]:
 
 
 def _lines(policy: PolicyState) -> Iterator[str]:
-    """`3: 404` for every request; `3:/login/ 404,401,403` and `3:.. 404,401,403` for log-ins. The longest one wins."""
+    """`3: 404` for every request; `3:/login/ 404,401,403` and `3:.. 404,401,403` for logins. The longest one wins."""
     if policy.error_statuses:
         yield f"{policy.id}: {_statuses(policy.error_statuses)}\n"
-    if policy.log_in_paths:
-        failed = _statuses([*policy.error_statuses, *policy.log_in_statuses])
-        keys = dict.fromkeys([ODD, *(with_slash(fold(path)) for path in policy.log_in_paths)])
+    if policy.login_paths:
+        failed = _statuses([*policy.error_statuses, *policy.login_statuses])
+        keys = dict.fromkeys([ODD, *(with_slash(fold(path)) for path in policy.login_paths)])
         yield from (f"{policy.id}:{key} {failed}\n" for key in keys)
 
 

@@ -131,7 +131,7 @@ async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
      ({"allowed_content_types": ["*/*"]}, "allowed_content_types"), ({"allowed_content_types": ["a/*b*"]}, "allowed_content_types"),
      ({"content_type_readings": ["image/*"]}, "content_type_readings"), ({"content_type_readings": ["a/b = yaml"]}, "content_type_readings"),
      ({"content_type_readings": ["a/b = json", "A/B=xml"]}, "content_type_readings"), ({"content_type_readings": ["a b = json"]}, "content_type_readings"),
-     ({"skip_paths": ["/"]}, "skip_paths"), ({"log_in_paths": ["login"]}, "log_in_paths"), ({"log_in_statuses": ["100"]}, "log_in_statuses"), ({"error_statuses": ["4xx"]}, "error_statuses"), ({"masked_fields": ["a b"]}, "masked_fields"), ({"description": "x" * 65536}, "description"), ({"rules": []}, "rules"),
+     ({"skip_paths": ["/"]}, "skip_paths"), ({"login_paths": ["login"]}, "login_paths"), ({"login_statuses": ["100"]}, "login_statuses"), ({"error_statuses": ["4xx"]}, "error_statuses"), ({"masked_fields": ["a b"]}, "masked_fields"), ({"description": "x" * 65536}, "description"), ({"rules": []}, "rules"),
      ({"ddos_protection_enabled": "perhaps"}, "ddos_protection_enabled"), ({"client_limits": True}, "client_limits"), ({"auto_ban_enabled": 7}, "auto_ban_enabled"), ({"ban_threshold": 0}, "ban_threshold"),
      ({"geoip_mode": "blocklist"}, "geoip_mode"), ({"geoip_countries": ["Atlantis"]}, "geoip_countries"), ({"country_mode": "reject", "countries": ["DE"]}, "country_mode"),
      ({"max_connections_per_ip": 0}, "max_connections_per_ip"), ({"rate_limit_window_seconds": 3601}, "rate_limit_window_seconds"),

@@ -23,7 +23,7 @@ OTHER_VALUES: dict[str, Any] = {
     "domain": "changed.example", "hostnames": ["changed.example", "more.example"], "url": "http://127.0.0.9:99",
     "backend_url": "http://127.0.0.9:99", "address": "127.0.0.9:99", "allowed_methods": ["GET", "PUT"],
     "allowed_content_types": ["application/json"], "content_type_readings": ["image/* = none"], "skip_paths": [".css"], "allowed_charsets": ["koi8-r"], "allowed_http_versions": ["1.1"],
-    "restricted_headers": ["x-changed"], "restricted_extensions": [".changed"], "masked_fields": ["pin"], "geoip_countries": ["DE"], "countries": ["DE"], "asns": ["AS64500"], "limit_by": "network", "limit_by_name": "changed", "log_in_paths": ["/changed"], "log_in_statuses": ["422"], "error_statuses": ["404"],
+    "restricted_headers": ["x-changed"], "restricted_extensions": [".changed"], "masked_fields": ["pin"], "geoip_countries": ["DE"], "countries": ["DE"], "asns": ["AS64500"], "limit_by": "network", "limit_by_name": "changed", "login_paths": ["/changed"], "login_statuses": ["422"], "error_statuses": ["404"],
     "health_check_host": "up.example", "health_check_path": "/changed", "health_check_status": "204", "tls_name": "in.example",
     "rule": "942200", "rules": ["942200"], "rule_id": 942200, "target_type": "args_names", "path": "/changed", "path_prefix": "/changed", "scope_path": "/changed", "methods": ["PUT"],
     "variables": "ARGS:changed|!ARGS:/(?i)^x/", "transformations": ["lowercase"], "tags": ["attack-sqli"],

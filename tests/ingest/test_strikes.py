@@ -50,7 +50,7 @@ def test_responses_count_as_the_line_says(ground: Ground) -> None:
         answered(4, status=302), answered(5, status=200), answered(6, strikes="-"), answered(7, panel="1"),
         answered(8, client="-"), answered(9, strikes="14010"), answered(10, path='/"strikes":"401"', strikes="-"),
         line(11, **asks | {"status": 403}),  # Blocked by the WAF: counted as that, and once.
-        answered(12, verdict="banned", status=403),
+        answered(12, verdict="banned", status=403), answered(14, verdict="login_asked"),
     )  # fmt: skip
 
     ground.read_all()

@@ -96,15 +96,15 @@ def test_a_ban_ends_by_itself_and_is_not_made_again_of_what_it_was_made_of(
 
 
 def test_who_fails_to_log_in_too_often_is_banned(shared_panel: Panel, api: httpx2.Client, server: Origin) -> None:
-    paths = {"log_in_paths": ["/login"], "auto_ban_enabled": True, "ban_threshold": THRESHOLD}
-    made = api.post("/policies", json=a_react_policy("Log-ins", **paths))
+    paths = {"login_paths": ["/login"], "auto_ban_enabled": True, "ban_threshold": THRESHOLD}
+    made = api.post("/policies", json=a_react_policy("Logins", **paths))
     assert made.status_code == 201, made.text
     back = {"url": f"http://{server.address}", "is_active": True, "health_check_enabled": False}
-    host = a_vhost("log-ins.test", backends=[back], policy_id=made.json()["id"])
+    host = a_vhost("logins.test", backends=[back], policy_id=made.json()["id"])
     assert api.post("/vhosts", json=host).status_code == 201
 
     def tries(method: str, times: int = 1) -> list[int]:
-        return [status(shared_panel, GUESSER, "/login", method, "log-ins.test") for _ in range(times)]
+        return [status(shared_panel, GUESSER, "/login", method, "logins.test") for _ in range(times)]
 
     server.status = 401
     assert tries("GET", THRESHOLD) == [401] * THRESHOLD  # Asks for a password.
@@ -112,4 +112,4 @@ def test_who_fails_to_log_in_too_often_is_banned(shared_panel: Panel, api: httpx
     wait_until(lambda: tries("GET") == [403], "its requests are rejected")
 
     (ban,) = api.get("/bans", params={"q": GUESSER}).json()["items"]
-    assert ban["reason"] == f"{THRESHOLD} requests rejected or failed in 600 s by policy Log-ins"
+    assert ban["reason"] == f"{THRESHOLD} requests rejected or failed in 600 s by policy Logins"

@@ -157,8 +157,8 @@ PROBES = [
 ENDING = form("rule_exclusion: ends_on", 200, "/ends", note=XSS)
 "Until the day after its last."
 
-IN_HAPROXY = {"policy": {"countries", "asns"}}
-"What visitors get before the WAF: test_geo.py."
+IN_HAPROXY = {"policy": {"countries", "asns", "login_paths", "login_statuses", "error_statuses"}}
+"What is not the WAF’s: test_geo.py, test_strikes.py."
 
 IN_EVENTS = {"custom_rule": {"rule_id", "name", "severity", "tags"}, "policy": {"masked_fields"}}
 "What the event of a request shows."

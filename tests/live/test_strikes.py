@@ -9,13 +9,13 @@ from tests.live.origins import Origin
 from tests.live.stack import Stack
 from tests.rows import rows
 
-BLOCK = {"enforcement_mode": "block", "automatic_bans": True, "log_in_paths": ["/login", "/api/Über"]}
+BLOCK = {"enforcement_mode": "block", "automatic_bans": True, "login_paths": ["/login", "/api/Über"]}
 
 POLICIES: dict[str, dict[str, Any]] = {
     "Shop": BLOCK,
-    "Blog": {**BLOCK, "log_in_paths": ["/wp-login.php"], "log_in_statuses": ["200"]},
+    "Blog": {**BLOCK, "login_paths": ["/wp-login.php"], "login_statuses": ["200"]},
     "Errors": {**BLOCK, "error_statuses": ["404", "401"]},
-    "Nothing": {"enforcement_mode": "block", "automatic_bans": True, "log_in_paths": []},
+    "Nothing": {"enforcement_mode": "block", "automatic_bans": True, "login_paths": []},
     "Watches": {**BLOCK, "enforcement_mode": "detect_only"},
     "Nobody": {**BLOCK, "automatic_bans": False},
 }

@@ -66,6 +66,11 @@ async def test_one_is_added_shown_edited_and_deleted(ada: httpx2.AsyncClient, en
         ("path", {"path": "/"}, "Everything below / is the virtual host itself."),
         ("path", {"path": "/" + "é" * 120}, "At most 200 bytes."),
         ("enforcement_mode", {"enforcement_mode": ""}, "Choose a policy, a mode, a redirect or a login."),
+        (
+            "requires_login",
+            {**MOVED, "redirect_to": "/new", "requires_login": "on"},
+            "Redirects are sent without asking for a login.",
+        ),
         ("redirect_to", {**MOVED, "redirect_to": ""}, "Enter a URL or a path to redirect to."),
         ("redirect_to", {**MOVED, "redirect_to": "//evil.example"}, "Start with https:// or with a single /."),
         ("redirect_to", {**MOVED, "redirect_to": "new"}, "Start with https:// or with a single /."),

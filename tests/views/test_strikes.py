@@ -12,22 +12,22 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize(
     ("field", "typed", "words"),
     [
-        ("log_in_paths", "login", "login: Start the path with /."),
-        ("log_in_paths", "/login?next=/", "Enter the path without its query."),
-        ("log_in_paths", "/%6Cogin", "Enter the path decoded"),
-        ("log_in_paths", "/a/../login", "Enter the path without . and .. segments."),
-        ("log_in_paths", "/ok\n//login", "//login: Enter the path without //."),
-        ("log_in_paths", "/login;a=1", "Enter the path without ;."),
-        ("log_in_paths", "/log in", "Enter the path without spaces."),
-        ("log_in_paths", "/login./x", "No part of the path may end in a dot."),
-        ("log_in_paths", "/" + "ü" * 100, "At most 200 bytes."),
-        ("log_in_paths", "/a\u202eb", "U+202E"),
+        ("login_paths", "login", "login: Start the path with /."),
+        ("login_paths", "/login?next=/", "Enter the path without its query."),
+        ("login_paths", "/%6Cogin", "Enter the path decoded"),
+        ("login_paths", "/a/../login", "Enter the path without . and .. segments."),
+        ("login_paths", "/ok\n//login", "//login: Enter the path without //."),
+        ("login_paths", "/login;a=1", "Enter the path without ;."),
+        ("login_paths", "/log in", "Enter the path without spaces."),
+        ("login_paths", "/login./x", "No part of the path may end in a dot."),
+        ("login_paths", "/" + "ü" * 100, "At most 200 bytes."),
+        ("login_paths", "/a\u202eb", "U+202E"),
         ("limit_by", "header", "Enter the name of the header."),
         ("limit_by", "cookie", "Enter the name of the cookie."),
         ("limit_by", "weather", ""),
-        ("log_in_statuses", "", "Enter a status, or no log-in paths."),
-        ("log_in_statuses", "401\nwrong", "wrong is not a status of a response."),
-        ("log_in_statuses", "101", "101 is not a status of a response."),
+        ("login_statuses", "", "Enter a status, or no login paths."),
+        ("login_statuses", "401\nwrong", "wrong is not a status of a response."),
+        ("login_statuses", "101", "101 is not a status of a response."),
         ("error_statuses", "4xx", "4xx is not a status of a response."),
         ("error_statuses", "4०4", "is not a status of a response."),
     ],
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.anyio
 async def test_what_could_never_count_is_refused_at_its_field(
     ada: httpx2.AsyncClient, field: str, typed: str, words: str
 ) -> None:
-    refused = await ada.post("/policies", data=a_policy(**{"log_in_paths": "/login", field: typed}))
+    refused = await ada.post("/policies", data=a_policy(**{"login_paths": "/login", field: typed}))
 
     assert refused.status_code == 422
     named = "limit_by_name" if words.startswith("Enter the name") else field
@@ -57,8 +57,8 @@ async def test_the_page_of_a_policy_says_what_counts(ada: httpx2.AsyncClient) ->
         "limit_by": "header",
         "limit_by_name": "X-API-Key",
         "automatic_bans": "on",
-        "log_in_paths": "/login\n/über",
-        "log_in_statuses": "401",
+        "login_paths": "/login\n/über",
+        "login_statuses": "401",
         "error_statuses": "404\n400",
     }
     made = await ada.post("/policies", data=a_policy(**typed))

@@ -21,7 +21,7 @@ TEXTS: dict[str, tuple[Callable[..., Form], list[str]]] = {
         "tls_name", "tls_ca", "servers.0.address", "servers.0.weight",
     ]),
     "/policies/1": (a_policy, [
-        "name", "description", "allowed_methods", "allowed_content_types", "content_type_readings", "skip_paths", "log_in_paths", "log_in_statuses", "error_statuses", "masked_fields", "inbound_anomaly_threshold",
+        "name", "description", "allowed_methods", "allowed_content_types", "content_type_readings", "skip_paths", "login_paths", "login_statuses", "error_statuses", "masked_fields", "inbound_anomaly_threshold",
     ]),
     "/policies/1/exclusions/1": (an_exclusion, [
         "rules", "target_name", "path", "methods", "only_if", "reason", "owner", "ends_on",

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_pages_say_which_virtual_host_answers_unknown_hostnames(ada: httpx2.AsyncClient) -> None:
-    assert "Answered by nobody: 421" in read((await ada.get("/system/traffic")).text).text
+    assert "Answered by no virtual host: 421" in read((await ada.get("/system/traffic")).text).text
     await ada.post("/virtual-hosts", data=a_virtual_host("rest.example", answers_unknown="on"))
 
     assert "and unknown hostnames" in read((await ada.get("/virtual-hosts/1")).text).text
@@ -20,7 +20,7 @@ async def test_pages_say_which_virtual_host_answers_unknown_hostnames(ada: httpx
 
     await ada.post("/virtual-hosts/1", data=a_virtual_host("rest.example", answers_unknown="on", enabled=None))
     assert "unknown hostnames, once enabled" in read((await ada.get("/virtual-hosts/1")).text).text
-    assert "Answered by nobody: 421" in read((await ada.get("/system/traffic")).text).text
+    assert "Answered by no virtual host: 421" in read((await ada.get("/system/traffic")).text).text
 
 
 async def test_only_one_virtual_host_answers_them(ada: httpx2.AsyncClient) -> None:

@@ -14,12 +14,12 @@ depends_on = None
 
 def upgrade() -> None:
     with op.batch_alter_table("policy", table_kwargs={"sqlite_autoincrement": True}) as batch_op:
-        for name in ("log_in_paths", "error_statuses"):
+        for name in ("login_paths", "error_statuses"):
             batch_op.add_column(sa.Column(name, sa.JSON(), nullable=False, server_default="[]"))
-        batch_op.add_column(sa.Column("log_in_statuses", sa.JSON(), nullable=False, server_default='["401", "403"]'))
+        batch_op.add_column(sa.Column("login_statuses", sa.JSON(), nullable=False, server_default='["401", "403"]'))
 
 
 def downgrade() -> None:
     with op.batch_alter_table("policy", table_kwargs={"sqlite_autoincrement": True}) as batch_op:
-        for name in ("log_in_statuses", "error_statuses", "log_in_paths"):
+        for name in ("login_statuses", "error_statuses", "login_paths"):
             batch_op.drop_column(name)

@@ -8,7 +8,7 @@ from sqlalchemy import JSON
 
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.policies.policy_judging import JudgingFields
-from guardpanel.models.policies.policy_strikes import FAILED, LogInPaths, Statuses
+from guardpanel.models.policies.policy_strikes import FAILED, LoginPaths, Statuses
 from guardpanel.models.types import refuse, stored, visible
 
 LONGEST_PERIOD_SECONDS = 3_600
@@ -71,7 +71,7 @@ class LimitFields(JudgingFields):
         "Counted by",
         LimitBy.CLIENT,
         sa_type=stored(LimitBy),
-        hint="A client that sends another header or cookie each time is never over a limit. Failed log-ins can ban it.",
+        hint="A client that sends another header or cookie each time is never over a limit. Failed logins can ban it.",
     )
     limit_by_name: Annotated[str, AfterValidator(one_name)] = described(
         "Name of the header or cookie", "", max_length=60, placeholder="X-API-Key"
@@ -87,7 +87,7 @@ class LimitFields(JudgingFields):
         10,
         ge=1,
         le=10_000,
-        hint="Counts requests that this policy’s rules block or its client limits reject, failed log-ins, and errors. "
+        hint="Counts requests that this policy’s rules block or its client limits reject, failed logins, and errors. "
         "In Detect only, just logins that HAProxy asks for.",
     )
     ban_window_seconds: int = described(
@@ -106,19 +106,19 @@ class LimitFields(JudgingFields):
         False,
         hint="Each ban within 30 days is twice as long as the one before, up to 30 days. Lifted bans don’t count.",
     )
-    log_in_paths: LogInPaths = described(
-        "Log-in paths",
+    login_paths: LoginPaths = described(
+        "Login paths",
         default_factory=list,
         sa_type=JSON,
         placeholder="/login",
-        hint="One per line, with everything below. Failed log-ins there count as rejections: requests with a body (POST, PUT, "
+        hint="One per line, with everything below. Failed logins there count as rejections: requests with a body (POST, PUT, "
         "PATCH) or with credentials (Authorization), if the server responds with a status below.",
     )
-    log_in_statuses: Statuses = described(
-        "Statuses of failed log-ins",
+    login_statuses: Statuses = described(
+        "Statuses of failed logins",
         default_factory=FAILED.copy,
         sa_type=JSON,
-        hint="One per line. Some applications say it with 200, and a successful log-in with 302: WordPress, for example. Try a "
+        hint="One per line. Some applications say it with 200, and a successful login with 302: WordPress, for example. Try a "
         "wrong password, and look.",
     )
 
@@ -145,9 +145,9 @@ class LimitFields(JudgingFields):
             )
         return name
 
-    @field_validator("log_in_statuses")
+    @field_validator("login_statuses")
     @classmethod
-    def log_ins_can_fail(cls, statuses: list[str], info: ValidationInfo) -> list[str]:
-        if info.data.get("log_in_paths") and not statuses:
-            raise refuse("Enter a status, or no log-in paths.")
+    def logins_can_fail(cls, statuses: list[str], info: ValidationInfo) -> list[str]:
+        if info.data.get("login_paths") and not statuses:
+            raise refuse("Enter a status, or no login paths.")
         return statuses

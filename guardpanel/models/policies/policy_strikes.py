@@ -16,10 +16,10 @@ STATUS = re.compile(r"[2-5][0-9]{2}", re.ASCII)
 
 
 def known_paths(entries: list[str]) -> list[str]:
-    return list(dict.fromkeys(map(log_in_path, entries)))
+    return list(dict.fromkeys(map(login_path, entries)))
 
 
-def log_in_path(entry: str) -> str:
+def login_path(entry: str) -> str:
     """Of several: what is refused is named."""
     try:
         return bound_path(entry)
@@ -35,5 +35,5 @@ def known_statuses(entries: list[str]) -> list[str]:
     return statuses
 
 
-LogInPaths = Annotated[Lines, AfterValidator(known_paths), Field(max_length=50)]
+LoginPaths = Annotated[Lines, AfterValidator(known_paths), Field(max_length=50)]
 Statuses = Annotated[Lines, AfterValidator(known_statuses), Field(max_length=20)]

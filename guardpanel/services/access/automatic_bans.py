@@ -56,7 +56,7 @@ class BanRule:
             timedelta(seconds=policy.ban_window_seconds),
             timedelta(seconds=policy.ban_duration_seconds),
             policy.ban_doubles,
-            "requests rejected or failed" if policy.log_in_paths or policy.error_statuses else "requests rejected",
+            "requests rejected or failed" if policy.login_paths or policy.error_statuses else "requests rejected",
         )
 
     def ban(self, network: str, rejected: int, earlier: int, now: datetime) -> Ban:

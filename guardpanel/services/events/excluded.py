@@ -127,7 +127,7 @@ def _lines(connection: sqlite3.Connection, row: Watched, since: int, limit: int)
 def _paths(connection: sqlite3.Connection, row: Watched) -> list[int]:
     """As they were sent: percent-encoded or not."""
     numbers: list[int] = []
-    for path in {row.path, quote(row.path)}:
+    for path in spellings(row.path):
         if row.path_is_beginning:
             question = "SELECT id FROM path WHERE text >= ? AND text < ? ORDER BY id DESC LIMIT ?"
             values: tuple[object, ...] = (path, path + "\U0010ffff", MOST_PATHS)
@@ -135,6 +135,12 @@ def _paths(connection: sqlite3.Connection, row: Watched) -> list[int]:
             question, values = "SELECT id FROM path WHERE text = ?", (path,)
         numbers += [number for (number,) in connection.execute(question, values)]
     return numbers
+
+
+def spellings(path: str) -> set[str]:
+    """Of one that is compared as it was sent, too: an escaped slash in either case."""
+    lower, upper = re.sub("%2f", "%2f", path, flags=re.IGNORECASE), re.sub("%2f", "%2F", path, flags=re.IGNORECASE)
+    return {path, quote(path), lower, upper}
 
 
 def _places(values: Sequence[object]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from guardpanel.engines.releases import ReleaseDamaged
 from guardpanel.rendering import EngineFacts
-from guardpanel.sealing import login_key
+from guardpanel.sealing import in_files
 from guardpanel.services.history.history import State
 from guardpanel.services.history.text_differences import FileDifferences, between
 from guardpanel.services.saving import differences, snapshots
@@ -78,7 +78,7 @@ async def _files(changes: Changes, state: State | None) -> _Files:
 
 def _texts(files: Mapping[str, bytes], checksum: str, secret: str) -> Texts:
     """Without the checksum, which is irrelevant, and the secret with what is made of it, which nobody may read."""
-    hidden = [secret, login_key(secret), checksum, checksum[:12]]
+    hidden = [*in_files(secret), checksum, checksum[:12]]
     texts = {name: data.decode("utf-8", "replace") for name, data in files.items()}
     for word in filter(None, hidden):
         texts = {name: text.replace(word, "…") for name, text in texts.items()}

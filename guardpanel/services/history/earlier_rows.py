@@ -70,10 +70,20 @@ def stamped(now: Rows, target: Rows, stamp: int, moment: datetime) -> tuple[Rows
     result = dict(target)
     for noun in NOUNS.values():
         result[noun.table_name] = [
-            {**row, **(fresh if (noun.key, row["id"]) in edited else _stamp(current[noun.key, row["id"]]))}
+            {
+                **row,
+                **(fresh if (noun.key, row["id"]) in edited else _stamp(current[noun.key, row["id"]])),
+                **_secret(noun, row, current.get((noun.key, row["id"]))),
+            }
             for row in target[noun.table_name]
         ]
     return result, touched
+
+
+def _secret(noun: Noun, row: Row, present: Row | None) -> Row:
+    """As it is now. It is sealed for the row's name."""
+    is_kept = noun.secret and present and present["name"] == row["name"]
+    return {noun.secret: present[noun.secret]} if is_kept and present else {}
 
 
 def _stamp(row: Row) -> Row:

@@ -78,6 +78,8 @@ class Key(NamedTuple):
 
     word: str
     fetched: Token
+    number: Token
+    "How many of them a request has."
 
 
 READ_AS = {LimitBy.NETWORK: "src,ipmask(24,56)", LimitBy.HEADER: "req.fhdr", LimitBy.COOKIE: "req.cook"}
@@ -88,9 +90,10 @@ def keys(state: DesiredState) -> list[Key]:
 
 
 def key(policy: PolicyState) -> Key:
-    word = counted_by(policy)
+    word, read_as = counted_by(policy), READ_AS[policy.limit_by]
     name = word.partition(".")[2]
-    return Key(word, Token(READ_AS[policy.limit_by] + (f"({literal(name)})" if name else "")))
+    of_name = f"({literal(name)})" if name else ""
+    return Key(word, Token(read_as + of_name), Token(f"{read_as}_cnt{of_name}"))
 
 
 def limited(state: DesiredState) -> list[PolicyState]:

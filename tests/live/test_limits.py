@@ -158,6 +158,25 @@ def test_what_clients_send_counts_wherever_it_comes_from(
     assert with_header(stack, "198.18.0.1", host, **{header: second}) == 200
 
 
+@pytest.mark.parametrize(
+    ("client", "host", "sent"),
+    [
+        ("198.18.1.1", "key.test", "X-API-Key: mine\r\nX-API-Key: other{}\r\n"),
+        ("198.18.1.2", "key.test", "X-API-Key: other{}\r\nX-API-Key: mine\r\n"),
+        ("198.18.1.3", "cookie.test", "Cookie: session_id=mine; session_id=other{}\r\n"),
+        ("198.18.1.4", "cookie.test", "Cookie: session_id=other{}\r\nCookie: session_id=mine\r\n"),
+    ],
+)
+def test_of_several_none_hides_another_from_the_count(stack: Stack, client: str, host: str, sent: str) -> None:
+    """A server may read the first where HAProxy reads the last."""
+    statuses = []
+    for number in range(3):
+        whole = request(client, host).removesuffix(b"\r\n") + sent.format(number).encode() + b"\r\n"
+        with connected(stack, whole) as connection:
+            statuses.append(stack.answer(connection, whole).status)
+    assert statuses == [200, 200, 429]
+
+
 @pytest.mark.parametrize("host", ["unlimited.test", "off.test"])
 def test_without_limits_nothing_is_counted(stack: Stack, host: str) -> None:
     assert statuses(stack, "203.0.113.3", host, MOST + 2) == [200] * (MOST + 2)

@@ -20,8 +20,8 @@ class LimitBy(Choice):
 
     CLIENT = "client", "Client IP", "IPv6: its /64 network."
     NETWORK = "network", "Network", "The client’s /24, for IPv6 its /56: for attacks from many neighboring addresses."
-    HEADER = "header", "A header", "Such as the key of an API. Without it, the client IP."
-    COOKIE = "cookie", "A cookie", "Such as that of a login. Without it, the client IP."
+    HEADER = "header", "A header", "Such as the key of an API. Without it, or with several, the client IP."
+    COOKIE = "cookie", "A cookie", "Such as that of a login. Without it, or with several, the client IP."
 
 
 NAMES = {

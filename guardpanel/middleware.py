@@ -26,10 +26,12 @@ LARGEST_LIST = 20 * 1024**2 + LARGEST_BODY
 LARGER_BELOW = {
     "/client-cas": 2 * 1024**2,
     "/api/v1/client-cas": 2 * 1024**2,
+    "/error-pages": 8 * 1024**2,
     "/access/lists": LARGEST_LIST,
     "/api/v1/address-lists": LARGEST_LIST,
 }
-"By the beginning of the path: revocation lists, which forms and JSON encode, and address lists."
+"""By the beginning of the path: revocation lists, which forms and JSON encode, address lists, and photos, whose form
+says that they are too large for a logo."""
 
 REQUESTS = Counter("guardpanel_http_requests", "HTTP requests to the panel.", ["method", "route", "status"])
 SECONDS = Histogram("guardpanel_http_request_duration_seconds", "Their duration.", ["route"])

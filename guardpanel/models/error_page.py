@@ -19,10 +19,12 @@ LONGEST_TEXT = 2_000
 
 
 def contact_address(text: str) -> str:
-    typed = visible(text.strip())
-    if not typed or not re.match(r"https?://", typed):
-        return email_address(typed)
-    return redirect_target(typed)
+    typed = visible(text.strip()).removeprefix("mailto:")
+    if scheme := re.match(r"https?://", typed, re.IGNORECASE):
+        return redirect_target(scheme[0].lower() + typed[scheme.end() :])
+    if typed and "@" not in typed:
+        raise refuse("Enter an email address or a URL, such as https://shop.example/help.")
+    return email_address(typed)
 
 
 def color(text: str) -> str:

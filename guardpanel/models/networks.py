@@ -55,7 +55,7 @@ def network(text: str) -> str:
     parsed = read_network(text)
     if parsed.prefixlen < WIDEST[parsed.version]:
         raise ValueError(
-            f"{parsed} is too large: any host in it could forge client addresses. Use /{WIDEST[parsed.version]} or smaller."
+            f"{parsed} is too large: hosts of others would be trusted, too. Use /{WIDEST[parsed.version]} or smaller."
         )
     if isinstance(parsed, IPv6Network) and parsed.supernet_of(MAPPED):
         raise ValueError(f"{parsed} is too large: it contains every IPv4 address (::ffff:0:0/96).")

@@ -116,6 +116,11 @@ class Noun:
         """`virtual host`, `client CA`"""
         return lowered(self.word)
 
+    @property
+    def with_article(self) -> str:
+        """`a virtual host`, `an error page set`"""
+        return f"{'an' if self.in_sentence[0] in 'aeio' else 'a'} {self.in_sentence}"
+
     def counted(self, number: int) -> str:
         """Singular or plural."""
         return self.only_name or (self.word if number == 1 else self.plural)

@@ -169,7 +169,7 @@ class Crud(Generic[R, F]):
         self, changes: Changes, request: SaveRequest, number: int, version: int | None = None
     ) -> SaveResult[str]:
         """Returns the name of the deleted row."""
-        change = self._change(request, f"Deleted a {self.noun.in_sentence}", number)
+        change = self._change(request, f"Deleted {self.noun.with_article}", number)
 
         async def mutate(session: AsyncSession) -> str:
             row = await self.find(session, number)

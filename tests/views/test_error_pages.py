@@ -86,6 +86,46 @@ async def test_a_file_that_is_no_picture_is_told_at_the_logo(ada: httpx2.AsyncCl
     assert "Choose a PNG, JPEG or WebP picture." in refused.text
 
 
+@pytest.mark.changes_nothing
+async def test_a_photo_comes_back_with_what_was_typed(ada: httpx2.AsyncClient) -> None:
+    """Its form may be larger than others, or it would be refused unread."""
+    photo = {"logo_file": ("photo.png", base64.b64decode(A_LOGO).ljust(5 * 1024**2, b"\0"), "image/png")}
+
+    refused = await ada.post(PLACE, data=an_error_page(text="Call us from 9 to 5."), files=photo)
+
+    assert refused.status_code == 422
+    assert "The picture can have at most 32 KiB." in refused.text and "Call us from 9 to 5." in refused.text
+
+
+@pytest.mark.changes_nothing
+@pytest.mark.parametrize("typed", ["www.shop.example", "javascript:alert(1)"])
+async def test_a_contact_is_an_address_or_a_url(ada: httpx2.AsyncClient, typed: str) -> None:
+    refused = await ada.post(PLACE, data=an_error_page(contact=typed))
+
+    assert refused.status_code == 422
+    assert "Enter an email address or a URL, such as" in read(refused.text).text
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [("mailto:help@shop.example", "help@shop.example"), ("HTTPS://Shop.example/", "https://shop.example/")],
+)
+async def test_a_contact_may_be_pasted_as_a_link(
+    ada: httpx2.AsyncClient, engines: FakeEngines, typed: str, kept: str
+) -> None:
+    await ada.post(PLACE, data=an_error_page(is_default="on", contact=typed))
+
+    assert f">{kept}</a>" in maps(engines)["page_ends.map"]
+
+
+async def test_names_are_taken_once(ada: httpx2.AsyncClient) -> None:
+    await ada.post(PLACE, data=an_error_page("Ours"))
+
+    refused = await ada.post(PLACE, data=an_error_page("ours"))
+
+    assert "An error page set named Ours already exists." in read(refused.text).text
+
+
 async def test_a_picture_stays_until_it_is_removed_or_replaced(ada: httpx2.AsyncClient, engines: FakeEngines) -> None:
     await ada.post(PLACE, data=an_error_page(is_default="on"), files=PICTURE)
     await ada.post(f"{PLACE}/1", data=an_error_page(is_default="on", logo=URI, version="1", text="Another"))

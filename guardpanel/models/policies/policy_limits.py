@@ -29,6 +29,8 @@ NAMES = {
     LimitBy.COOKIE: re.compile(r"[A-Za-z0-9_.-]{1,60}", re.ASCII),
 }
 
+SIGNS = {LimitBy.HEADER: "hyphens", LimitBy.COOKIE: "- _ or a dot"}
+
 
 def one_name(text: str) -> str:
     return visible(text.strip())
@@ -140,9 +142,7 @@ class LimitFields(JudgingFields):
         if not name:
             raise refuse(f"Enter the name of the {by}.")
         if not NAMES[by].fullmatch(name):
-            raise refuse(
-                f"{name[:40]} is not the name of a {by}. Use letters, digits and -{' _ .' * (by is LimitBy.COOKIE)}."
-            )
+            raise refuse(f"{name[:40]} is not the name of a {by}. Use letters, digits and {SIGNS[by]}.")
         return name
 
     @field_validator("login_statuses")

@@ -49,7 +49,7 @@ def names_are_free(proposal: Proposal) -> Iterator[Violation]:
         for row in proposal.rows[noun.table_name] if noun.has_own_names else ():
             owner = owners.setdefault(row["name"].lower(), row["id"])
             if owner != row["id"]:
-                words = f"A {noun.in_sentence} named {{}} already exists."
+                words = f"A{noun.with_article[1:]} named {{}} already exists."
                 keys = (noun.key, row["id"]), (noun.key, owner)
                 yield from proposal.between(*keys, "name", words, is_double=True)
 

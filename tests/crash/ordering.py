@@ -63,6 +63,7 @@ async def live(shared: Shared, settings: Settings, origin: int, url: str) -> Non
     await panel.reconciler.tick()
     await go_on(panel, clock, shared)
     shared.tell(UP, failed=panel.reconciler.problem)
+    watching = panel.reconciler.start()  # It settles what could not be recorded.
     for at in itertools.count():
         while (order := shared.ordered()) is None:
             await asyncio.sleep(0.002)
@@ -70,6 +71,7 @@ async def live(shared: Shared, settings: Settings, origin: int, url: str) -> Non
         await order_certificate(panel, order["kind"], origin, url)
         shared.tell(f"{SAVING} {at}")
         await go_on(panel, clock, shared)
+        assert not watching.done(), "the panel has stopped looking at what runs"
         shared.tell(f"{ENDED} {at}")
 
 

@@ -34,6 +34,7 @@ class ErrorPageEditing(Editing[ErrorPage, ErrorPageFields]):
         if form.checked("remove_logo"):
             form.typed["logo"] = [""]
         if contents:
+            form.typed["logo_before"] = [form.value("logo")]  # What stays if the file is refused.
             form.typed["logo"] = [base64.b64encode(contents[0]).decode() or "-"]
         return form
 

@@ -72,6 +72,10 @@ CHILDREN: list[tuple[str, dict[str, Any]]] = [
     ("/vhosts/1/header-rules", {
         "header": "Content-Security-Policy",
         "value": "default-src 'self'; img-src 'self' https://images.shop.example data:; frame-ancestors 'none'"}),
+    ("/vhosts/1/logins", {"name": "ada", "password": "correct horse battery", "notes": "Until the intranet has its own"}),
+    ("/error-pages", {
+        "name": "Shop", "is_default": True, "site_name": "Example Shop", "accent": "#00796b", "contact": "help@shop.example",
+        "text": "Our support is there from 9 to 17 h, Monday to Friday."}),
     ("/policies/2/exclusions", {
         "rules": ["941100", "941160"], "target": "argument", "target_name": "content", "path": "/admin/posts",
         "reason": "Editors paste markup", "owner": "vera@example.org", "ends_on": "2027-03-31"}),

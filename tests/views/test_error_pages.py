@@ -87,6 +87,17 @@ async def test_a_file_that_is_no_picture_is_told_at_the_logo(ada: httpx2.AsyncCl
 
 
 @pytest.mark.changes_nothing
+async def test_the_logo_stays_where_another_file_was_refused(ada: httpx2.AsyncClient) -> None:
+    file = {"logo_file": ("logo.png", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/png")}
+
+    refused = await ada.post(PLACE, data=an_error_page(logo=URI), files=file)
+
+    assert refused.status_code == 422
+    assert f'name="logo" value="{URI}"' in refused.text
+    assert 'name="remove_logo"' in refused.text
+
+
+@pytest.mark.changes_nothing
 async def test_a_photo_comes_back_with_what_was_typed(ada: httpx2.AsyncClient) -> None:
     """Its form may be larger than others, or it would be refused unread."""
     photo = {"logo_file": ("photo.png", base64.b64decode(A_LOGO).ljust(5 * 1024**2, b"\0"), "image/png")}

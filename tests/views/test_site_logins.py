@@ -31,7 +31,7 @@ async def test_one_is_added_asked_for_changed_and_deleted(ada: httpx2.AsyncClien
     await ada.post("/virtual-hosts", data=a_virtual_host("shop.example"))
     made = await ada.post(PLACE, data=a_login(notes="Ask Bob"))
     assert made.headers["location"] == f"{PLACE}/1"
-    assert "Nobody is asked for them yet" in read((await ada.get("/virtual-hosts/1")).text).text
+    assert "Visitors are not asked for them yet" in read((await ada.get("/virtual-hosts/1")).text).text
     assert login_map(engines) == ""
 
     await ada.post("/virtual-hosts/1", data=a_virtual_host("shop.example", requires_login="on"))

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -39,9 +39,11 @@ class Strike(NamedTuple):
 
 
 class _LogEntry(msgspec.Struct):
-    time: float
+    """Numbers within what SQLite can hold."""
+
+    time: Annotated[float, msgspec.Meta(ge=0, lt=2**40)]
     client: str
-    policy: str
+    policy: Annotated[str, msgspec.Meta(pattern="^[0-9]{1,17}$")]
     status: int
     verdict: str
     strikes: str

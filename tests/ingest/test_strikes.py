@@ -51,6 +51,7 @@ def test_responses_count_as_the_line_says(ground: Ground) -> None:
         answered(8, client="-"), answered(9, strikes="14010"), answered(10, path='/"strikes":"401"', strikes="-"),
         line(11, **asks | {"status": 403}),  # Blocked by the WAF: counted as that, and once.
         answered(12, verdict="banned", status=403), answered(14, verdict="login_asked"),
+        answered(15, policy="-"), answered(16, policy="²"), answered(17, time=-1e300), answered(18, strikes=401),
     )  # fmt: skip
 
     ground.read_all()

@@ -57,6 +57,7 @@ def parameters(state: DesiredState) -> dict[str, Any]:
     shares = bool(used) and not state.facts.more_counters
     return {
         "limit_periods": used,
+        "limits_networks": any(policy.limit_by is LimitBy.NETWORK for policy in limited(state)),
         "limit_keys": keys(state),
         "limit_entries": TABLE_ENTRIES,
         "limit_key_length": KEY_LENGTH,
@@ -74,7 +75,7 @@ def periods(state: DesiredState) -> list[int]:
 
 
 class Key(NamedTuple):
-    """What policies in effect count by, but for the client's address: as vhosts.map has it, and as HAProxy reads it."""
+    """A header or cookie that policies in effect count by: as vhosts.map has it, and as HAProxy reads it."""
 
     word: str
     fetched: Token
@@ -82,18 +83,17 @@ class Key(NamedTuple):
     "How many of them a request has."
 
 
-READ_AS = {LimitBy.NETWORK: "src,ipmask(24,56)", LimitBy.HEADER: "req.fhdr", LimitBy.COOKIE: "req.cook"}
+READ_AS = {LimitBy.HEADER: "req.fhdr", LimitBy.COOKIE: "req.cook"}
 
 
 def keys(state: DesiredState) -> list[Key]:
-    return sorted({key(policy) for policy in limited(state) if policy.limit_by is not LimitBy.CLIENT})
+    return sorted({key(policy) for policy in limited(state) if policy.limit_by in READ_AS})
 
 
 def key(policy: PolicyState) -> Key:
     word, read_as = counted_by(policy), READ_AS[policy.limit_by]
-    name = word.partition(".")[2]
-    of_name = f"({literal(name)})" if name else ""
-    return Key(word, Token(read_as + of_name), Token(f"{read_as}_cnt{of_name}"))
+    name = literal(word.partition(".")[2])
+    return Key(word, Token(f"{read_as}({name})"), Token(f"{read_as}_cnt({name})"))
 
 
 def limited(state: DesiredState) -> list[PolicyState]:

@@ -6,7 +6,7 @@ import pytest
 
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.rendering import DesiredState
-from guardpanel.rendering.limits import KEY_LENGTH, keys, limits, periods
+from guardpanel.rendering.limits import KEY_LENGTH, keys, limits, parameters, periods
 from tests.rows import FACTS, rows
 
 HOST = {"servers": [{"address": "10.0.0.5:3000"}]}
@@ -47,8 +47,11 @@ def test_what_counts_is_named_if_it_is_not_the_address(by: str, name: str, word:
     on = {"client_limits": True, "limit_by": by, "limit_by_name": name}
 
     assert limits(state(on).policies[1], EnforcementMode.BLOCK) == f"10:100:20:refuse:11:{word}"
-    assert [key.word for key in keys(state(on, on, {**on, "client_limits": False}, {"client_limits": True}))] == [word]
-    assert keys(state(on, enforcement_mode="off")) == []
+    used = state(on, on, {**on, "client_limits": False}, {"client_limits": True})
+    unused = state(on, enforcement_mode="off")
+    assert [key.word for key in keys(used)] == [word] * (by != "network")
+    assert parameters(used)["limits_networks"] is (by == "network")
+    assert (keys(unused), parameters(unused)["limits_networks"]) == ([], False)
 
 
 def test_there_is_one_table_for_each_period_in_use() -> None:

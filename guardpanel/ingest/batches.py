@@ -72,8 +72,7 @@ class _Log:
         for _ in range(MOST_CHUNKS):
             part = self.access_log.read(self.position)
             self.recent.see(part.lines)
-            self.strikes += strikes.of_responses(part.lines)
-            lines += _proxy_lines(part.lines, self.traffic, counted)
+            lines += _proxy_lines(part.lines, self.traffic, self.strikes, counted)
             self.traffic.bound()
             counted += part.counted
             at_end = part.position == self.position
@@ -113,7 +112,9 @@ def _uses(lines: Iterable[tuple[str, bytes]], counted: Counter[str]) -> Iterable
             counted["bad"] += 1
 
 
-def _proxy_lines(lines: Sequence[bytes], counts: Counts, counted: Counter[str]) -> list[ProxyLine]:
+def _proxy_lines(
+    lines: Sequence[bytes], counts: Counts, struck: list[Strike], counted: Counter[str]
+) -> list[ProxyLine]:
     """Visitors' requests are counted. Most lines have nothing else to report, and are decoded once."""
     decode, count = traffic.LOGGED.decode, counts.add
     events: list[ProxyLine] = []
@@ -128,6 +129,8 @@ def _proxy_lines(lines: Sequence[bytes], counts: Counts, counted: Counter[str]) 
             own += 1
             continue
         count(entry)
+        if entry.strikes != NONE:
+            struck += strikes.of_response(entry)
         if entry.verdict == NONE and entry.rules == NONE and entry.ended[:2] == "--":
             ordinary += 1
         else:

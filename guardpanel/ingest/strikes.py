@@ -7,16 +7,14 @@ HAProxy's lines are counted, each of which is read exactly once. Events are not 
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Annotated, NamedTuple
-
-import msgspec
+from typing import NamedTuple
 
 from guardpanel.events.busiest import client_name
 from guardpanel.events.log_entry import ALWAYS_REJECTED
 from guardpanel.events.schema import time_of
-from guardpanel.ingest.proxy_line import NOT_OURS, ProxyLine
+from guardpanel.ingest.proxy_line import ProxyLine
+from guardpanel.ingest.traffic import DIGITS, LogEntry
 
 KEPT_SECONDS = 3_600
 "As long as a policy may count."
@@ -24,12 +22,8 @@ KEPT_SECONDS = 3_600
 MOST = 500_000
 "Rows. More clients than that, and the oldest are forgotten."
 
-
 NO_ANSWERS = {*ALWAYS_REJECTED, "login_asked"}
 "Verdicts by which a request counts already, or never: browsers first ask without a password."
-
-MARK = b'"strikes":"'
-"Statuses that count follow, or `-`. Quotes in visitors' values are escaped."
 
 
 class Strike(NamedTuple):
@@ -38,36 +32,17 @@ class Strike(NamedTuple):
     second: int
 
 
-class _LogEntry(msgspec.Struct):
-    """Numbers within what SQLite can hold."""
-
-    time: Annotated[float, msgspec.Meta(ge=0, lt=2**40)]
-    client: str
-    policy: Annotated[str, msgspec.Meta(pattern="^[0-9]{1,17}$")]
-    status: int
-    verdict: str
-    strikes: str
-
-
-LOGGED = msgspec.json.Decoder(_LogEntry)
-
-
 def of_rejected(lines: Iterable[ProxyLine]) -> Iterator[Strike]:
     for line in lines:
         if line.is_strike and line.policy is not None:
             yield Strike(line.policy, line.client, int(time_of(line.moment).timestamp()))
 
 
-def of_responses(lines: Iterable[bytes]) -> Iterator[Strike]:
-    """With a status that counts, by the server or by HAProxy in its place. Lines that cannot be read are counted elsewhere."""
-    for line in lines:
-        at = line.find(MARK) + len(MARK)
-        if at < len(MARK) or line[at : at + 1] == b"-" or NOT_OURS not in line:
-            continue
-        with suppress(msgspec.DecodeError):
-            entry = LOGGED.decode(line)
-            if str(entry.status) in entry.strikes.split(",") and entry.verdict not in NO_ANSWERS:
-                yield Strike(int(entry.policy), entry.client, int(entry.time))
+def of_response(entry: LogEntry) -> Iterator[Strike]:
+    """With a status that counts, by the server or by HAProxy in its place."""
+    is_counted = str(entry.status) in entry.strikes.split(",") and entry.verdict not in NO_ANSWERS
+    if is_counted and DIGITS.fullmatch(entry.policy):
+        yield Strike(int(entry.policy), entry.client, int(entry.time))
 
 
 def add(connection: sqlite3.Connection, strikes: Iterable[Strike]) -> None:

@@ -60,7 +60,7 @@ Key = tuple[int, int]
 
 
 class LogEntry(msgspec.Struct, gc=False):
-    """What is counted of a line. Numbers are within what SQLite can add up."""
+    """What is counted of a line, here and towards bans. Numbers are within what SQLite can add up."""
 
     time: Annotated[float, msgspec.Meta(ge=0, lt=2**40)]
     client: str
@@ -75,6 +75,9 @@ class LogEntry(msgspec.Struct, gc=False):
     panel: str
     over_limit: str = ""
     fail: str = ""
+    policy: str = NONE
+    strikes: str = NONE
+    "Statuses that count towards a ban."
 
 
 LOGGED = msgspec.json.Decoder(LogEntry)

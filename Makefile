@@ -27,7 +27,7 @@ test: dev ## everything that CI runs
 	@tools/install-dev.sh haproxies chromium parsers acme
 	@$(CHECK) -- $(ARGS)
 
-lint: dev ## ruff, mypy, import contracts, djlint, biome, gofmt, go vet
+lint: dev ## ruff, mypy, import contracts, djlint, biome, tsc, gofmt, go vet
 	@$(CHECK) lint
 
 format: dev ## format the code and apply ruff's fixes
@@ -219,5 +219,5 @@ bench-attack: dev ## the most expensive requests that the rule set allows, and h
 	@$(PYTHON_IN) -m bench.attack $(ARGS)
 
 clean: ## remove everything installed and built here; keep var/ (your data)
-	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache dist test-results
+	@rm -rf clients/typescript/{node_modules,dist,src/schema.d.ts} .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache dist test-results
 	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

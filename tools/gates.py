@@ -70,6 +70,7 @@ def gates() -> dict[str, list[Gate]]:
             Gate(
                 "biome (CSS and JavaScript)", [BIN / "biome", *BIOME, "guardpanel/static/css", "guardpanel/static/js"]
             ),
+            Gate("TypeScript client (tsc --strict)", [ROOT / "tools" / "client.sh"], minutes=10, seconds=15),
             Gate("gofmt", [gofmt, "-l", SPOA, VISITORS, LOAD, READER], silence_is_good=True)
             if (gofmt := go_tool("gofmt"))
             else no_go(),

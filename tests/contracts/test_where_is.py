@@ -7,7 +7,7 @@ import pytest
 from tests.panel import ROOT
 
 TEXT = (ROOT / "docs" / "where-is.md").read_text("utf-8")
-OUTSIDE = ("config_templates/", "spoa/", "tests/", "docs/", "tools/")
+OUTSIDE = ("config_templates/", "spoa/", "tests/", "docs/", "tools/", "clients/")
 PATHS = sorted(set(re.findall(r"`([a-z_][\w./-]*\.\w+)`", TEXT)))
 
 

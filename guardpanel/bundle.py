@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 SERVERS = "servers.txt"
-"""The file with what HAProxy takes of servers at run time. Lines `be_17/s1 100 ready`: backend and server, weight, and `ready` or
-`maint`, as `set server … state` has it."""
+"""The file with what HAProxy takes of servers at run time. Lines `be_17/s1 100 ready 192.0.2.1:80`: backend and server, weight,
+`ready` or `maint`, as `set server … state` has it, and the address, if it can change at run time, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Bundle:
     """Files by path relative to a release directory.
 
     `checksum` is the SHA-256 (hex) of all files without the places that contain it: HAProxy's `description`, the sentinel's name
-    and the probe's response, from which live processes report it; and without servers' weights and maintenance.
+    and the probe's response, from which live processes report it; and without what HAProxy takes of servers at run time.
 
     `secrets` are files with private keys. The checksum does not cover them: new content under the same name needs no reload. They
     are never shown, compared or exported.

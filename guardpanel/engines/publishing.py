@@ -1,5 +1,5 @@
-"""Has HAProxy run a release: by a reload, or, if only contents of certificates, entries of address lists, or weights and
-maintenance of servers differ, by a swap in the running process."""
+"""Has HAProxy run a release: by a reload, or, if only contents of certificates, entries of address lists, or what
+HAProxy takes of servers at run time differ, by a swap in the running process."""
 
 import asyncio
 import logging

@@ -22,7 +22,7 @@ def render(state: DesiredState) -> Bundle:
     texts = haproxy.files(state, names)
     agent = coraza.agent_configuration(state.facts, applications)
     blank, origins = haproxy.configuration(state, NO_MARK)
-    fixed, weights = servers.without(blank)
+    fixed, weights = servers.without(blank, moves=state.facts.moves_servers)
     digest = hashlib.sha256()
     for path, text in sorted({**texts, "haproxy.cfg": fixed, "coraza.yaml": agent.decode()}.items()):
         digest.update(f"{path}\0{len(text)}\0{text}\0".encode())

@@ -86,6 +86,9 @@ class EngineFacts:
     more_counters: bool = False
     "HAProxy can count a request in more than 3 tables (2.8)."
 
+    moves_servers: bool = False
+    "HAProxy can change the address of a server while it runs, and then sends no request to the one before."
+
     tables_socket: str = ""
     """Where a new worker gets the old one's counts of requests. Its path is part of the configuration. Empty: a reload forgets
     them."""

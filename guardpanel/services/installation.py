@@ -75,6 +75,7 @@ async def _with_abilities(facts: EngineFacts, haproxy: HAProxy) -> EngineFacts:
         has_tls=await haproxy.has_tls(),
         holds_responses=await haproxy.holds_responses(),
         more_counters=await haproxy.has_more_counters(),
+        moves_servers=await haproxy.moves_servers(),
     )
 
 

@@ -10,6 +10,7 @@ from guardpanel.engines.servers.handover import (
     Backends,
     Row,
     addresses_in,
+    in_place,
     rows_in,
     servers_in,
     state_lines,
@@ -62,6 +63,14 @@ def test_a_server_that_is_down_stays_down_and_since_when_is_kept() -> None:
     assert rows["s1"]["srv_time_since_last_change"] == "77"
     assert rows["s1"]["srv_check_result"] == "2"
     assert rows["s2"]["srv_check_health"] == "4"
+
+
+def test_what_was_checked_elsewhere_says_nothing_of_the_configured_address() -> None:
+    here = {"srv_addr": "192.0.2.1", "srv_port": "80"}
+    named = {"srv_addr": "192.0.2.7", "srv_port": "8080"}
+    states = server_states(DEAD | here, DEAD | {"srv_addr": "192.0.2.7"}, DEAD | named)
+
+    assert [server for _, server in in_place(states, configured(A, B, NAMED))] == ["s1", "s3"]
 
 
 @pytest.mark.parametrize(

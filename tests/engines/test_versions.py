@@ -30,6 +30,17 @@ async def test_what_is_good_enough_runs(tmp_path: Path, version: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("version", "moves"),
+    [
+        ("2.6.12", False), ("2.6.99", False), ("2.8.24", False), ("2.8.25", True), ("3.0.11", True), ("3.2.6", False),
+        ("3.3.9", False), ("3.4.6", False), ("3.4.7", True), ("3.5.1", True),
+    ],
+)  # fmt: skip
+async def test_servers_move_where_that_was_tried(tmp_path: Path, version: str, moves: bool) -> None:
+    assert await HAProxy(str(binary(tmp_path, version))).moves_servers() is moves
+
+
+@pytest.mark.parametrize(
     ("version", "why"),
     [
         ("2.4.29", "too old"),

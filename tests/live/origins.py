@@ -28,6 +28,8 @@ class Origin:
     port: int
     answers: dict[str, Sequence[Part]] = field(default_factory=dict)
     "Raw answers by path; other paths get what was received, as JSON."
+    holds: dict[str, threading.Event] = field(default_factory=dict)
+    "What the usual answer of a path waits for."
     begun: list[str] = field(default_factory=list)
     "Request lines, before the body is read."
     received: list[str] = field(default_factory=list)
@@ -82,6 +84,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 else:
                     time.sleep(part)
             return
+        if self.path in origin.holds:
+            origin.holds[self.path].wait(60)
         request = {
             "method": self.command,
             "target": self.requestline.split()[1],

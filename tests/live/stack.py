@@ -95,6 +95,7 @@ class Stack:
             lua_folder=str(self.folder),
             holds_responses=asyncio.run(HAProxy(haproxy).holds_responses()),
             more_counters=asyncio.run(HAProxy(haproxy).has_more_counters()),
+            moves_servers=asyncio.run(HAProxy(haproxy).moves_servers()),
             tables_socket=str(self.folder / "tables.sock"),
             certificates=certificates,
             list_maps=list_maps or {},

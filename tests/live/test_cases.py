@@ -32,6 +32,7 @@ def test_haproxy_takes_the_case_without_a_warning(haproxy: str, case: Case, tmp_
         geo_dir=str(bans.parent / "geo"),
         holds_responses=asyncio.run(engine.holds_responses()),
         more_counters=asyncio.run(engine.has_more_counters()),
+        moves_servers=asyncio.run(engine.moves_servers()),
     )
     (tmp_path / lua_file()).write_text(lua())
     make_empty(*map(Path, bundle.outside))

@@ -20,9 +20,15 @@ CASES = Path(__file__).parent / "cases"
 
 VERSIONS: Mapping[str, Mapping[str, Any]] = {
     "2.6": {"holds_responses": False, "runs_lua": True},
-    "2.8 without Lua": {"holds_responses": True, "more_counters": True, "runs_lua": False},
-    "2.8": {"holds_responses": True, "more_counters": True, "runs_lua": True},
-    "3.2": {"holds_responses": True, "more_counters": True, "runs_lua": True, "drops_trailers": True},
+    "2.8 without Lua": {"holds_responses": True, "more_counters": True, "moves_servers": True, "runs_lua": False},
+    "2.8": {"holds_responses": True, "more_counters": True, "moves_servers": True, "runs_lua": True},
+    "3.2": {
+        "holds_responses": True,
+        "more_counters": True,
+        "moves_servers": True,
+        "runs_lua": True,
+        "drops_trailers": True,
+    },
 }
 "What engines/haproxy/haproxy.py finds these branches to be able to."
 

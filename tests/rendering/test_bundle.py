@@ -3,6 +3,7 @@
 import copy
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -104,6 +105,26 @@ def test_what_servers_take_at_run_time_is_in_the_files_and_outside_the_checksum(
     assert after.checksum == made().checksum
     assert after.files["haproxy.cfg"] != made().files["haproxy.cfg"]
     assert after.data_digest != made().data_digest
+
+
+@pytest.mark.parametrize(
+    ("address", "moves", "is_outside"),
+    [
+        ("192.0.2.77:81", True, True), ("[2001:db8::1]:80", True, True), ("app.lan:80", True, False),
+        ("192.0.2.77:81", False, False),
+    ],
+)  # fmt: skip
+def test_addresses_are_outside_the_checksum_where_they_change_at_run_time(
+    address: str, moves: bool, is_outside: bool
+) -> None:
+    facts, changed = replace(FACTS, moves_servers=moves), copy.deepcopy(dict(ROWS))
+    changed["server"][0]["address"] = address  # type: ignore[index]
+
+    before, after = (render(DesiredState.from_rows(rows, facts)) for rows in (ROWS, changed))
+
+    assert (after.checksum == before.checksum) is is_outside
+    assert (f" {address}\n" in after.data["servers.txt"].decode()) is is_outside
+    assert f" {address} weight " in after.files["haproxy.cfg"].decode()
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,13 @@ class HAProxy:
         """Whether it knows `tune.stick-counters`. False without HAProxy."""
         return await self._is_at_least(2, 8)
 
+    async def moves_servers(self) -> bool:
+        """Whether a server can have another address at run time (versions.MOVES). False without HAProxy."""
+        try:
+            return versions.moves_servers(await self.version())
+        except EngineUnavailable:
+            return False
+
     async def _is_at_least(self, *version: int) -> bool:
         try:
             return await self.version() >= version

@@ -73,6 +73,14 @@ class MasterCli(MapCommands):
         answer = await self._ask(f"@1 set server {name} addr {ip_address(address)}")
         return answer.startswith(HAS_ADDRESS)
 
+    async def move_server(self, backend: str, server: str, address: str, port: int) -> None:
+        """Whether it moved is read from `server_states`: its answers differ by version."""
+        await self._ask(f"@1 set server {_name(backend)}/{_name(server)} addr {ip_address(address)} port {port:d}")
+
+    async def call_up(self, backend: str, server: str) -> None:
+        """Take it for healthy until a check fails, as after a reload."""
+        await self._ask(f"@1 set server {_name(backend)}/{_name(server)} health up")
+
     async def set_server(self, backend: str, server: str, weight: str, state: str) -> None:
         """`state`: ready, drain or maint. It answers only if it refuses: raises EngineUnavailable."""
         name = f"{_name(backend)}/{_name(server)}"

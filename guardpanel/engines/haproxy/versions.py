@@ -23,6 +23,10 @@ BRANCHES = {
 
 REFUSED = {(3, 1): "it fails when responses are inspected"}  # SPOE was rewritten there. It works from 3.2 on.
 
+MOVES = {(2, 8): 25, (3, 0): 11, (3, 2): 26, (3, 4): 7}
+"""Patch levels that were tried: after `set server … addr` they send no request to the address before. Without HAProxy's commit
+5fda64e87 of 2025, such as 2.6.12, they put connections with a request in progress back into the pool. It cannot be probed."""
+
 
 def number(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
@@ -46,6 +50,12 @@ def refusal(version: tuple[int, ...]) -> str | None:
     else:
         return None
     return f"HAProxy {number(version)} is not supported: {fault}. {supported()}"
+
+
+def moves_servers(version: tuple[int, ...]) -> bool:
+    """Whether it changes servers' addresses at run time without sending anything to those before."""
+    branch, newest = version[:2], max(MOVES)
+    return branch > newest or (branch in MOVES and version[2] >= MOVES[branch])
 
 
 def is_tested(version: tuple[int, ...]) -> bool:

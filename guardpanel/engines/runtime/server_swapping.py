@@ -1,4 +1,5 @@
-"""Servers' weights and maintenance in the running HAProxy, without a reload: changed, read back, and compared with the release.
+"""Servers' weights, maintenance and addresses in the running HAProxy, without a reload: changed, read back, and compared with the
+release.
 
 `set server … weight` and `set server … state` say nothing if they worked (Management Guide §9.3). What they did is read from
 `show servers state`.
@@ -15,7 +16,8 @@ from guardpanel.engines.haproxy.master_cli import MasterCli
 from guardpanel.engines.releases import Releases
 from guardpanel.engines.runtime.map_drift import BY_RUNTIME_API
 from guardpanel.engines.runtime.swapping import NotSwapped
-from guardpanel.engines.servers.handover import Key, Row, rows_in
+from guardpanel.engines.servers.handover import Key, Row, place_of, rows_in
+from guardpanel.listen_addresses import host_and_port
 
 MOST = 50
 "Servers in one save. A reload changes more of them in less time."
@@ -33,20 +35,22 @@ class LiveServer(NamedTuple):
     weight: str
     state: str
     "`ready`, `maint` or `drain`, as `set server … state` has it."
+    address: str = ""
+    "With its port. Empty in a file if it can't change at run time."
 
     @classmethod
     def of(cls, row: Row) -> Self:
         forced = int(row["srv_admin_state"]) & (FORCED_MAINTENANCE | FORCED_DRAIN)
-        return cls(row["srv_uweight"], STATES.get(forced, "maint" if forced else "ready"))
+        return cls(row["srv_uweight"], STATES.get(forced, "maint" if forced else "ready"), place_of(row))
 
 
 def parsed(content: bytes) -> dict[Key, LiveServer]:
     """The file of a release (bundle.SERVERS). Raises ValueError for another."""
     states = {}
     for line in content.decode().splitlines():
-        name, weight, state = line.split(" ")
+        name, weight, state, *address = line.split(" ")
         backend, _, server = name.partition("/")
-        states[backend, server] = LiveServer(weight, state)
+        states[backend, server] = LiveServer(weight, state, *address)
     return states
 
 
@@ -61,7 +65,12 @@ class ServerSwapper:
         if len(changed) > MOST:
             raise NotSwapped(f"{len(changed):,} servers changed: a reload changes them in less time.")
         for (backend, server), state in changed.items():
-            await self.cli.set_server(backend, server, *state)
+            moves = state.address != was.get((backend, server), state).address
+            if moves:  # Before it gets requests again.
+                await self.cli.move_server(backend, server, *host_and_port(state.address))
+            await self.cli.set_server(backend, server, state.weight, state.state)
+            if moves and state.state == "ready":
+                await self.cli.call_up(backend, server)
         live = rows_in(await self.cli.server_states())
         if wrong := next(differences(changed, live), ""):
             raise NotSwapped(wrong)
@@ -78,6 +87,8 @@ def differences(wanted: Mapping[Key, LiveServer], live: Mapping[Key, Row]) -> It
             yield f"Server {server} of {backend} has weight {has.weight} in HAProxy, not {state.weight}."
         if has.state != state.state:
             yield f"Server {server} of {backend} is in state {has.state} in HAProxy, not {state.state}."
+        if state.address not in {"", has.address}:
+            yield f"Server {server} of {backend} has address {has.address} in HAProxy, not {state.address}."
 
 
 class ServerInspector:

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from guardpanel.listen_addresses import bind_text
+
 Key = tuple[str, str]
 "Backend and server: `be_17`, `s1`."
 
@@ -118,6 +120,25 @@ def rows_in(text: str) -> dict[Key, Row]:
     columns = next((words[1:] for words in lines if words[:1] == ["#"]), [])
     rows = (dict(zip(columns, words, strict=False)) for words in lines if len(words) == len(columns) > 0)
     return {(row["be_name"], row["srv_name"]): row for row in rows}
+
+
+def place_of(row: Row) -> str:
+    """Address and port, as haproxy.cfg has them."""
+    return bind_text(row["srv_addr"], int(row["srv_port"]))
+
+
+def in_place(before: Mapping[Key, Row], live: Backends) -> dict[Key, Row]:
+    """Without servers that the old worker has elsewhere: addresses also change at run time, and what was checked there says
+    nothing of the one that is configured."""
+    places = {
+        (server.backend, server.name): server for servers in live.values() for server in servers if not server.is_name
+    }
+
+    def is_there(key: Key, row: Row) -> bool:
+        server = places.get(key)
+        return server is None or (server.host, server.port) == (row["srv_addr"], row["srv_port"])
+
+    return {key: row for key, row in before.items() if is_there(key, row)}
 
 
 def addresses_in(before: Mapping[Key, Row], live: Backends) -> dict[str, str]:

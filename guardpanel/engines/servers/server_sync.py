@@ -127,7 +127,7 @@ class ServerSync:
         return pid, handover.rows_in("\n".join(lines)) if is_written else {}
 
     def _states(self, live: Backends, new: Backends, pid: str, text: str) -> list[str]:
-        before = handover.rows_in(text) if live else {}
+        before = handover.in_place(handover.rows_in(text), live) if live else {}
         handed = self._handed[1] if self._handed[0] == pid else {}
         self.addresses.take(handover.addresses_in(before, live))
         return handover.state_lines(before, live, new, handed=handed, addresses=self.addresses.all())

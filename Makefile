@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help sslyze install run dev test nightly pictures lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs cases transcripts \
-	crash crash-engines crash-orders events-kills faults faults-orders bench-save bench-scale bench-first-host bench-issue bench-changes bench-backup bench-exclusions soak-agent crs evaluate-crs \
+	crash crash-engines crash-orders events-kills faults faults-orders bench-save bench-scale bench-api bench-first-host bench-issue bench-changes bench-backup bench-exclusions soak-agent crs evaluate-crs \
 	rx-differential parsers agent-profile bench-data-path bench-replay bench-fix bench-stack bench-attack bench-terminator bench-tls bench-certificates bench-address-lists bench-memory bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
 
@@ -122,6 +122,10 @@ bench-save: dev ## time until a save is live, compared with doing it by hand
 bench-scale: dev ## saves, all pages and memory with 10 to 5,000 virtual hosts
 	@tools/install-dev.sh haproxies
 	@$(PYTHON_IN) -m bench.scale $(ARGS)
+
+bench-api: dev ## requests per second of the JSON API's reads, also beside saves (a minute)
+	@tools/install-dev.sh haproxies
+	@$(PYTHON_IN) -m bench.api $(ARGS)
 
 bench-first-host: dev ## time from the login page to the first live virtual host, in a browser
 	@tools/install-dev.sh chromium

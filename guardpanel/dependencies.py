@@ -69,7 +69,11 @@ async def identify(request: Request, session: AsyncSession, panel: Panel) -> Use
     """The user of a request: by bearer token under /api, by session cookie elsewhere."""
     if is_api(request):
         token = bearer_token(request)
-        return await panel.accounts.tokens.user(session, token) if token else None
+        user_and_end = await panel.accounts.tokens.user(session, token) if token else None
+        if user_and_end is None:
+            return None
+        request.state.viewer_until = user_and_end[1]
+        return user_and_end[0]
     secret = request.cookies.get(session_cookie(request))
     session_and_user = await panel.accounts.sessions.find(session, secret) if secret else None
     if session_and_user is None:

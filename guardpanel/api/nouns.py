@@ -1,5 +1,5 @@
 """Nouns as JSON: list, read, create, change and delete, written once for all of them. `shapes.py` has their bodies and
-responses."""
+responses; `single_rows.py` has the nouns with one row."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -10,8 +10,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 
+from guardpanel.api.kept_answers import Keeps
 from guardpanel.api.saves import DeploymentOut, NamedVersion, SaveRequestDep, merging, speaking, tag
-from guardpanel.api.shapes import Dialect, Shapes, Versioned
+from guardpanel.api.shapes import Dialect, Shapes
 from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
 from guardpanel.models.noun import Noun
 from guardpanel.panel import Panel
@@ -43,15 +44,16 @@ def rows(
     deleting: str = "",
 ) -> APIRouter:
     """The five operations of a noun with many rows. `looks_in`: what a list's `q` searches. `deleting`: what DELETE does."""
-    router, made = _router(noun), Rows(noun, service, dialect or Dialect())
+    router, made = router_of(noun), Rows(noun, service, dialect or Dialect())
     shapes, row_path = made.shapes, f"/{{{noun.key}_id}}"
-    if made.dialect.bare:
-        router.get("", name=f"list_{noun.module}", response_model=list[shapes.out])(made.listing_all())  # type: ignore[name-defined]
-    else:
-        router.get("", name=f"list_{noun.module}", response_model=shapes.page,
-                   description=f"By {order}; `q` looks in {looks_in}.")(made.listing(query))  # fmt: skip
+    bare = made.dialect.bare
+    listed: Any = list[shapes.out] if bare else shapes.page  # type: ignore[name-defined]
+    words = None if bare else f"By {order}; `q` looks in {looks_in}."
+    router.get("", name=f"list_{noun.module}", response_model=listed, description=words, dependencies=[Keeps])(
+        made.listing_all() if bare else made.listing(query)
+    )
     router.post("", name=f"create_{noun.key}", response_model=shapes.saved, status_code=201)(made.creating())
-    router.get(row_path, name=f"read_{noun.key}", response_model=shapes.read)(made.reading())
+    router.get(row_path, name=f"read_{noun.key}", response_model=shapes.read, dependencies=[Keeps])(made.reading())
     router.patch(row_path, name=f"update_{noun.key}", response_model=shapes.saved)(made.updating())
     router.delete(row_path, name=f"delete_{noun.key}", status_code=204, description=deleting)(made.deleting())
     return router
@@ -178,62 +180,6 @@ class Rows:
         return self.shapes.own_of(self.service.ROWS.values_of(row), row) | self.dialect.out(row)
 
 
-def settings(noun: Noun, service: ModuleType) -> APIRouter:
-    """The two operations of a noun with a single row."""
-    router, made = _router(noun), Settings(noun, service)
-    router.get("", name=f"read_{noun.key}", response_model=made.shapes.out)(made.reading())
-    router.patch("", name=f"update_{noun.key}", response_model=made.shapes.saved)(made.updating())
-    return router
-
-
-class Settings:
-    """The operations of a noun with a single row."""
-
-    def __init__(self, noun: Noun, service: ModuleType) -> None:
-        self.noun, self.service = noun, service
-        self.shapes = Shapes(noun, Dialect(), Versioned)
-
-    def reading(self) -> Operation:
-        async def read(response: Response, panel: PanelDep, session: SessionDep, _user: Viewer) -> Any:
-            row = await self.service.find(session)
-            tag(response, row.version)
-            return self.shapes.out(**self._out(panel, row))
-
-        return read
-
-    def updating(self) -> Operation:
-        async def update(
-            body: self.shapes.body,  # type: ignore[name-defined]
-            response: Response,
-            panel: PanelDep,
-            save_request: SaveRequestDep,
-            version: NamedVersion,
-        ) -> Any:
-            """Change the given keys and go live."""
-            saved = await merging(partial(self._update, panel, save_request, body, version), version)
-            tag(response, saved.value.version)
-            return self.shapes.saved(**self._out(panel, saved.value), deployment=DeploymentOut.of(saved))
-
-        return update
-
-    async def _update(
-        self, panel: Panel, save_request: SaveRequest, body: BaseModel, version: int | None
-    ) -> SaveResult[Any]:
-        """Apply the given keys to the current row."""
-        async with panel.database.read() as session:
-            row = await self.service.find(session)
-        now = self.service.fields_of(row, panel.changes.renderer.facts).model_dump()
-        fields = validated(self.noun.input, {**now, **body.model_dump(exclude_unset=True)})
-        saved: SaveResult[Any] = await self.service.update(
-            panel.changes, save_request, fields, row.version if version is None else version
-        )
-        return saved
-
-    def _out(self, panel: Panel, row: Any) -> dict[str, Any]:
-        fields = self.service.fields_of(row, panel.changes.renderer.facts)
-        return self.shapes.own_of(dict(fields), row)
-
-
 def _those(noun: Noun, service: ModuleType) -> Operation:
     """The rows that a URL refers to: all rows of a noun, or those of the parent row that it names."""
 
@@ -246,5 +192,5 @@ def _those(noun: Noun, service: ModuleType) -> Operation:
     return within if noun.within else every
 
 
-def _router(noun: Noun) -> APIRouter:
+def router_of(noun: Noun) -> APIRouter:
     return APIRouter(prefix=f"/api/v1/{noun.api}", tags=[noun.tag])

@@ -1,7 +1,7 @@
 """The traffic settings as JSON."""
 
-from guardpanel.api import nouns
+from guardpanel.api import single_rows
 from guardpanel.models.traffic import NOUN
 from guardpanel.services import traffic
 
-router = nouns.settings(NOUN, traffic)
+router = single_rows.settings(NOUN, traffic)

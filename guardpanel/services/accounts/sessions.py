@@ -68,8 +68,12 @@ class Sessions:
 
 
 def is_over(session: Session) -> bool:
-    now = datetime.now(UTC)
-    return session.seen_at < now - IDLE or session.created_at < now - LONGEST
+    return end_of(session) < datetime.now(UTC)
+
+
+def end_of(session: Session) -> datetime:
+    """When it ends without a further request."""
+    return min(session.seen_at + IDLE, session.created_at + LONGEST)
 
 
 def digest(secret: str) -> str:

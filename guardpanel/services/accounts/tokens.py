@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.database import Database
 from guardpanel.errors import Unauthorized
 from guardpanel.models import AccessToken, Session, User
-from guardpanel.services.accounts.sessions import API, Sessions, digest, is_over
+from guardpanel.services.accounts.sessions import API, Sessions, digest, end_of, is_over
 
 ACCESS = timedelta(minutes=15)
 
@@ -49,11 +49,11 @@ class Tokens:
             session.add(AccessToken(session_id=row.id or 0, secret_hash=digest(access), expires_at=now + ACCESS))
         return TokenPair(access, secret, int(ACCESS.total_seconds()))
 
-    async def user(self, session: AsyncSession, access: str) -> User | None:
-        """The token's user, while it and its session are valid."""
+    async def user(self, session: AsyncSession, access: str) -> tuple[User, datetime] | None:
+        """The token's user, while it and its session are valid, and when that ends."""
         row = (
             await session.exec(
-                select(Session, User)
+                select(Session, User, AccessToken.expires_at)
                 .join(User, col(User.id) == col(Session.user_id))
                 .join(AccessToken, col(AccessToken.session_id) == col(Session.id))
                 .where(col(AccessToken.secret_hash) == digest(access), col(AccessToken.expires_at) > datetime.now(UTC))
@@ -61,7 +61,7 @@ class Tokens:
         ).first()
         if row is None or not row[1].is_active or is_over(row[0]):
             return None
-        return row[1]
+        return row[1], min(end_of(row[0]), row[2])
 
     async def end(self, access: str) -> None:
         """End the session of this token. An unknown token is ignored."""

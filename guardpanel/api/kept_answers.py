@@ -1,0 +1,107 @@
+"""Answers to reads of the JSON API, kept until the database changes: what was answered before costs no routing, query or model.
+Pure ASGI, as `middleware.py`."""
+
+import time
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import Depends, Request
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+SECONDS = 5.0
+"An answer is not kept for longer: the state of a certificate follows the clock."
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+MOST = 32 * 1024**2
+"Bytes of all kept answers."
+
+BESIDE = 2048
+"Bytes that an answer takes beside its body: headers and objects."
+
+Key = tuple[str, bytes]
+"A path and its query."
+
+
+async def keep(request: Request) -> None:
+    request.state.may_be_kept = True
+
+
+Keeps = Depends(keep)
+"For operations whose answer depends on the database alone, and is the same for all who may read it."
+
+
+@dataclass(frozen=True)
+class KeptAnswer:
+    start: Message
+    body: bytes
+    route: Any
+    until: float
+
+    async def give(self, scope: Scope, send: Send) -> None:
+        scope["route"] = self.route
+        await send({**self.start, "headers": list(self.start["headers"])})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+class KeptAnswers:
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.version = -1
+        self.size = 0
+        self.answers: dict[Key, KeptAnswer] = {}
+        self.tokens: dict[str, datetime] = {}
+        "Those that may read, and until when."
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        token = _token(scope)
+        if not token:
+            await self.app(scope, receive, send)
+            return
+        self._follow(scope)
+        now, key = time.monotonic(), (scope["path"], scope["query_string"])
+        answer = self.answers.get(key)
+        if answer and answer.until > now and self.tokens.get(token, NEVER) > datetime.now(UTC):
+            await answer.give(scope, send)
+        else:
+            await self._first(scope, receive, send, token, key)
+
+    def _follow(self, scope: Scope) -> int:
+        """Forget everything if the database has changed, whoever wrote. Returns its version."""
+        version: int = scope["app"].state.panel.database.version()
+        if version != self.version:
+            self.version, self.size, self.answers, self.tokens = version, 0, {}, {}
+        return version
+
+    async def _first(self, scope: Scope, receive: Receive, send: Send, token: str, key: Key) -> None:
+        version, sent = self.version, list[Message]()
+
+        async def watched(message: Message) -> None:
+            sent.append(message)
+            # What dresses an answer adds to its list of headers.
+            await send({**message, "headers": list(message["headers"])} if "headers" in message else message)
+
+        await self.app(scope, receive, watched)
+        state = scope["state"]
+        if state.get("may_be_kept") and sent[0]["status"] == 200 and version == self._follow(scope):
+            self.tokens[token] = state["viewer_until"]
+            self._keep(key, sent, scope.get("route"))
+
+    def _keep(self, key: Key, sent: list[Message], route: Any) -> None:
+        body = b"".join(message.get("body", b"") for message in sent[1:])
+        size = len(body) + len(key[0]) + len(key[1]) + BESIDE
+        if self.size + size > MOST:
+            self.size, self.answers = 0, {}
+        self.size += size
+        self.answers[key] = KeptAnswer(sent[0], body, route, time.monotonic() + SECONDS)
+
+
+def _token(scope: MutableMapping[str, Any]) -> str:
+    """The bearer token of a read of the API. Empty for every other request."""
+    if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith("/api/v1/"):
+        return ""
+    scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

@@ -88,14 +88,9 @@ class Bundle:
 class NamedServer:
     """A server given by name that must resolve when it is saved (`resolve later` is not ticked)."""
 
-    virtual_host_id: int
-    position: int
+    origin: Origin
     host: str
     port: int
-
-    @property
-    def origin(self) -> Origin:
-        return Origin("virtual_host", self.virtual_host_id, f"servers.{self.position}.address")
 
 
 def digest_of(hashes: Mapping[str, str]) -> str:

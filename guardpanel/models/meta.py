@@ -63,6 +63,18 @@ def described(
     )
 
 
+LIMITS = ("ge", "le", "max_length")
+
+
+def inherited(model: type[BaseModel], name: str, default: Any = None, *, unset: str = "", **limits: Any) -> Any:
+    """A field like another model's, with its words and limits, which may be left out."""
+    known = about(model)[name]
+    for rule in model.model_fields[name].metadata:
+        limits |= {limit: value for limit in LIMITS if (value := getattr(rule, limit, None)) is not None}
+    words = {"hint": known.hint, "unit": known.unit, "placeholder": known.placeholder}
+    return described(known.title, default, unset=unset, **words, **limits)
+
+
 @dataclass(frozen=True)
 class About:
     name: str

@@ -6,13 +6,14 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
 from sqlmodel import Field
 
+from guardpanel.models.delivery.path_delivery import PathDeliveryColumns, is_different
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Noun
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.policies.path_condition import bound_path
 from guardpanel.models.references import OptionalId
 from guardpanel.models.site import site
-from guardpanel.models.types import Fields, Notes, refuse, stored, visible
+from guardpanel.models.types import Notes, refuse, stored, visible
 from guardpanel.models.versioned_row import VersionedRow
 from guardpanel.models.virtual_host import OptionalMode
 
@@ -56,7 +57,7 @@ def redirect_target(text: str) -> str:
     return f"{parts['scheme']}://{site(parts['host'])}{parts['path'] or ''}{parts['query'] or ''}"
 
 
-class PathBindingColumns(Fields):
+class PathBindingColumns(PathDeliveryColumns):
     """What form, JSON and table have in common."""
 
     path_match: BoundPath = described("Path match", BoundPath.BELOW, sa_type=stored(BoundPath))
@@ -121,8 +122,11 @@ class PathBindingFields(PathBindingColumns):
     @classmethod
     def some_difference(cls, mode: EnforcementMode | None, info: ValidationInfo) -> EnforcementMode | None:
         others = info.data.get("redirect", ""), info.data.get("policy_id", ""), info.data.get("requires_login", "")
-        if mode is None and others == (Redirect.NO, None, False):
-            raise refuse("Choose a policy, a mode, a redirect or a login. Without any, the path is like the rest.")
+        is_readable = PathDeliveryColumns.model_fields.keys() <= info.data.keys()
+        if mode is None and others == (Redirect.NO, None, False) and is_readable and not is_different(info.data):
+            raise refuse(
+                "Choose a policy, a mode, a redirect, a login, or delivery. Without any, the path is like the rest."
+            )
         return mode
 
     @field_validator("redirect_to")
@@ -163,6 +167,11 @@ class PathBinding(PathBindingColumns, VersionedRow, table=True):
     policy_id: int | None = Field(default=None, foreign_key="policy.id", index=True)
     name: str = Field(default="", max_length=510)
 
+    @property
+    def has_delivery(self) -> bool:
+        """Whether it has delivery of its own."""
+        return is_different({name: getattr(self, name) for name in PathDeliveryColumns.model_fields})
+
     def replace(self, fields: PathBindingFields) -> Self:
         for name in (*PathBindingColumns.model_fields, "name"):
             setattr(self, name, getattr(fields, name))
@@ -178,7 +187,7 @@ NOUN = Noun(
     PathBindingFields,
     "/virtual-hosts/{virtual_host_id}/paths",
     "vhosts/{virtual_host_id}/policy-bindings",
-    "What some paths of a virtual host get that its other paths do not: a policy, a mode, or a redirect.",
+    "What some paths of a virtual host get that its other paths do not: a policy, a mode, a redirect, or servers.",
     references={"virtual_host_id": "virtual_host", "policy_id": "policy"},
     within="virtual_host_id",
     sent=PathBindingInput,

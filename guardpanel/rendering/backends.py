@@ -1,5 +1,6 @@
 """The backends of haproxy.cfg: each virtual host's servers, and what they are asked and answer."""
 
+from collections import defaultdict
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -7,12 +8,13 @@ from guardpanel.bundle import Origin
 from guardpanel.models.delivery import security_headers
 from guardpanel.models.delivery.delivery import DeliveryColumns
 from guardpanel.models.policies.enforcement import EnforcementMode
-from guardpanel.rendering import geo
+from guardpanel.rendering import geo, logins
 from guardpanel.rendering.header_rules import HeaderRuleState
 from guardpanel.rendering.logins import LoginState
-from guardpanel.rendering.state import DesiredState
+from guardpanel.rendering.server_paths import server_path
+from guardpanel.rendering.state import DesiredState, PathState, section_of
 from guardpanel.rendering.templates import template
-from guardpanel.rendering.tokens import split_origins
+from guardpanel.rendering.tokens import Token, origin_mark, split_origins
 from guardpanel.rendering.virtual_host import VirtualHostState
 from guardpanel.sealing import sticky_key
 
@@ -47,13 +49,13 @@ class ResponseHold(NamedTuple):
     "Bytes of a body that suffice."
 
 
-def holds(state: DesiredState) -> dict[int, ResponseHold]:
-    """By virtual host, where responses are held. One section serves all of its paths: the longest hold of their policies."""
-    longest: dict[int, ResponseHold] = {}
-    for _, host in state.bound:
+def holds(state: DesiredState) -> dict[str, ResponseHold]:
+    """By section, where responses are held. One serves all paths without one of their own: the longest hold of their policies."""
+    longest: dict[str, ResponseHold] = {}
+    for _, host, section in state.bound:
         if hold := held(state, host):
-            before = longest.get(host.id, hold)
-            longest[host.id] = ResponseHold(*map(max, before, hold))
+            before = longest.get(section, hold)
+            longest[section] = ResponseHold(*map(max, before, hold))
     return longest
 
 
@@ -86,19 +88,62 @@ def own_timeouts(host: VirtualHostState) -> list[tuple[str, int, str]]:
     return [timeout for timeout in named if timeout[1] != DEFAULTS[timeout[2]].default]
 
 
+class Section(NamedTuple):
+    """Of HAProxy's configuration: what handles the requests of a virtual host, or of a path with delivery of its own."""
+
+    name: str
+    host: VirtualHostState
+    "With the path's delivery."
+    path: PathState | None
+    held: ResponseHold | None
+    header_rules: tuple[HeaderRuleState, ...]
+    login: LoginState | None
+
+    @property
+    def has_own_servers(self) -> bool:
+        return self.path is not None and bool(self.path.servers)
+
+    @property
+    def checks(self) -> bool:
+        """Whether it checks its servers. A path's that are the virtual host's are as up as they are there."""
+        return self.host.health_check and (self.path is None or self.has_own_servers)
+
+    def line_of(self, field: str) -> Token:
+        """Marks the line with whose field it is."""
+        of_path = {*(name for name, _ in self.path.differences), "name"} if self.path else set()
+        if self.path and (field in of_path or field.startswith("own_servers")):
+            return origin_mark("path_binding", self.path.id, field.replace("name", "path"))
+        return origin_mark("virtual_host", self.host.id, field)
+
+
+def sections(state: DesiredState) -> list[Section]:
+    """Of the virtual hosts, each followed by those of its paths."""
+    held_for, asks = holds(state), logins.of_hosts(state)
+    of_paths = defaultdict(list)
+    for path, bound in state.bound_paths:
+        if path.has_section:
+            of_paths[path.virtual_host_id].append((bound.section, bound.host, path))
+    return [
+        Section(name, host, path, held_for.get(name), state.header_rules.get(host.id, ()), asks.get(host.id))
+        for own in state.virtual_hosts
+        for name, host, path in ((section_of(own.id), own, None), *of_paths.get(own.id, ()))
+    ]
+
+
 @lru_cache(maxsize=20_000)
-def backend(
-    host: VirtualHostState,
-    common: Common,
-    held: ResponseHold | None,
-    header_rules: tuple[HeaderRuleState, ...],
-    login: LoginState | None = None,
-) -> tuple[str, int, tuple[tuple[int, Origin], ...]]:
-    """A virtual host's backend: its text, its number of lines, and where they came from. Cached, since a save changes one virtual
-    host and renders all."""
+def backend(section: Section, common: Common) -> tuple[str, int, tuple[tuple[int, Origin], ...]]:
+    """A section: its text, its number of lines, and where they came from. Cached, since a save changes one virtual host and
+    renders all."""
+    host = section.host
     text, origins = split_origins(
         template("haproxy/_backend.cfg.j2").render(
+            section=section.name,
             host=host,
+            checks=section.checks,
+            has_own_servers=section.has_own_servers,
+            line_of=section.line_of,
+            always=Token("TRUE"),
+            server_path=server_path(host, section.path),
             told_addresses=common.told_addresses,
             check_host=host.health_check_host or host.server_host or host.first_exact_hostname,
             timeouts=own_timeouts(host),
@@ -108,9 +153,9 @@ def backend(
                 for server in host.servers
             ],
             ca_file=f"ca/{host.id}.pem" if host.tls_verify == "ca" else common.system_ca,
-            held=held,
-            header_rules=header_rules,
-            login=login,
+            held=section.held,
+            header_rules=section.header_rules,
+            login=section.login,
             countries_map=common.countries_map,
             sticky_key=common.sticky_key,
             recommended=security_headers.RECOMMENDED,

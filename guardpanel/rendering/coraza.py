@@ -43,7 +43,7 @@ def applications(state: DesiredState) -> tuple[dict[Effective, str], tuple[Appli
     """The application of each effective policy, without duplicates. Every policy is included in its own mode even if nothing is
     bound to it, so that its rules are checked when they are saved and not when they are first used."""
     keys = {(policy.id, policy.enforcement_mode, 0) for policy in state.policies.values()}
-    keys |= {key for _, host in state.bound if (key := effective(state, host))}
+    keys |= {key for _, host, _ in state.bound if (key := effective(state, host))}
     names: dict[Effective, str] = {}
     distinct: dict[str, Application] = {}
     for policy_id, mode, host_id in sorted(keys):

@@ -56,7 +56,7 @@ def outside(state: DesiredState) -> tuple[str, ...]:
 
 
 def _hosts(state: DesiredState) -> Iterator[str]:
-    for place, host in state.bound:
+    for place, host, _ in state.bound:
         policy, mode = state.effective(host)
         if policy is not None and _asks(policy) and mode is not EnforcementMode.OFF:
             then = "refuse" if mode is EnforcementMode.BLOCK else "watch"
@@ -74,7 +74,7 @@ def _asking(state: DesiredState) -> list[PolicyState]:
     """Policies in effect, by id."""
     if not any(_asks(policy) for policy in state.policies.values()):
         return []
-    used = {state.effective(host) for _, host in state.bound}
+    used = {state.effective(host) for _, host, _ in state.bound}
     policies = {policy for policy, mode in used if policy and _asks(policy) and mode is not EnforcementMode.OFF}
     return sorted(policies, key=lambda policy: policy.id)
 

@@ -1,6 +1,6 @@
 """HAProxy's files: haproxy.cfg, its maps, the SPOE file, error pages and certificate authorities."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from guardpanel.bundle import NamedServer, Origin
@@ -15,7 +15,6 @@ from guardpanel.rendering import (
     header_rules,
     https,
     limits,
-    logins,
     maps,
     paths,
     strikes,
@@ -23,7 +22,7 @@ from guardpanel.rendering import (
     waiting,
 )
 from guardpanel.rendering.access_log import access_log
-from guardpanel.rendering.backends import backend, common_to_all, holds, inspects_responses
+from guardpanel.rendering.backends import backend, common_to_all, inspects_responses, sections
 from guardpanel.rendering.capacity import LARGE_BODY, LARGE_BUFFER, RESERVE, capacity
 from guardpanel.rendering.coraza import Effective
 from guardpanel.rendering.facts import LARGEST_ADDRESS, LARGEST_HEADERS
@@ -32,6 +31,7 @@ from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.templates import template
 from guardpanel.rendering.tokens import Token, split_origins
 from guardpanel.rendering.traffic import TrafficState
+from guardpanel.rendering.virtual_host import ServerState
 from guardpanel.shipped import lua_file
 
 BUFFER_ROOM = LARGEST_HEADERS + LARGEST_ADDRESS + 8 * KIB
@@ -107,7 +107,7 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             skips=any(policy.skip_paths for policy in state.policies.values()),
             skips_dotted=maps.has_dotted_skips(state),
             responses=inspects_responses(state),
-            compresses=any(host.compression for host in state.virtual_hosts),
+            compresses=any(bound.host.compression for bound in state.bound),
             **streaming(state),
             upgrades=any(host.upgrades for host in state.virtual_hosts),
             acme=bool(state.proven_names),
@@ -127,11 +127,9 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
         )
     )
     before, after = frame.split(BACKENDS + "\n")
-    texts, line, held_for, common = [before], before.count("\n"), holds(state), common_to_all(state)
-    asks = logins.of_hosts(state)
-    for host in state.virtual_hosts:
-        rules = state.header_rules.get(host.id, ())
-        text, lines, own = backend(host, common, held_for.get(host.id), rules, asks.get(host.id))
+    texts, line, common = [before], before.count("\n"), common_to_all(state)
+    for section in sections(state):
+        text, lines, own = backend(section, common)
         texts.append(text)
         for at, origin in own:
             origins[line + at] = origin
@@ -192,8 +190,17 @@ def hops(traffic: TrafficState) -> Sequence[int]:
 def named_servers(state: DesiredState) -> tuple[NamedServer, ...]:
     """Servers given by name that must resolve when their virtual host is saved."""
     return tuple(
-        NamedServer(host.id, server.position, server.endpoint.host, server.endpoint.port)
-        for host in state.virtual_hosts
-        for server in host.servers
+        NamedServer(Origin(noun, number, field), server.endpoint.host, server.endpoint.port)
+        for noun, number, server, field in _servers(state)
         if server.endpoint.is_name and server.enabled and not server.resolve_later
     )
+
+
+def _servers(state: DesiredState) -> Iterator[tuple[str, int, ServerState, str]]:
+    """Each with the noun and the field that it is of."""
+    for host in state.virtual_hosts:
+        for server in host.servers:
+            yield "virtual_host", host.id, server, f"servers.{server.position}.address"
+    for path in state.paths:
+        for server in path.servers if path.has_section else ():
+            yield "path_binding", path.id, server, f"own_servers.{server.position}"

@@ -42,12 +42,12 @@ def bindings(state: DesiredState, names: Mapping[Effective, str]) -> str:
     """The fields that `_frontend.cfg.j2` reads. All values are ours. There are few policies and many virtual hosts."""
     known: dict[Effective | None, str] = {}
     lines = []
-    for place, host in state.bound:
+    for place, host, section in state.bound:
         key = effective(state, host)
         if key not in known:
             known[key] = binding(key, names, state)
         streamed = ";1" if host.streaming else ""
-        lines.append(f"{place} be_{host.id};{known[key]};{int(host.maintenance)}{streamed}\n")
+        lines.append(f"{place} {section};{known[key]};{int(host.maintenance)}{streamed}\n")
     return "".join(lines)
 
 

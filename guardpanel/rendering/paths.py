@@ -11,6 +11,7 @@ from urllib.parse import quote
 from guardpanel.models.path_binding import BoundPath, Redirect
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.rendering.bound_paths import fold, outer_paths, spellings, with_slash
+from guardpanel.rendering.rest import Rest
 from guardpanel.rendering.state import DesiredState, PathState
 from guardpanel.rendering.tokens import Token
 from guardpanel.rendering.virtual_host import VirtualHostState
@@ -22,10 +23,6 @@ WRITTEN_BELOW_MAP, WRITTEN_EXACT_MAP = "paths_written.map", "paths_written_exact
 
 UNESCAPED = "/!$&()*+,:=@-._~"
 "What clients leave as it is in a path (RFC 3986 §3.3)."
-
-PLAIN_SIGN = r"[^/;\\%]|%([013-46-9a-f][0-9a-f]|2[0-46-9a-e]|5[0-9abd-f])"
-PLAIN_PART = rf"([^/;\\%. ]|%([013-46-9a-f][0-9a-f]|2[1-46-9a-d]|5[0-9abd-f]))({PLAIN_SIGN})*"
-"A part of a path that every server reads as one: without encoded slashes, `;`, and dots or blanks at its beginning."
 
 LETTERS_A_LINE = 10
 
@@ -113,12 +110,9 @@ def parameters(state: DesiredState) -> dict[str, Any]:
     """What the config templates need."""
     bound = entries(state)
     return {
-        "paths": bool(bound),
+        "paths": bool(reading(state)),
         "redirect_codes": sorted({int(path.redirect) for _, path in redirects(state)}),
-        "redirect_depths": [
-            (parts, Token(f"(/+[^/]*){{{parts}}}"), Token(f"^(/{PLAIN_PART}){{{parts}}}(/|$)"))
-            for parts in parts_replaced(state)
-        ],
+        "redirect_rests": [Rest(parts) for parts in parts_replaced(state)],
         "spelled_letters": spelled_letters(path.path for path in state.paths),
         "login_paths": any(path.requires_login for path in state.paths),
         "weak_paths": any(entry.is_weak for entry in bound),
@@ -127,12 +121,20 @@ def parameters(state: DesiredState) -> dict[str, Any]:
     }
 
 
+def reading(state: DesiredState) -> list[int]:
+    """Virtual hosts whose requests' paths are read: those with bindings, and those that put a path in front, which no step up may
+    leave."""
+    return sorted(
+        {path.virtual_host_id for path in state.paths} | {host.id for host in state.virtual_hosts if host.server_path}
+    )
+
+
 def files(state: DesiredState) -> dict[str, str]:
     bound = sorted(entries(state))
-    if not bound:
+    if not (hosts := reading(state)):
         return {}
     maps = {
-        HOSTS_MAP: "".join(f"{number} 1\n" for number in sorted({entry.virtual_host_id for entry in bound})),
+        HOSTS_MAP: "".join(f"{number} 1\n" for number in hosts),
         BELOW_MAP: "".join(entry.line for entry in bound if not entry.is_exact),
         EXACT_MAP: "".join(entry.line for entry in bound if entry.is_exact),
     }

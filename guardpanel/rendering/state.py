@@ -5,8 +5,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from guardpanel.models.delivery import path_delivery
 from guardpanel.models.path_binding import BoundPath, PathBindingColumns, Redirect
 from guardpanel.models.policies.enforcement import EnforcementMode, at_path, effective_mode
 from guardpanel.rendering import acme, error_pages, header_rules, login_maps
@@ -32,8 +33,12 @@ class ClientCaState(NamedTuple):
 OF_PATH = ColumnReader(PathBindingColumns)
 
 
+def section_of(key: int | str) -> str:
+    return f"be_{key}"
+
+
 class PathState(NamedTuple):
-    """A path with a policy or mode of its own."""
+    """A path with a policy, a mode or delivery of its own."""
 
     id: int
     virtual_host_id: int
@@ -45,10 +50,20 @@ class PathState(NamedTuple):
     redirect: Redirect
     redirect_to: str
     redirect_rest: bool
+    servers: tuple[ServerState, ...]
+    differences: tuple[tuple[str, Any], ...]
+    "The virtual host's fields that are others here."
+
+    @property
+    def has_section(self) -> bool:
+        """Whether HAProxy handles its requests in a section of their own."""
+        return self.redirect is Redirect.NO and bool(self.servers or self.differences)
 
     @classmethod
     def from_row(cls, row: Row) -> "PathState":
         values = {"id": row["id"], "virtual_host_id": row["virtual_host_id"], **OF_PATH.by_name(row)}
+        servers = tuple(ServerState.of_path(at, url) for at, url in enumerate(values["own_servers"]))
+        values |= {"servers": servers, "differences": tuple(path_delivery.differences(values).items())}
         return cls(**{name: values[name] for name in cls._fields})
 
 
@@ -58,6 +73,8 @@ class BoundHost(NamedTuple):
 
     key: str
     host: VirtualHostState
+    section: str
+    "HAProxy's, that handles them: `be_17`, or `be_17.4`."
 
 
 @dataclass(frozen=True)
@@ -142,7 +159,7 @@ class DesiredState:
     def bound(self) -> tuple[BoundHost, ...]:
         """Everything that requests are bound to: each virtual host, and each of its paths."""
         return (
-            *(BoundHost(str(host.id), host) for host in self.virtual_hosts),
+            *(BoundHost(str(host.id), host, section_of(host.id)) for host in self.virtual_hosts),
             *(bound for _, bound in self.bound_paths),
         )
 
@@ -154,7 +171,10 @@ class DesiredState:
     @staticmethod
     def _bound(path: PathState, host: VirtualHostState) -> BoundHost:
         policy_id, mode = at_path(path, host)
-        return BoundHost(f"{host.id}.{path.id}", host._replace(policy_id=policy_id, enforcement_mode=mode))
+        own = {"policy_id": policy_id, "enforcement_mode": mode, "servers": path.servers or host.servers}
+        key = f"{host.id}.{path.id}"
+        section = section_of(key if path.has_section else host.id)
+        return BoundHost(key, host._replace(**own, **dict(path.differences)), section)
 
     @cached_property
     def with_own(self) -> frozenset[tuple[int, int]]:

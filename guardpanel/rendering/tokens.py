@@ -78,6 +78,11 @@ def with_variables(text: str, countries: str) -> Token:
     return word(typed.replace("%", "%%") + "".join(parts))
 
 
+def then_variable(text: str, name: LiteralString) -> Token:
+    """Text and, behind it, what a variable has, as a log format."""
+    return word(f"{text.replace('%', '%%')}%[var({name})]")
+
+
 def _argument(path: str) -> str:
     """HAProxy takes a word apart once more for the arguments of a function, where double quotes keep a path's signs together
     (configuration manual §2.2)."""

@@ -18,7 +18,7 @@ def need_a_length(state: DesiredState) -> bool:
 
 
 def _have_a_way(state: DesiredState) -> bool:
-    return not state.facts.drops_trailers and any(_passes_in_parts(state, host) for _, host in state.bound)
+    return not state.facts.drops_trailers and any(_passes_in_parts(state, host) for _, host, _ in state.bound)
 
 
 def _passes_in_parts(state: DesiredState, host: VirtualHostState) -> bool:

@@ -40,6 +40,13 @@ class ServerState(ServerValues):
     __slots__ = ()
 
     @classmethod
+    def of_path(cls, position: int, url: str) -> Self:
+        """A path's own, which has nothing but its address."""
+        scheme, _, address = url.partition("://")
+        fields = ServerFields(address=address, scheme=scheme)
+        return cls._make((position, endpoint(url), *(getattr(fields, name) for name in OF_SERVER.names)))
+
+    @classmethod
     def from_row(cls, row: Row) -> Self:
         return cls._make((row["position"], endpoint(row["address"], scheme=row["scheme"]), *OF_SERVER.values(row)))
 

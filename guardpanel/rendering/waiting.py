@@ -112,7 +112,7 @@ def patience_map(state: DesiredState) -> str:
     """By virtual host, or path of one, `limit;milliseconds;bytes a second;over the limit;policy`, if late bodies pass."""
     known: dict[object, str] = {}
     lines = []
-    for place, host in state.bound:
+    for place, host, _ in state.bound:
         key = host.policy_id, host.enforcement_mode, host.streaming
         if key not in known:
             known[key] = _patience(state, host)
@@ -149,7 +149,7 @@ def over_word(policy: PolicyState, mode: EnforcementMode, state: DesiredState) -
 
 def _effective(state: DesiredState) -> set[tuple[PolicyState, EnforcementMode]]:
     """Every policy in each mode that virtual hosts use, except off."""
-    one_of_each = {(host.policy_id, host.enforcement_mode): host for _, host in state.bound}
+    one_of_each = {(host.policy_id, host.enforcement_mode): host for _, host, _ in state.bound}
     effective: set[tuple[PolicyState, EnforcementMode]] = set()
     for host in one_of_each.values():
         policy, mode = state.effective(host)

@@ -1,11 +1,13 @@
 """Path bindings: their lists, and what one does in a sentence."""
 
-from typing import Unpack
+from typing import Any, Unpack
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.models import PathBinding, Policy, VirtualHost
+from guardpanel.models.delivery.path_delivery import differences
+from guardpanel.models.meta import About, about
 from guardpanel.models.path_binding import (
     NOUN,
     BoundPath,
@@ -81,11 +83,25 @@ def reach(fields: PathBindingColumns, host: VirtualHost, policy: Policy | None) 
     return f"Requests for {where} {DOES[mode]}{by}.{login}"
 
 
+def own_delivery(fields: PathBindingColumns) -> list[tuple[str, str]]:
+    """Titles and values of what is other than on the virtual host."""
+    values = differences(fields.model_dump())
+    words = about(PathBindingFields)
+    listed = {"own_servers": fields.own_servers} if fields.own_servers else {}
+    return [(words[name].title, _words(words[name], value)) for name, value in (listed | values).items()]
+
+
+def _words(field: About, value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    return f"{field.text(value)} {field.unit}".strip()
+
+
 def prices(fields: PathBindingColumns, host: VirtualHost, policy: Policy | None) -> list[str]:
     """What is lost there."""
     if fields.redirect is not Redirect.NO:
-        kept = fields.policy_id is not None or fields.enforcement_mode is not None
-        return ["Its policy and mode are kept, and have no effect while it redirects."] * kept
+        kept = fields.policy_id is not None or fields.enforcement_mode is not None or own_delivery(fields)
+        return ["Its policy, mode and delivery are kept, and have no effect while it redirects."] if kept else []
     match mode_of(fields, host, policy):
         case EnforcementMode.OFF if policy is None:
             return ["Without a policy, nothing is inspected."]

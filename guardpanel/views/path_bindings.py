@@ -50,5 +50,7 @@ async def show(
         "mode": place.mode_under(policy),
         "reach": path_bindings.reach(fields, host, policy),
         "prices": path_bindings.prices(fields, host, policy),
+        "own_delivery": path_bindings.own_delivery(fields),
+        "own_servers": await ctx.panel.engines.servers_of(f"be_{host.id}.{row.id}") if fields.own_servers else (),
     }
     return await page(ctx.request, "path_bindings/show.html", context | await detail(ctx, EDITING, rows, row))

@@ -159,6 +159,12 @@ SAVES = [
     Save("a path binding", ("/virtual-hosts/1/paths", a_path_binding(path="/Caf\u00e9/", policy_id="2", notes="Two\r\nlines")),
          ("POST", "/api/v1/vhosts/1/policy-bindings", {
              "path": "/Caf\u00e9", "policy_id": 2, "enforcement_mode": "detect_only", "notes": "Two\nlines"})),
+    Save("a path with delivery of its own", ("/virtual-hosts/1/paths", a_path_binding(
+            path="/api", enforcement_mode="", own_servers=" 10.0.0.7:3000\r\nHTTPS://API.lan ", server_path="/v2/", server_timeout="300",
+            security_headers="off", own_cors="on", cors_origins="https://app.example", own_compression="on")),
+         ("POST", "/api/v1/vhosts/1/policy-bindings", {
+             "path": "/api", "own_servers": ["http://10.0.0.7:3000", "https://api.lan:443"], "server_path": "/v2", "server_timeout": 300,
+             "security_headers": "off", "own_cors": True, "cors_origins": ["https://app.example"], "own_compression": True})),
     Save("a redirect", ("/virtual-hosts/1/paths", a_path_binding(
             path="/old", enforcement_mode="", redirect="308", redirect_to="https://NEW.example:8443/a")),
          ("POST", "/api/v1/vhosts/1/policy-bindings", {"path": "/old", "redirect": "308", "redirect_to": "https://new.example:8443/a"})),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from guardpanel.bundle import Bundle, NamedServer
+from guardpanel.bundle import Bundle, NamedServer, Origin
 from guardpanel.engines.servers.names import Names, Resolution, must_have_addresses
 from guardpanel.errors import ConfigRejected
 from guardpanel.rendering import DesiredState, render
@@ -117,6 +117,6 @@ def line_of(bundle: Bundle, words: str) -> int:
 
 
 def test_servers_whose_names_have_addresses_are_not_refused() -> None:
-    servers = [NamedServer(1, 0, "app.lan", 80)]
+    servers = [NamedServer(Origin("virtual_host", 1, "servers.0.address"), "app.lan", 80)]
     bundle = render(DesiredState.from_rows(rows({}, {"shop.example": {"servers": [{"address": "app.lan"}]}}), FACTS))
     must_have_addresses(servers, {"app.lan": Resolution(("10.0.0.5",))}, bundle, FACTS.http_binds)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from guardpanel.bundle import Origin
 from guardpanel.rendering import DesiredState, render
 from guardpanel.shipped import lua_file
 from tests.rendering.case import Case, cases
@@ -23,7 +24,16 @@ def test_names_that_must_resolve_are_told() -> None:
 
     (named,) = render(state).named_servers
 
-    assert (named.virtual_host_id, named.position, named.host, named.port) == (1, 0, "one.lan", 81)
+    assert (named.origin, named.host, named.port) == (Origin("virtual_host", 1, "servers.0.address"), "one.lan", 81)
+
+
+def test_names_of_a_paths_own_servers_must_resolve() -> None:
+    path = {"path": "/x", "own_servers": ["http://192.0.2.1:80", "https://two.lan"]}
+    given = rows({}, {"a.test": {"servers": [{"address": "192.0.2.1"}]}}, paths=[path])
+
+    (named,) = render(DesiredState.from_rows(given, FACTS)).named_servers
+
+    assert (named.origin, named.host, named.port) == (Origin("path_binding", 1, "own_servers.1"), "two.lan", 443)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ HOST_FIELDS: dict[str, Any] = {
     "tls_name": "harmless.test",
     "tls_ca": "",
     "server_host": "harmless.test",
+    "server_path": "/harmless",
     "compression": True,
     "compression_types": ["text/harmless"],
     "cors_origins": ["https://harmless.test"],
@@ -101,7 +102,7 @@ KEYS = {"hosts.map", "wildcards.map", "skip_endings.map", "skip_paths.map"}
 "Their number of lines follows what was typed; `structure` has looked at the shape of each."
 
 
-OTHER_LINES = {"server_host": {""}, "cors_origins": {"*"}}
+OTHER_LINES = {"server_path": {"", "/"}, "server_host": {""}, "cors_origins": {"*"}}
 "What is a value of its own, with other lines: tests/live/test_delivery.py."
 
 

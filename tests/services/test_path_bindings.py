@@ -44,7 +44,7 @@ def test_a_sentence_says_what_it_does(fields: dict[str, Any], words: str) -> Non
 def test_what_has_no_effect_is_said() -> None:
     host, moved = VirtualHost(enforcement_mode=None), {"redirect": "301", "redirect_to": "/new"}
     assert path_bindings.prices(a_binding(policy_id=2, **moved), host, STRICT) == [
-        "Its policy and mode are kept, and have no effect while it redirects."
+        "Its policy, mode and delivery are kept, and have no effect while it redirects."
     ]
     assert path_bindings.prices(a_binding(**moved), host, None) == []
     assert path_bindings.prices(a_binding(enforcement_mode="off"), host, None) == [

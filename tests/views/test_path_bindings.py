@@ -3,6 +3,7 @@
 import httpx2
 import pytest
 
+from guardpanel.settings import Settings
 from tests.factories import a_path_binding, a_policy, a_virtual_host
 from tests.fakes import FakeEngines
 from tests.html import read
@@ -65,7 +66,19 @@ async def test_one_is_added_shown_edited_and_deleted(ada: httpx2.AsyncClient, en
         ("path", {"path": "/a./b"}, "No part of the path may end in a dot."),
         ("path", {"path": "/"}, "Everything below / is the virtual host itself."),
         ("path", {"path": "/" + "é" * 120}, "At most 200 bytes."),
-        ("enforcement_mode", {"enforcement_mode": ""}, "Choose a policy, a mode, a redirect or a login."),
+        ("own_servers", {"own_servers": "10.0.0.1:80/x"}, "Enter only the address and port, without a path."),
+        ("server_path", {"server_path": "v2"}, "Start the path with /."),
+        ("server_path", {"server_path": "//evil.example"}, "without //, . and .. segments."),
+        ("server_path", {"server_path": "/a/%2E%2e"}, "without //, . and .. segments."),
+        ("server_path", {"server_path": "/a%2fb"}, "without //, . and .. segments."),
+        ("server_path", {"server_path": "/a?b"}, "letters, digits and the signs of URLs"),
+        ("server_timeout", {"server_timeout": "0"}, "At least 1."),
+        (
+            "cors_credentials",
+            {"own_cors": "on", "cors_origins": "*", "cors_credentials": "on"},
+            "name the allowed origins",
+        ),
+        ("enforcement_mode", {"enforcement_mode": ""}, "Choose a policy, a mode, a redirect, a login, or delivery."),
         (
             "requires_login",
             {**MOVED, "redirect_to": "/new", "requires_login": "on"},
@@ -131,3 +144,41 @@ async def test_paths_go_with_their_virtual_host_and_come_back_with_it(
     number = max(int(part.split('"')[0]) for part in last.split("/changes/")[1:] if part.split('"')[0].isdigit())
     await ada.post(f"/changes/{number}/undo")
     assert file(engines, "paths.map").startswith("1:/api/ ")
+
+
+async def test_delivery_of_its_own_is_on_its_page_and_in_haproxys_file(
+    ada: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    await ada.post("/virtual-hosts", data=a_virtual_host("shop.example"))
+    own = {"enforcement_mode": "", "own_servers": "10.0.0.7:3000", "server_path": "/v2", "server_timeout": "300"}
+    await ada.post(PLACE, data=a_path_binding(**own, own_cors="on"))
+
+    page = read((await ada.get(f"{PLACE}/1")).text).text
+    for words in ("http://10.0.0.7:3000", "Path sent to servers /v2", "Server timeout 300 s", "Allowed origins none"):
+        assert words in page
+    assert "Retries" not in page
+    assert "server p1 10.0.0.7:3000 check" not in file(engines, "haproxy.cfg")
+    assert "backend be_1.1\n" in file(engines, "haproxy.cfg")
+    assert "delivery" in read((await ada.get("/virtual-hosts/1")).text).text
+    form = read((await ada.get(f"{PLACE}/1/edit")).text)
+    assert (form.values["own_servers"], form.values["server_timeout"], form.values["retries"]) == (
+        ["http://10.0.0.7:3000"],
+        ["300"],
+        [""],
+    )
+
+
+async def test_haproxy_itself_is_no_server_of_a_path(ada: httpx2.AsyncClient, settings: Settings) -> None:
+    host, port = settings.http_binds[0]
+    await ada.post("/virtual-hosts", data=a_virtual_host("shop.example"))
+    answer = await ada.post(PLACE, data=a_path_binding(own_servers=f"10.0.0.7:80\n{host}:{port}"))
+
+    assert answer.status_code == 422
+    assert "HAProxy itself listens on" in read(answer.text).text
+
+
+async def test_a_wrong_field_is_not_also_called_no_difference(ada: httpx2.AsyncClient) -> None:
+    await ada.post("/virtual-hosts", data=a_virtual_host("shop.example"))
+    answer = await ada.post(PLACE, data=a_path_binding(enforcement_mode="", server_path="v2"))
+
+    assert ('id="f-server_path-error"' in answer.text, 'id="f-enforcement_mode-error"' in answer.text) == (True, False)

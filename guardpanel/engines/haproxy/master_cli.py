@@ -164,7 +164,7 @@ PROCESS = re.compile(r"^(\d+)\s+(\S+)(.*)$")
 
 
 def _name(text: str) -> str:
-    if not re.fullmatch(r"[a-z0-9_]{1,64}", text):
+    if not re.fullmatch(r"[a-z0-9_.]{1,64}", text):
         raise ValueError(f"not a backend's name: {text!r}")
     return text
 

@@ -32,6 +32,11 @@ NAME, STATUS = 1, 17
 "Columns of `show stat`, which new versions only extend at the end. None before STATUS is quoted."
 
 
+def is_of_path(backend: str) -> bool:
+    """`be_17.4`: of a path binding. Its servers are the virtual host's (`s1`), or its own (`p1`)."""
+    return "." in backend
+
+
 class Servers:
     """A `show stat` answer: CSV, with the column names in the first line. Create it in a thread: thousands of servers take tens
     of milliseconds."""

@@ -57,6 +57,8 @@ class ConfiguredServer(NamedTuple):
     "What its health check sends and expects. Empty without a check."
     rise: int
     fall: int
+    tracked: str = ""
+    "The server whose health it has: `be_17/s1`."
 
     @property
     def full_health(self) -> int:
@@ -107,6 +109,7 @@ def _configured(backend: str, words: list[str], asks: str, default: list[str]) -
     return ConfiguredServer(
         backend, words[1], host.strip("[]"), port, "init-addr" in words, _after(words, "weight", "1"),
         "disabled" not in words, " ".join(word for word in tls if word not in {"backup", "disabled"}), asks, rise, fall,
+        _after(words, "track", ""),
     )  # fmt: skip
 
 
@@ -162,7 +165,7 @@ def state_lines(
     """The state file for a worker that loads `new`. `before` is the state reported by the old worker, which runs `live`, and
     `handed` what it was told when it started. `addresses` are those of servers given by name. Servers are matched by their
     location, not their name, since one may have been removed."""
-    lines = [*HEAD]
+    lines, health = [*HEAD], dict[str, HealthState]()
     for backend, servers in new.items():
         left = list(live.get(backend, ()))
         for server in servers:
@@ -171,6 +174,10 @@ def state_lines(
                 left.remove(old)
             key = (old.backend, old.name) if old is not None else ("", "")
             checked = _checked(server, before.get(key), handed.get(key)) if old is not None else None
+            if checked is None and (tracked := health.get(server.tracked)):
+                checked = HealthState(tracked.op, tracked.health, {})
+            elif checked is not None:
+                health[f"{server.backend}/{server.name}"] = checked
             address = addresses.get(server.host, "-") if server.is_name else "-"
             if server.enabled and (checked is not None or address != "-"):
                 lines.append(_line(server, checked or HealthState(UP, server.full_health, {}), address))
@@ -214,7 +221,7 @@ def _line(server: ConfiguredServer, checked: HealthState, address: str) -> str:
     status = checked.value("srv_check_status")
     status = NOT_YET if server.asks and status == NEVER else status
     return " ".join((
-        "1", server.backend, server.name.removeprefix("s"), server.name, address, checked.op, "0",
+        "1", server.backend, server.name[1:], server.name, address, checked.op, "0",
         server.weight, server.weight, checked.value("srv_time_since_last_change"), status,
         checked.value("srv_check_result"), str(checked.health), "6" if server.asks else "0", "0", "0", "0",
         server.host if server.is_name else "-", server.port, "-", "1" if server.tls else "0", "0", "-", "-", "0",

@@ -5,6 +5,7 @@ from guardpanel.models.delivery.cors import CorsColumns
 from guardpanel.models.delivery.logins import LoginColumns
 from guardpanel.models.delivery.protocols import ProtocolsColumns
 from guardpanel.models.delivery.security_headers import SecurityHeadersColumns
+from guardpanel.models.delivery.server_path import ServerPathColumns
 from guardpanel.models.delivery.servers_asked import ServersAskedColumns
 from guardpanel.models.delivery.sticky_sessions import StickySessionsColumns
 from guardpanel.models.meta import described
@@ -16,6 +17,7 @@ class DeliveryColumns(
     StickySessionsColumns,
     CompressionColumns,
     ServersAskedColumns,
+    ServerPathColumns,
     CorsColumns,
     SecurityHeadersColumns,
     LoginColumns,

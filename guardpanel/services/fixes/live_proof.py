@@ -63,7 +63,7 @@ async def prove(changes: Changes, session: AsyncSession, case: Case, ladder: Lad
 async def _prove(changes: Changes, session: AsyncSession, case: Case, ladder: Ladder) -> LiveProof:
     ground = await ground_now(changes, session, case.ground.policy_id, case.ground.virtual_host_id)
     state = DesiredState.from_rows(ground.rows, ground.facts)
-    keys = [key for _, host in state.bound if (key := effective(state, host)) and key[0] == case.ground.policy_id]
+    keys = [key for _, host, _ in state.bound if (key := effective(state, host)) and key[0] == case.ground.policy_id]
     key = min(keys, key=lambda each: MODES.index(each[1]), default=None)
     name = applications(state)[0].get(key, "") if key else ""
     if not key or not name:

@@ -3,6 +3,7 @@
 from sqlmodel import col, select
 
 from guardpanel.engines import Drift, Place
+from guardpanel.engines.haproxy.server_states import is_of_path
 from guardpanel.engines.haproxy.status import LONGEST
 from guardpanel.models import Server, VirtualHost
 from guardpanel.services.saving.changes import Changes
@@ -14,7 +15,7 @@ async def servers(changes: Changes) -> list[Drift]:
         (backend, name): state
         for backend, states in (await changes.engines.servers(patience=LONGEST)).states.items()
         for name, state in states
-        if state in {"MAINT", "DRAIN"}
+        if state in {"MAINT", "DRAIN"} and not is_of_path(backend)
     }
     if not out:
         return []

@@ -1,7 +1,7 @@
 """The dashboard: one true sentence about everything, and the facts behind it."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.certificates.choosing import State
 from guardpanel.engines import EnginesStatus, Servers, ServerStatus
-from guardpanel.engines.haproxy.server_states import is_up
+from guardpanel.engines.haproxy.server_states import is_of_path, is_up
 from guardpanel.models import Certificate, Deployment, Policy, Revision, RuleExclusion, Server, VirtualHost
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.services import certificate_uses, client_cas, exclusion_ends, policies, virtual_hosts
@@ -158,11 +158,20 @@ async def _out_of_use(session: AsyncSession) -> set[tuple[str, str]]:
 def _by_state(everywhere: Servers, out_of_use: set[tuple[str, str]], resting: Container[int]) -> dict[str, list[int]]:
     """The virtual hosts that HAProxy serves, by state."""
     by_state: dict[str, list[int]] = {"down": [], "degraded": [], "up": [], "unknown": []}
-    for backend, servers in everywhere.states.items():
-        number = int(backend.removeprefix("be_"))
+    for number, states in _by_virtual_host(everywhere, out_of_use).items():
         if number not in resting:
-            by_state[_state([state for name, state in servers if (backend, name) not in out_of_use])].append(number)
+            by_state[_state(states)].append(number)
     return by_state
+
+
+def _by_virtual_host(everywhere: Servers, out_of_use: set[tuple[str, str]]) -> dict[int, list[str]]:
+    """The states of its servers, and of those that its paths have of their own."""
+    states: dict[int, list[str]] = defaultdict(list)
+    for backend, servers in everywhere.states.items():
+        number = int(backend.removeprefix("be_").partition(".")[0])
+        counted = [server for server in servers if not is_of_path(backend) or server[0].startswith("p")]
+        states[number] += [state for name, state in counted if (backend, name) not in out_of_use]
+    return states
 
 
 def _state(servers: Sequence[str]) -> str:

@@ -1,0 +1,90 @@
+"""What a path's requests get in place of what its virtual host does with them."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator
+from sqlalchemy import JSON
+from sqlmodel import Field
+
+from guardpanel.models.delivery.compression import CompressionColumns
+from guardpanel.models.delivery.cors import CorsColumns
+from guardpanel.models.delivery.security_headers import SecurityHeaders, SecurityHeadersColumns
+from guardpanel.models.delivery.server_path import ServerPathColumns
+from guardpanel.models.delivery.servers_asked import ServersAskedColumns
+from guardpanel.models.meta import described, inherited
+from guardpanel.models.references import blank_is_none
+from guardpanel.models.server import OptionalNumber
+from guardpanel.models.site import optional_site
+from guardpanel.models.types import Fields, Lines, endpoint, stored
+
+UNSET = "Same as virtual host"
+
+ASKED = ServersAskedColumns
+
+
+def server_urls(lines: list[str]) -> list[str]:
+    servers = [endpoint(line) for line in lines]
+    return list(dict.fromkeys(f"{'https' if server.tls else 'http'}://{server.address}" for server in servers))
+
+
+ServerUrls = Annotated[Lines, AfterValidator(server_urls), Field(max_length=50)]
+
+
+class OwnServersColumns(Fields):
+    """What is asked, and how. What is empty is as on the virtual host."""
+
+    own_servers: ServerUrls = described(
+        "Servers",
+        default_factory=list,
+        sa_type=JSON,
+        placeholder="http://10.0.0.7:3000",
+        hint="One per line, such as http://10.0.0.7:3000, instead of the virtual host’s. Health checks, load balancing and "
+        "certificate verification are the virtual host’s.",
+    )
+    server_host: Annotated[str, AfterValidator(optional_site)] = inherited(ASKED, "server_host", "")
+    connect_timeout: OptionalNumber = inherited(ASKED, "connect_timeout", unset=UNSET)
+    queue_timeout: OptionalNumber = inherited(ASKED, "queue_timeout", unset=UNSET)
+    server_timeout: OptionalNumber = inherited(ASKED, "server_timeout", unset=UNSET)
+    tunnel_timeout: OptionalNumber = inherited(ASKED, "tunnel_timeout", unset=UNSET)
+    retries: OptionalNumber = inherited(ASKED, "retries", unset=UNSET)
+    security_headers: Annotated[SecurityHeaders | None, BeforeValidator(blank_is_none)] = inherited(
+        SecurityHeadersColumns, "security_headers", unset=UNSET, sa_type=stored(SecurityHeaders)
+    )
+
+
+class OwnCompressionColumns(Fields):
+    """Whether the path's compression counts."""
+
+    own_compression: bool = described("Compression of its own", False, hint="If off, it is the virtual host’s.")
+
+
+class OwnCorsColumns(Fields):
+    """Whether the path's CORS counts."""
+
+    own_cors: bool = described("CORS of its own", False, hint="If off, it is the virtual host’s.")
+
+
+GROUPS: Mapping[str, type[BaseModel]] = {"own_compression": CompressionColumns, "own_cors": CorsColumns}
+"What counts as a whole, by the switch."
+
+SINGLE = (*ServerPathColumns.model_fields, *(name for name in OwnServersColumns.model_fields if name != "own_servers"))
+"Virtual hosts have fields of these names. A path's counts if it has a value."
+
+
+class PathDeliveryColumns(
+    CorsColumns, OwnCorsColumns, CompressionColumns, OwnCompressionColumns, OwnServersColumns, ServerPathColumns
+):
+    """The fields that form, JSON and table share. In their order, the last base comes first."""
+
+
+def differences(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The virtual host's fields that are others on a path with these values."""
+    single = {name: values[name] for name in SINGLE if values.get(name) not in (None, "")}
+    groups = (columns.model_fields for switch, columns in GROUPS.items() if values.get(switch))
+    return single | {name: values[name] for fields in groups for name in fields}
+
+
+def is_different(values: Mapping[str, Any]) -> bool:
+    """Whether requests of the path are handled in another way, or by others."""
+    return bool(values.get("own_servers") or any(values.get(switch) for switch in GROUPS) or differences(values))

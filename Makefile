@@ -1,7 +1,7 @@
 # `make` lists what there is. Everything installs into .venv and .tools and may be run again at any time.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help sslyze install run dev test nightly pictures lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi docs cases transcripts \
+.PHONY: help sslyze install run dev test nightly pictures lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi release-api docs cases transcripts \
 	crash crash-engines crash-orders events-kills faults faults-orders bench-save bench-scale bench-api bench-first-host bench-issue bench-changes bench-backup bench-exclusions soak-agent crs evaluate-crs \
 	rx-differential parsers agent-profile bench-data-path bench-replay bench-fix bench-stack bench-attack bench-terminator bench-tls bench-certificates bench-address-lists bench-memory bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
@@ -24,7 +24,7 @@ dev: install ## also install linters and test tools
 	@tools/install-dev.sh packages
 
 test: dev ## everything that CI runs
-	@tools/install-dev.sh haproxies chromium parsers acme
+	@tools/install-dev.sh haproxies chromium parsers acme openapi
 	@$(CHECK) -- $(ARGS)
 
 lint: dev ## ruff, mypy, import contracts, djlint, biome, tsc, gofmt, go vet
@@ -39,7 +39,7 @@ agent: dev ## the WAF agent's tests, with the race detector
 	@$(CHECK) race
 
 unit: dev ## tests without engines (ARGS="-k words" selects tests; also for live and e2e)
-	@tools/install-dev.sh acme
+	@tools/install-dev.sh acme openapi
 	@$(CHECK) unit -- $(ARGS)
 
 live: dev ## tests on the real HAProxy, 2.6 and 2.8, with the real agent
@@ -63,7 +63,7 @@ pictures: dev ## photograph every page, light and dark, wide and narrow, into te
 	@$(PYTHON_IN) -m tests.pictures $(ARGS)
 
 nightly: dev ## all long tests with random seeds (hours; NIGHTLY_SCALE=0.01: minutes; ARGS="parsers soak" selects)
-	@tools/install-dev.sh newer_haproxies chromium parsers acme
+	@tools/install-dev.sh newer_haproxies chromium parsers acme openapi
 	@$(PYTHON_IN) tools/nightly.py $(ARGS)
 
 crash: dev ## kill -9 of the panel at every system call of a save, 20 times each (hours; ARGS="--sample 100": minutes)
@@ -111,6 +111,9 @@ transcripts: dev ## record output of the real engines for the parser tests
 
 openapi: install ## regenerate openapi.json
 	@$(PYTHON_IN) -m guardpanel openapi > openapi.json.new && mv openapi.json.new openapi.json
+
+release-api: openapi ## at a release: keep openapi.json as what clients of it rely on
+	@$(PYTHON_IN) tools/release_api.py
 
 docs: install ## regenerate docs/configuration.md
 	@$(PYTHON_IN) -m guardpanel configuration > docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md

@@ -21,6 +21,7 @@ from guardpanel.panel import Panel
 from guardpanel.services.accounts.accounts import Accounts
 from guardpanel.services.accounts.tokens import TokenPair
 from guardpanel.settings import Settings
+from tests.documented import must_be_documented
 from tests.fakes import FAKES, FakeEngines, cheap_passwords
 from tests.faults import Faults, watched
 from tests.panel import faults_of_panels
@@ -204,9 +205,11 @@ def engines(panel: Panel) -> FakeEngines:
 
 
 def someone(app: "FastAPI", **others: object) -> Person:
-    """A browser without a session. A fault of the app is its 500 page, as it would be in a browser."""
+    """A browser without a session. A fault of the app is its 500 page, as it would be in a browser. What the API gives that
+    `openapi.json` does not have fails the test."""
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
-    return httpx2.AsyncClient(transport=transport, base_url="http://panel.test", **others)  # type: ignore[arg-type]
+    hooks = {"response": [must_be_documented]}
+    return httpx2.AsyncClient(transport=transport, base_url="http://panel.test", event_hooks=hooks, **others)  # type: ignore[arg-type]
 
 
 @pytest.fixture

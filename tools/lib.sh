@@ -21,11 +21,13 @@ once() {
     printf '%s\n' "$digest" >"$stamp"
 }
 
-# One installer at a time in a checkout; the lock goes with the process.
+# One installer at a time in a checkout, with those that it calls; the lock goes with the process.
 one_at_a_time() {
+    [[ -z ${GUARDPANEL_INSTALLING:-} ]] || return 0
     mkdir -p .tools
     exec 9>.tools/lock
     flock 9
+    export GUARDPANEL_INSTALLING=1
 }
 
 # The checksum of files and words, whatever their dates.

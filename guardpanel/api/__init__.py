@@ -15,7 +15,6 @@ from guardpanel.api import (
     ledger,
     logs,
     orders,
-    problems,
     profiles,
     recorded_requests,
     request_counts,
@@ -25,7 +24,7 @@ from guardpanel.api import (
 from guardpanel.api.parameters import only_known
 from guardpanel.models import NOUNS
 
-router = APIRouter(responses=problems.DOCUMENTED, dependencies=[Depends(only_known)])
+router = APIRouter(dependencies=[Depends(only_known)])
 for part in (
     auth,
     *(import_module(f"{__name__}.{noun.module}") for noun in NOUNS.values()),

@@ -5,6 +5,7 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from guardpanel.api.documented import also
 from guardpanel.dependencies import REFRESH_COOKIE, PanelDep, Viewer, bearer_token, client_address, is_encrypted
 from guardpanel.errors import Unauthorized
 from guardpanel.models.user import Role
@@ -38,14 +39,14 @@ class Me(BaseModel):
     role: Role
 
 
-@router.post("/login")
+@router.post("/login", responses=also(401, 429))
 async def log_in(request: Request, response: Response, body: LogIn, panel: PanelDep) -> AccessTokenOut:
     """Log in with an email address and a password."""
     user = await panel.accounts.log_in(body.email, body.password, client_address(request))
     return _token_answer(request, response, await panel.accounts.tokens.first(user, client_address(request)))
 
 
-@router.post("/refresh")
+@router.post("/refresh", responses=also(401))
 async def refresh_token(request: Request, response: Response, panel: PanelDep) -> AccessTokenOut:
     """A new access token for the refresh cookie's session."""
     secret = request.cookies.get(REFRESH_COOKIE)

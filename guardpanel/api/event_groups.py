@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from guardpanel.api.documented import also
 from guardpanel.api.logs import NAMES, LogQuery, question_of, with_sets
 from guardpanel.api.saves import speaking
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
@@ -16,7 +17,7 @@ from guardpanel.services.fixes import event_groups
 from guardpanel.services.fixes.event_groups import EventGroup, GroupState
 from guardpanel.services.input import validated
 
-router = APIRouter(prefix="/api/v1/event-groups", tags=["events"])
+router = APIRouter(prefix="/api/v1/event-groups", tags=["events"], responses=also(507))
 
 
 class FixOut(BaseModel):

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
+from guardpanel.api.documented import also
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer, client_address
 from guardpanel.errors import Conflict
 from guardpanel.models import AddressList, Feed
@@ -71,14 +72,14 @@ async def _row(session: SessionDep, list_id: int) -> AddressList:
     return row
 
 
-@router.get("/{address_list_id}/feed", name="read_address_list_feed")
+@router.get("/{address_list_id}/feed", name="read_address_list_feed", responses=also(409))
 async def read_feed(address_list_id: RowId, session: SessionDep, _user: Viewer) -> FeedOut:
     """The state of what fills the list."""
     row = await _row(session, address_list_id)
     return FeedOut.of(row, await feed_states.state_of(session, row))
 
 
-@router.get("/{address_list_id}/feed/trial", name="try_address_list_feed")
+@router.get("/{address_list_id}/feed/trial", name="try_address_list_feed", responses=also(409, 507))
 async def try_feed(
     address_list_id: RowId, request: Request, session: SessionDep, panel: PanelDep, _user: Viewer
 ) -> TrialOut:
@@ -97,7 +98,7 @@ async def try_feed(
     )
 
 
-@router.post("/{address_list_id}/feed/download", name="download_address_list_feed")
+@router.post("/{address_list_id}/feed/download", name="download_address_list_feed", responses=also(409))
 async def download_feed(address_list_id: RowId, panel: PanelDep, _user: Editor) -> FeedOut:
     """Now. Answers when it has ended, well or not."""
     feed = await panel.feeds.download(address_list_id)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from guardpanel.api.documented import also
 from guardpanel.api.saves import Body, DeploymentOut, SaveRequestDep
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.engines.waf.evaluation import Evaluation
@@ -196,7 +197,7 @@ class FixedOut(BaseModel):
     change_id: int = Field(description="Undo it by restoring what was before this change.")
 
 
-@router.get("/{event_id}/fix")
+@router.get("/{event_id}/fix", responses=also(409, 503, 507))
 async def read_fix(
     event_id: str,
     panel: PanelDep,

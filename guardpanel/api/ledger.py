@@ -6,11 +6,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from guardpanel.api.documented import also
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.services.ledger.flags import FlagKind
 from guardpanel.services.ledger.ledger import Entry, EntryKind, Question, load
 
-router = APIRouter(prefix="/api/v1/ledger", tags=["rules"])
+router = APIRouter(prefix="/api/v1/ledger", tags=["rules"], responses=also(507))
 
 LONGEST_ID = 2**53
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, model_validator
 
+from guardpanel.api.documented import also
 from guardpanel.api.saves import speaking
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.events.texts import legible
@@ -18,7 +19,7 @@ from guardpanel.services.events.conditions import REQUEST_ID
 from guardpanel.services.events.question import EventQuestion, filter_of
 from guardpanel.services.input import validated
 
-router = APIRouter(prefix="/api/v1/logs", tags=["logs"])
+router = APIRouter(prefix="/api/v1/logs", tags=["logs"], responses=also(507))
 
 Action = Literal["allow", "deny", "monitor"]
 Level = Literal["info", "warning", "error", "critical"]

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+from guardpanel.api import documented
 from guardpanel.api.problems import ProblemDocument
 from guardpanel.models import NOUNS
 
@@ -31,9 +32,7 @@ SETTINGS = {f"/api/v1/{noun.api}" for noun in NOUNS.values() if noun.only_name}
 OPEN = ("/auth/login", "/auth/refresh", "/auth/logout")
 "Operations that require no bearer token."
 
-ETAG = {"etag": {"description": "The row's version. Send it as If-Match.", "schema": {"type": "string"}}}
-
-CURRENT = {"etag": {"description": "The row's current version.", "schema": {"type": "string"}}}
+ETAG = documented.headers_of({"etag": "The row's version. Send it as If-Match."})
 
 
 def operation_id(route: APIRoute) -> str:
@@ -54,28 +53,27 @@ def install(app: FastAPI) -> None:
 
 
 def build(app: FastAPI) -> dict[str, Any]:
-    document = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS)
-    document["servers"] = [{"url": "/"}]
+    document = get_openapi(
+        title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS,
+        license_info={"name": "Apache 2.0", "identifier": "Apache-2.0"}, servers=[{"url": "/"}],
+    )  # fmt: skip
     components = document["components"]
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
-    problem = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    problem = ProblemDocument.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
     components["schemas"] |= {**problem.pop("$defs"), "ProblemDocument": problem}
     components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    components["responses"] = documented.components()
+    documented.add_errors(app, document)
+    for noun in NOUNS.values():
+        components["schemas"][f"{noun.table.__name__}In"]["examples"] = [dict(noun.example)]
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            if not path.endswith(OPEN):
-                operation["security"] = [{"bearer": []}]
+            operation["security"] = [] if path.endswith(OPEN) else [{"bearer": []}]
             for status, answer in operation["responses"].items():
                 if status.startswith("2") and _is_row(path, operation):
                     answer["headers"] = ETAG
-                if status == "412" and _names_version(operation):
-                    answer["headers"] = CURRENT
     return document
-
-
-def _names_version(operation: dict[str, Any]) -> bool:
-    return any(parameter["name"] == "if-match" for parameter in operation.get("parameters", ()))
 
 
 def _is_row(path: str, operation: dict[str, Any]) -> bool:

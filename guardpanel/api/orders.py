@@ -5,12 +5,14 @@ from datetime import datetime
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from guardpanel.api.documented import also
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer, anew
 from guardpanel.models.certificates.issuing import RevocationReason
+from guardpanel.panel import Panel
 from guardpanel.services.issuing import deeds
 from guardpanel.services.issuing.orders import OrderLog
 
-router = APIRouter(prefix="/api/v1/certificates/{certificate_id}", tags=["certificates"])
+router = APIRouter(prefix="/api/v1/certificates/{certificate_id}", tags=["certificates"], responses=also(409))
 
 
 class OrderStepOut(BaseModel):
@@ -51,28 +53,25 @@ class PreflightFinding(BaseModel):
 @router.get("/orders")
 async def list_certificate_orders(certificate_id: RowId, session: SessionDep, _user: Viewer) -> IssuingOut:
     await deeds.issued_here(session, certificate_id)
-    issuing = await deeds.issuing_of(session, certificate_id)
-    plan = issuing.plan
-    return IssuingOut(
-        due_at=issuing.due_at, why=plan.why if plan else "", explanation=plan.explanation if plan else "",
-        failures=plan.failures if plan else 0, orders=[_out(log) for log in issuing.logs],
-    )  # fmt: skip
+    return await _issuing(session, certificate_id)
 
 
 @router.post("/orders", status_code=202)
-async def order_certificate(certificate_id: RowId, panel: PanelDep, user: Editor) -> None:
+async def order_certificate(certificate_id: RowId, panel: PanelDep, user: Editor) -> IssuingOut:
     """Order it now, without preflight. The order goes on in the background."""
     await deeds.order_now(panel.issuer, certificate_id, user.email)
+    return await _begun(panel, certificate_id)
 
 
 @router.post("/orders/{order_id}/cancellation", status_code=202)
-async def cancel_certificate_order(certificate_id: RowId, order_id: RowId, panel: PanelDep, user: Editor) -> None:
+async def cancel_certificate_order(certificate_id: RowId, order_id: RowId, panel: PanelDep, user: Editor) -> IssuingOut:
     """Give an open order up. Its DNS records are removed in the background. It is ordered again when somebody asks for it, or a
     day later if a certificate is in use."""
     await deeds.cancel(panel.issuer, certificate_id, order_id, user.email)
+    return await _begun(panel, certificate_id)
 
 
-@router.get("/preflight")
+@router.get("/preflight", responses=also(502))
 async def check_certificate_order(
     certificate_id: RowId, panel: PanelDep, session: SessionDep, _user: Viewer
 ) -> list[PreflightFinding]:
@@ -82,13 +81,28 @@ async def check_certificate_order(
     return [PreflightFinding(name=item.name, words=item.words, certain=item.is_certain) for item in findings]
 
 
-@router.post("/revocation", status_code=202)
+@router.post("/revocation", status_code=202, responses=also(502))
 async def revoke_certificate(
     certificate_id: RowId, panel: PanelDep, user: Editor, reason: RevocationReason = RevocationReason.SUPERSEDED
-) -> None:
+) -> IssuingOut:
     """Revoke the current certificate. Unless it is no longer used, another one is ordered, which takes its place once it is
     issued."""
     await deeds.revoke(panel.issuer, certificate_id, user.email, reason)
+    return await _begun(panel, certificate_id)
+
+
+async def _begun(panel: Panel, certificate_id: int) -> IssuingOut:
+    async with panel.database.read() as session:
+        return await _issuing(session, certificate_id)
+
+
+async def _issuing(session: SessionDep, certificate_id: int) -> IssuingOut:
+    issuing = await deeds.issuing_of(session, certificate_id)
+    plan = issuing.plan
+    return IssuingOut(
+        due_at=issuing.due_at, why=plan.why if plan else "", explanation=plan.explanation if plan else "",
+        failures=plan.failures if plan else 0, orders=[_out(log) for log in issuing.logs],
+    )  # fmt: skip
 
 
 def _out(log: OrderLog) -> OrderOut:

@@ -1,13 +1,13 @@
 """Problems as RFC 9457 documents, with the `detail` string that the React panel shows unchanged."""
 
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from guardpanel.api.documented import MEDIA_TYPE
 from guardpanel.errors import (
     AT_FIELDS,
     EXISTS,
@@ -22,9 +22,6 @@ from guardpanel.errors import (
     Stale,
 )
 from guardpanel.services.input import words
-
-MEDIA_TYPE = "application/problem+json"
-
 
 MOST_NAMED = 3
 "Fields with the same error that are named in `detail`."
@@ -75,28 +72,6 @@ SENTENCES = {
     400: "This request can’t be parsed.",
     404: "Page not found.",
     405: "Method not allowed here.",
-}
-
-DOCUMENTED: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": sentence,
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
-    }
-    for status, sentence in {
-        400: "The request can’t be parsed.",
-        401: "Not logged in, or the token has expired.",
-        403: "The role does not allow this.",
-        404: "Not found.",
-        409: "Conflicts with the current state, or another save is running.",
-        412: "The row changed after it was read (If-Match). `current` and the ETag header contain its version.",
-        413: "The body is too large.",
-        422: "The input is invalid, or an engine rejected it. Nothing was saved.",
-        429: "Too many failed login attempts.",
-        500: "Internal error.",
-        502: "It could not be verified and was rolled back. Nothing was saved.",
-        503: "An engine is not responding. Nothing was saved.",
-        507: "The disk or the database is not writable.",
-    }.items()
 }
 
 

@@ -6,12 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from guardpanel.api.documented import also
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
 from guardpanel.models.virtual_host import NOUN
 from guardpanel.services.events.recorded import RecordedRequest
 from guardpanel.services.trials import recorded_requests
 
-router = APIRouter(prefix=f"/api/v1/{NOUN.api}/{{virtual_host_id}}/recorded", tags=[NOUN.tag])
+router = APIRouter(prefix=f"/api/v1/{NOUN.api}/{{virtual_host_id}}/recorded", tags=[NOUN.tag], responses=also(507))
 
 
 MOST_LISTED = 500

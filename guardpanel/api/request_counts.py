@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from guardpanel.api.documented import also
 from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
 from guardpanel.events.busiest import MOST, Kind
 from guardpanel.events.traffic import CLASSES, Count
@@ -19,7 +20,7 @@ from guardpanel.services.events.busiest import LISTED, Busiest
 from guardpanel.services.events.log_question import LogQuestion
 from guardpanel.services.events.traffic import LONGEST
 
-router = APIRouter(prefix=f"/api/v1/{NOUN.api}/{{virtual_host_id}}/traffic", tags=[NOUN.tag])
+router = APIRouter(prefix=f"/api/v1/{NOUN.api}/{{virtual_host_id}}/traffic", tags=[NOUN.tag], responses=also(507))
 
 LONGEST_PAGE = 500
 

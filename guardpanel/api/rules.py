@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from guardpanel.api.documented import also
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.engines import Link, Rule, RuleRole
 from guardpanel.errors import NotFound
@@ -109,7 +110,7 @@ class RuleQuery(BaseModel):
     )
 
 
-@router.get("")
+@router.get("", responses=also(503))
 async def list_rules(
     panel: PanelDep, session: SessionDep, _user: Viewer, query: Annotated[RuleQuery, Query()]
 ) -> RulePage:
@@ -129,7 +130,7 @@ async def list_rules(
     )  # fmt: skip
 
 
-@router.get("/{rule_id}")
+@router.get("/{rule_id}", responses=also(503, 507))
 async def read_rule(rule_id: int, panel: PanelDep, session: SessionDep, _user: Viewer) -> RuleWholeOut:
     """One rule: in plain language, its SecLang, what each policy does with it, and how often it fired."""
     rows = await policies.all_of_them(session)

@@ -6,6 +6,7 @@ from typing import Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
+from guardpanel.api.documented import also
 from guardpanel.dependencies import Editor, PanelDep, SessionDep, Viewer
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
@@ -68,7 +69,7 @@ async def read_runtime_status(panel: PanelDep, session: SessionDep, _user: Viewe
     )
 
 
-@router.post("/config/apply")
+@router.post("/config/apply", responses=also(409, 502, 503))
 async def apply_config(request: Request, panel: PanelDep, session: SessionDep, user: Editor) -> Applied:
     """Make sure that the live revision runs; saved means live, so there is nothing else to apply."""
     live = await revisions.live(session)

@@ -98,6 +98,7 @@ NOUN = Noun(
     "/error-pages",
     "error-pages",
     "Error pages: what visitors see when a request is blocked, or a site is unavailable.",
+    {"name": "Shop", "site_name": "Example Shop", "accent": "#00796b", "contact": "help@shop.example"},
     has_own_names=True,
     menu=Menu(17, "octagon-alert", "o"),
     known_as="block page maintenance page 403 502 503 504 custom branding logo",

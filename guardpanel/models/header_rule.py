@@ -155,6 +155,7 @@ NOUN = Noun(
     "/virtual-hosts/{virtual_host_id}/headers",
     "vhosts/{virtual_host_id}/header-rules",
     "Headers that are set, added or removed in a virtual host’s requests and responses.",
+    {"direction": "response", "action": "set", "header": "X-Robots-Tag", "value": "noindex"},
     references={"virtual_host_id": "virtual_host"},
     within="virtual_host_id",
 )

@@ -70,6 +70,8 @@ class Noun:
     "The path in `/api/v1`: `policies/{policy_id}/exclusions`."
     what: str
     "A one-sentence description."
+    example: Mapping[str, Any]
+    "A valid body for JSON, which documentation shows."
     parts: tuple[Part, ...] = ()
     references: Mapping[str, str] = field(default_factory=dict)
     "Columns that refer to another noun, with that noun's key. NOUNS lists that noun first."

@@ -188,6 +188,7 @@ NOUN = Noun(
     "/virtual-hosts/{virtual_host_id}/paths",
     "vhosts/{virtual_host_id}/policy-bindings",
     "What some paths of a virtual host get that its other paths do not: a policy, a mode, a redirect, or servers.",
+    {"path_match": "below", "path": "/api", "enforcement_mode": "detect_only"},
     references={"virtual_host_id": "virtual_host", "policy_id": "policy"},
     within="virtual_host_id",
     sent=PathBindingInput,

@@ -89,6 +89,7 @@ NOUN = Noun(
     "/virtual-hosts/{virtual_host_id}/logins",
     "vhosts/{virtual_host_id}/logins",
     "User names and passwords that HAProxy asks visitors of a virtual host for.",
+    {"name": "ada", "password": "correct horse battery staple"},
     references={"virtual_host_id": "virtual_host"},
     within="virtual_host_id",
     sent=SiteLoginInput,

@@ -216,6 +216,7 @@ NOUN = Noun(
     "/system/traffic",
     "traffic",
     "How requests reach HAProxy, for all virtual hosts: PROXY protocol, client IP.",
+    {"max_requests_per_client": 200},
     parts=(Part("listeners", listener_in_words, known_by="address"),),
     references={"default_certificate_id": "certificate"},
     only_name="Traffic settings",

@@ -226,6 +226,7 @@ NOUN = Noun(
     "/virtual-hosts",
     "vhosts",
     "Virtual hosts: hostnames served together, with their servers and policy.",
+    {"hostnames": ["shop.example"], "servers": [{"address": "10.0.0.5:8080"}], "policy_id": 1},
     parts=(
         Part("hostnames", display_name, Hostname, "virtual_host_id", value="name"),
         Part("servers", server_in_words, Server, "virtual_host_id", known_by="address"),

@@ -2,8 +2,11 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from guardpanel.app import create_app
 from guardpanel.models import NOUNS
@@ -37,29 +40,65 @@ def test_operation_ids_stay_what_they_are() -> None:
     } <= {operation["operationId"] for _, _, operation in OPERATIONS}  # fmt: skip
 
 
-def test_every_error_is_documented_as_a_problem() -> None:
+RESPONSES = KEPT["components"]["responses"]
+READ = {"401", "422", "500"}
+SAVE = {"401", "403", "409", "422", "500", "502", "503", "507"}
+
+
+def errors(path: str, method: str) -> set[str]:
+    return {status for status in KEPT["paths"][path][method]["responses"] if status >= "4"}
+
+
+def test_every_error_is_a_problem() -> None:
     for path, method, operation in OPERATIONS:
-        statuses = {status for status in operation["responses"] if status >= "4"}
-        assert {"400", "401", "403", "404", "409", "412", "413", "422", "429", "500", "502", "503"} <= statuses, (
-            path,
-            method,
-        )
-        for status in statuses:
-            content = operation["responses"][status]["content"]
+        for status in errors(path, method):
+            reference = operation["responses"][status]["$ref"]
+            content = RESPONSES[reference.removeprefix("#/components/responses/")]["content"]
             assert list(content) == ["application/problem+json"], (path, method, status)
             assert content["application/problem+json"]["schema"]["$ref"].endswith("/ProblemDocument")
 
 
+@pytest.mark.parametrize(
+    ("operation", "expected"),
+    {
+        ("get", "/api/v1/policies"): READ,
+        ("get", "/api/v1/policies/{policy_id}"): READ | {"404"},
+        ("get", "/api/v1/rules"): READ | {"503"},
+        ("get", "/api/v1/security/banned-ips"): READ | {"403"},
+        ("post", "/api/v1/policies"): SAVE | {"400", "413"},
+        ("patch", "/api/v1/policies/{policy_id}"): SAVE | {"400", "404", "412", "413"},
+        ("delete", "/api/v1/policies/{policy_id}"): SAVE | {"404", "412"},
+        ("post", "/api/v1/auth/login"): {"400", "401", "403", "413", "422", "429", "500", "507"},
+    }.items(),
+)
+def test_an_operation_has_the_errors_that_it_can_give(operation: tuple[str, str], expected: set[str]) -> None:
+    method, path = operation
+
+    assert errors(path, method) == expected
+
+
 def test_operations_with_if_match_return_the_version() -> None:
-    operations = {
-        operation["operationId"]: "etag" in operation["responses"]["412"].get("headers", {})
-        for _, _, operation in OPERATIONS
-    }
+    operations = {operation["operationId"] for path, method, operation in OPERATIONS if "412" in errors(path, method)}
 
     rows = [noun.table.__name__ for noun in NOUNS.values() if not noun.only_name]
     changes = {f"update{noun.table.__name__}" for noun in NOUNS.values()} | {f"delete{name}" for name in rows}
-    assert {name for name, is_told in operations.items() if is_told} == changes
+    assert operations == changes
+    assert "etag" in RESPONSES["PreconditionFailed"]["headers"]
     assert "current" in KEPT["components"]["schemas"]["ProblemDocument"]["properties"]
+
+
+def test_no_schema_is_empty() -> None:
+    def empty(part: Any, place: str) -> Iterator[str]:
+        if isinstance(part, dict):
+            for name, value in part.items():
+                if name in {"schema", "items"} and not set(value) - {"title", "description"}:
+                    yield f"{place}/{name}"
+                yield from empty(value, f"{place}/{name}")
+        elif isinstance(part, list):
+            for item in part:
+                yield from empty(item, place)
+
+    assert list(empty(KEPT, "")) == []
 
 
 def test_detail_is_a_string_and_always_there() -> None:
@@ -70,7 +109,7 @@ def test_detail_is_a_string_and_always_there() -> None:
 
 
 def test_everything_but_the_doors_asks_for_a_token() -> None:
-    doors = {path for path, _, operation in OPERATIONS if "security" not in operation}
+    doors = {path for path, _, operation in OPERATIONS if not operation["security"]}
 
     assert doors == {f"/api/v1/auth/{name}" for name in ("login", "refresh", "logout")}
     assert KEPT["components"]["securitySchemes"] == {"bearer": {"type": "http", "scheme": "bearer"}}

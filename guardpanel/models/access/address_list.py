@@ -190,6 +190,7 @@ NOUN = Noun(
     "/access/lists",
     "address-lists",
     "Networks that are never banned, or always rejected.",
+    {"name": "Scanners", "kind": "deny", "entries": "203.0.113.0/24"},
     references={"virtual_host_ids": "virtual_host"},
     has_own_names=True,
     beside_name=_beside,

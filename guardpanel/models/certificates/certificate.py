@@ -222,6 +222,7 @@ NOUN = Noun(
     "/certificates",
     "certificates",
     "Certificates: what HAProxy presents for https hostnames.",
+    {"name": "Shop", "source": "self_signed", "names": ["shop.example"]},
     has_own_names=True,
     menu=Menu(15, "lock", "t"),
     beside_name=_beside,

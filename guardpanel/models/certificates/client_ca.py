@@ -66,6 +66,21 @@ class ClientCa(ClientCaColumns, VersionedRow, table=True):
         return self
 
 
+EXAMPLE = """\
+-----BEGIN CERTIFICATE-----
+MIIBfjCCASSgAwIBAgIUfS7Nbr6CTDcPcUwmvEzuzVE8I94wCgYIKoZIzj0EAwIw
+HDEaMBgGA1UEAwwRRXhhbXBsZSBjbGllbnQgQ0EwIBcNMjYwMTAxMDAwMDAwWhgP
+MjEyNjAxMDEwMDAwMDBaMBwxGjAYBgNVBAMMEUV4YW1wbGUgY2xpZW50IENBMFkw
+EwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEn4d+dz396aY7A1I4QHvySaVTkkFf3yRm
+pr/4MbutKz+94iMYM9uwjLKCj7vw/nbkRcunFhGZBoF20GnXxPHR+KNCMEAwDwYD
+VR0TAQH/BAUwAwEB/zAOBgNVHQ8BAf8EBAMCAQYwHQYDVR0OBBYEFJ+07vjwMjCg
+liP7N/zLv8ZgGZs7MAoGCCqGSM49BAMCA0gAMEUCIQDyXQUDrdppPsm12L5T05jo
+AzxctXAEGDo1E+KQQ0peiAIgK1lzcMcsg1CTuBi/qmcTCmUp82foxm0XApXdGpys
+9d0=
+-----END CERTIFICATE-----
+"""
+"A CA that signs nothing: its key was thrown away."
+
 NOUN = Noun(
     "client_ca",
     "client_cas",
@@ -76,6 +91,7 @@ NOUN = Noun(
     "/client-cas",
     "client-cas",
     "Client CAs: whose certificates visitors can present.",
+    {"name": "Staff", "certificates": EXAMPLE},
     has_own_names=True,
     menu=Menu(16, "shield-check", "a"),
     known_as="mtls mutual tls client certificates crl revocation",

@@ -104,6 +104,13 @@ NOUN = Noun(
     "/policies/{policy_id}/body-readings",
     "policies/{policy_id}/body-readings",
     "How the bodies of some requests are parsed, by path, method, and content type.",
+    {
+        "path_match": "exact",
+        "path": "/api/event",
+        "methods": ["POST"],
+        "content_types": ["text/plain"],
+        "read_as": "json",
+    },
     references={"policy_id": "policy"},
     within="policy_id",
 )

@@ -169,6 +169,7 @@ NOUN = Noun(
     "/policies",
     "policies",
     "How the WAF treats the traffic of the virtual hosts bound to it.",
+    {"name": "Shop", "enforcement_mode": "block", "blocking_paranoia_level": 1, "detection_paranoia_level": 2},
     has_own_names=True,
     menu=Menu(30, "shield", "p"),
     sent=PolicyInput,

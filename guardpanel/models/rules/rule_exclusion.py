@@ -198,6 +198,14 @@ NOUN = Noun(
     "/policies/{policy_id}/exclusions",
     "policies/{policy_id}/exclusions",
     "Rules switched off for a field, a path, and a method.",
+    {
+        "rules": ["941100"],
+        "target": "argument",
+        "target_name": "content",
+        "path_match": "exact",
+        "path": "/posts",
+        "methods": ["POST"],
+    },
     references={"policy_id": "policy", "virtual_host_id": "virtual_host"},
     within="policy_id",
 )

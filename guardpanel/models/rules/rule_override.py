@@ -95,6 +95,7 @@ NOUN = Noun(
     "/policies/{policy_id}/rules",
     "policies/{policy_id}/rules",
     "Rules switched off in a policy, or on above its paranoia level.",
+    {"rule": "942100", "action": "disable", "reason": "The search takes SQL."},
     references={"policy_id": "policy"},
     within="policy_id",
 )

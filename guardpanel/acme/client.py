@@ -122,6 +122,13 @@ class Authority:
             self.network.account = _account(self._account_url)
             return self._account_url
 
+    def update_contacts(self, emails: Sequence[str]) -> None:
+        """Replace the account's email addresses (RFC 8555 §7.3.2)."""
+        with self._asking() as client:
+            contact = tuple(messages.Registration.email_prefix + email for email in emails)
+            update = messages.UpdateRegistration(contact=contact)
+            self.network.post(self._account_url, update, new_nonce_url=self._nonces(client))
+
     def new_order(self, names: Sequence[str], profile: str = "", replaces: str = "") -> str:
         """The order's URL."""
         with self._asking() as client:

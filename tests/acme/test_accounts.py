@@ -8,12 +8,17 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.acme.client import Authority, Binding
+from guardpanel.acme.faults import AuthorityFault, FaultKind
 from guardpanel.database import Database
-from guardpanel.models import AcmeKey
+from guardpanel.models import AcmeKey, Certificate
+from guardpanel.models.certificates.certificate import Source
 from guardpanel.sealing import Seal
 from guardpanel.services.issuing.accounts import Accounts, account_at, bind, key_of, own_thumbprint
+from tests.acme.worker import refusal
 
 pytestmark = pytest.mark.anyio
+
+URL = "https://authority.test/dir"
 
 OURS, OTHERS = Seal(b"o" * 32), Seal(b"x" * 32)
 
@@ -114,3 +119,60 @@ async def test_the_next_order_registers_with_an_external_account_that_was_entere
     async with database.read() as session:
         account = await account_at(session, url, await key_of(session, OURS))
         assert (account.binding_key_id, account.sealed_binding_key) == ("kid-2", None)
+
+
+async def with_certificates(database: Database, *contacts: str, others: tuple[str, ...] = ()) -> Accounts:
+    """At URL; `others`: those that may be issued there, too. Only one that is uploaded has another address."""
+    async with database.write() as session:
+        (await account_at(session, URL, await key_of(session, OURS))).url = f"{URL}/1"
+        for at, contact in enumerate((*contacts, *others)):
+            first, more = (URL, []) if at < len(contacts) else ("https://else.test/dir", [URL])
+            row = Certificate(name=f"C{at}", source=Source.ACME, names=["a.test"], authority=first, contact=contact)
+            row.other_authorities = more
+            session.add(row)
+        session.add(
+            Certificate(
+                name="Elsewhere", source=Source.ACME, names=["b.test"], authority="https://x.test", contact="x@x.test"
+            )
+        )
+        session.add(Certificate(name="Uploaded", source=Source.UPLOAD, names=[], authority=URL, contact="u@x.test"))
+    return Accounts(database, OURS, "")
+
+
+async def test_the_authority_gets_the_email_addresses_of_all_its_certificates_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = list[list[str]]()
+    monkeypatch.setattr(Authority, "update_contacts", lambda self, emails: sent.append(emails))
+    accounts = await with_certificates(database, "b@a.test", "", "b@a.test", others=("a@a.test",))
+    client = await accounts.authority(URL)
+
+    assert await accounts.update_contacts(URL, client) == "Email addresses at the authority: a@a.test, b@a.test."
+    assert await accounts.update_contacts(URL, client) == ""
+    async with database.write() as session:
+        for row in (await session.exec(select(Certificate))).all():
+            row.contact = ""
+    assert await accounts.update_contacts(URL, client) == "Email addresses at the authority: none."
+    assert sent == [["a@a.test", "b@a.test"], []]
+
+
+async def test_an_email_address_that_is_rejected_is_reported_and_not_sent_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = [
+        refusal(FaultKind.UNREACHABLE), refusal(FaultKind.REJECTED, "No.", detail="example.com is not allowed"),
+    ]  # fmt: skip
+
+    def refuse(_client: Authority, _emails: list[str]) -> None:
+        raise faults.pop(0)
+
+    monkeypatch.setattr(Authority, "update_contacts", refuse)
+    accounts = await with_certificates(database, "a@example.com")
+    client = await accounts.authority(URL)
+
+    with pytest.raises(AuthorityFault):
+        await accounts.update_contacts(URL, client)
+    words = "The authority rejected these email addresses: a@example.com. example.com is not allowed"
+    assert await accounts.update_contacts(URL, client) == words
+    assert await accounts.update_contacts(URL, client) == ""
+    assert not faults

@@ -288,6 +288,18 @@ def test_an_order_that_is_given_up_waits_for_no_proof_any_more(authority: Author
     assert step(ordered, authority, NoProofs()).phase is Phase.FAILED
 
 
+def test_the_accounts_email_addresses_are_replaced(authority: Authority) -> None:
+    def contacts() -> list[str]:
+        return list(authority._read(authority.account_url).json().get("contact") or [])
+
+    authority.update_contacts(["ada@acme.test", "vera@acme.test"])
+    assert contacts() == ["mailto:ada@acme.test", "mailto:vera@acme.test"]
+    assert fault(authority.update_contacts, ["not an address"]).fault.kind is FaultKind.REJECTED
+    assert contacts() == ["mailto:ada@acme.test", "mailto:vera@acme.test"]
+    authority.update_contacts([])
+    assert contacts() == []
+
+
 def test_what_a_directory_offers_and_an_unknown_profile(authority: Authority) -> None:
     terms = authority.terms()
 

@@ -28,6 +28,20 @@ async def worker(panel: Panel) -> Worker:
     return Worker(panel)
 
 
+async def test_an_order_reports_what_the_authority_made_of_the_email_address_once(worker: Worker) -> None:
+    worker.contact_words = "The authority rejected these email addresses: a@example.com."
+    number = await worker.add()
+    worker.at().fail("update_contacts", refusal(FaultKind.UNREACHABLE))
+
+    await worker.look()
+    assert await worker.content(number) is None
+    await worker.look(5 * MINUTE)
+
+    assert (await worker.words(number)).count(worker.contact_words) == 1
+    assert worker.at().calls["update_contacts"] == 2
+    assert await worker.content(number)
+
+
 @pytest.mark.parametrize("method", ["authority", "new_order", "order", "finalize", "chains"])
 async def test_an_order_survives_whatever_a_step_raises_and_goes_on_later(
     worker: Worker, faults: Faults, method: str

@@ -129,8 +129,14 @@ class Worker:
         self.panel, self.ahead, self.records = panel, timedelta(0), Records()
         self.authorities: dict[str, Scripted] = {}
         self.findings: list[Finding] = []
+        self.contact_words = ""
+        "What becomes of the account's email addresses."
         accounts = SimpleNamespace(
-            authority=self._authority, another=self._another, drop=lambda url: None, forget=self._forget
+            authority=self._authority,
+            another=self._another,
+            drop=lambda url: None,
+            forget=self._forget,
+            update_contacts=self._update_contacts,
         )
         proving = SimpleNamespace(proofs=lambda order: self.records, prepare=self._prepare)
         checks: Any = _Checks(accounts, proving)  # type: ignore[arg-type]
@@ -150,6 +156,10 @@ class Worker:
     async def _another(self, url: str, contact: str = "") -> Scripted:
         self.at(url)._note("another")
         return self.at(url)
+
+    async def _update_contacts(self, url: str, client: Scripted) -> str:
+        client._note("update_contacts")
+        return self.contact_words
 
     async def _forget(self, url: str) -> None:
         self.at(url).calls["forget"] += 1

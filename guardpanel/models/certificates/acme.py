@@ -38,6 +38,8 @@ class AcmeAccount(SQLModel, table=True):
     thumbprint: str = Field(max_length=43)
     url: str = ""
     "Empty until it is registered."
+    contacts: list[str] | None = Field(default=None, sa_type=JSON)
+    "Email addresses that the authority was last given. None: unknown."
     binding_key_id: str = ""
     sealed_binding_key: bytes | None = None
     "The external account's key. Deleted once it is registered."

@@ -10,10 +10,12 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.acme.client import Authority, Binding
+from guardpanel.acme.faults import AuthorityFault, FaultKind
 from guardpanel.acme.keys import account_key, new_key, thumbprint
 from guardpanel.database import Database
 from guardpanel.errors import FieldError, Invalid
 from guardpanel.models.certificates.acme import AcmeAccount, AcmeKey
+from guardpanel.models.certificates.certificate import Certificate, Source
 from guardpanel.models.certificates.issuing import BindingInput, IssuingColumns
 from guardpanel.sealing import KeyLost, Seal
 
@@ -91,8 +93,28 @@ class Accounts:
         client = Authority(url, account_key(key.pem), account.url, self.ca_file)
         if not account.url:
             registered = await asyncio.to_thread(partial(client.register, contact, binding))
-            await self._note(account.id or 0, registered)
+            await self._note(account.id or 0, registered, [contact] if contact else [])
         return client
+
+    async def update_contacts(self, url: str, client: Authority) -> str:
+        """Have the authority know the email addresses of all certificates that name it. Returns what to report: one that it
+        rejects holds up no order. Raises AuthorityFault if it must be asked again."""
+        async with self.database.read() as session:
+            account = await _known_at(session, url, await key_of(session, self.seal))
+            contacts = await contacts_at(session, url)
+        if account is None or account.contacts == contacts:
+            return ""
+        listed = ", ".join(contacts) or "none"
+        words = f"Email addresses at the authority: {listed}."
+        try:
+            await asyncio.to_thread(client.update_contacts, contacts)
+        except AuthorityFault as refused:
+            if refused.fault.kind is not FaultKind.REJECTED:
+                raise
+            words = f"The authority rejected these email addresses: {listed}. {refused.fault.detail}"
+        async with self.database.write() as session:
+            (await account_at(session, url, await key_of(session, self.seal))).contacts = contacts
+        return words
 
     async def forget(self, url: str) -> None:
         """The authority does not know the account: it is registered anew."""
@@ -110,10 +132,17 @@ class Accounts:
             return None
         return Binding(account.binding_key_id, self.seal.open(account.sealed_binding_key, account.place).decode())
 
-    async def _note(self, account_id: int, url: str) -> None:
+    async def _note(self, account_id: int, url: str, contacts: list[str]) -> None:
         async with self.database.write() as session:
             account = (await session.exec(select(AcmeAccount).where(AcmeAccount.id == account_id))).one()
-            account.url, account.sealed_binding_key = url, None
+            account.url, account.contacts, account.sealed_binding_key = url, contacts, None
+
+
+async def contacts_at(session: AsyncSession, authority: str) -> list[str]:
+    """The email addresses of certificates that this authority may issue."""
+    query = select(Certificate).where(col(Certificate.source) == Source.ACME, col(Certificate.contact) != "")
+    rows = (await session.exec(query)).all()
+    return sorted({row.contact for row in rows if authority in {row.authority, *row.other_authorities}})
 
 
 async def account_at(session: AsyncSession, authority: str, key: AccountKey) -> AcmeAccount:

@@ -190,6 +190,8 @@ class Issuer:
                 continue
             try:
                 authority = await self.accounts.authority(url, certificate.contact)
+                if words := await self.accounts.update_contacts(url, authority):
+                    log.info("%s: %s", url, words)
                 window = await asyncio.to_thread(authority.renewal_window, content.chain.encode())
             except AuthorityFault as refused:
                 log.warning("no renewal information from %s: %s", url, refused)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from guardpanel.acme.client import Authority
 from guardpanel.acme.faults import AuthorityFault, Fault, FaultKind
 from guardpanel.acme.order import Order, Phase, cleaned, step
 from guardpanel.errors import Problem
@@ -94,7 +95,13 @@ class Steps:
         authority = await self.accounts.authority(row.authority, certificate.contact)
         if order.phase is Phase.NEW:
             await self._must_be_stored(row)
+            await self._update_contacts(row, authority)
         return await asyncio.to_thread(step, order, authority, self.proving.proofs(order))
+
+    async def _update_contacts(self, row: AcmeOrder, authority: Authority) -> None:
+        if words := await self.accounts.update_contacts(row.authority, authority):
+            async with self.changes.database.write() as session:
+                session.add(AcmeStep(order_id=row.id or 0, words=words))
 
     async def _must_be_stored(self, row: AcmeOrder) -> None:
         """Raises StorageFailed while nothing can be stored: the authority would be asked for another order with each try, since

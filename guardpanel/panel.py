@@ -25,6 +25,7 @@ from guardpanel.services.events import Events, state
 from guardpanel.services.events.watching import IngestWatch
 from guardpanel.services.figures import Figures
 from guardpanel.services.https import certificate_renewals
+from guardpanel.services.https.revocation_lists import RevocationLists
 from guardpanel.services.issuing.accounts import own_thumbprint
 from guardpanel.services.issuing.checks import Checks, checks_of
 from guardpanel.services.issuing.issuer import Issuer
@@ -74,6 +75,10 @@ class Panel:
     "Only if the panel itself serves HTTPS."
     starting: bool = True
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    revocation_lists: RevocationLists = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.revocation_lists = RevocationLists(self.changes, self.settings.feed_reach)
 
     @classmethod
     async def open(
@@ -146,6 +151,7 @@ class Panel:
         self.bans.follow(self.background)
         AutomaticBans(self.changes, self.events, self.bans).follow()
         self.feeds.follow(self.background)
+        self.revocation_lists.follow(self.background)
         self.geo.follow(self.background)
 
     async def close(self) -> None:

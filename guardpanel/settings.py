@@ -71,16 +71,17 @@ class Settings(Places, BaseSettings):
     )
     dns_hook: str = Field(default="", description="Command for DNS-01 instead (see `docs/acme.md`).")
     feed_files: str = Field(
-        default="", description="Directory below which `file:///` URLs of address lists may read. Empty: none may."
+        default="",
+        description="Directory below which `file:///` URLs of address and revocation lists may read. Empty: none may.",
     )
     feed_networks: str = Field(
         default="",
-        description="Private networks from which address lists may be downloaded, for example `10.0.0.0/8`, comma-separated. "
-        "Public addresses always may.",
+        description="Private networks from which address and revocation lists may be downloaded, for example `10.0.0.0/8`, "
+        "comma-separated. Public addresses always may.",
     )
     feed_ca_file: str = Field(
         default="",
-        description="PEM certificates to trust where address lists are downloaded, for an authority of your own.",
+        description="PEM certificates to trust where address and revocation lists are downloaded, for an authority of your own.",
     )
     geo_country_file: str = Field(
         default="",

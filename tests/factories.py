@@ -70,7 +70,15 @@ def a_virtual_host(hosts: str = "shop.example", **others: Any) -> Form:
 
 def a_client_ca(certificates: str, called: str = "Staff", **others: Any) -> Form:
     """The form of a client CA."""
-    return {"version": "1", "name": called, "certificates": certificates, "revocation_lists": "", "notes": "", **others}
+    return {
+        "version": "1",
+        "name": called,
+        "certificates": certificates,
+        "revocation_lists": "",
+        "revocation_list_urls": "",
+        "notes": "",
+        **others,
+    }
 
 
 def a_policy(called: str = "Strict", **others: Any) -> Form:

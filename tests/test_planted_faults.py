@@ -102,6 +102,7 @@ def planted(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> Planted:
             "automatic bans": (automatic_bans, "_rules"),
             "feeds": (panel.feeds, "_due"),
             "feed downloads": (panel.feeds, "download"),
+            "revocation lists": (panel.revocation_lists, "_due"),
             "feed maps": (panel.feeds, "_fed"),
             "CrowdSec": (panel.feeds.crowdsec, "_fed"),
             "countries": (panel.geo.sources[0], "look"),

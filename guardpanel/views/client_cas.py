@@ -79,11 +79,13 @@ async def index(ctx: ContextDep, _viewer: Viewer, q: str = "", sort: str = "name
 async def show(ctx: ContextDep, client_ca_id: RowId, _viewer: Viewer) -> Response:
     row = await client_cas.find(ctx.session, client_ca_id)
     state = (await client_cas.states([row]))[client_ca_id]  # In a thread: it reads the texts, which are kept then.
-    its = client_cas.authorities_of(row)
+    its, downloaded = client_cas.authorities_of(row), ctx.panel.revocation_lists.of(row)
     context = {
         "authorities": its,
         "state": state,
         "list_state": list_state(its, datetime.now(UTC)),
+        "downloaded": downloaded,
+        "is_stale": downloaded is not None and downloaded.is_stale(datetime.now(UTC)),
         "used": (await client_cas.used_by(ctx.session, [row])).get(client_ca_id, []),
         **await detail(ctx, EDITING, client_cas.ROWS, row),
     }

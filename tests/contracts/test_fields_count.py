@@ -31,7 +31,7 @@ OTHER_VALUES: dict[str, Any] = {
     "actions": "deny,status:400,t:none,log,msg:'Changed',severity:'ERROR'",
     "server_path": "/changed", "own_servers": ["http://127.0.0.9:99"], "server_host": "in.example:8080", "upgrades": ["tcp"], "compression_types": ["text/html"], "cors_origins": ["https://changed.example"], "cors_methods": ["PUT"], "cors_headers": ["X-Changed"],
     "only_if": ["action=save"], "profile": "webdav", "content_types": ["image/*"], "ends_on": "2027-01-31",
-    "entries": ["changed"], "virtual_host_ids": [2], "content": f"1 entry ({'a' * 64})", "certificates": root("Changed").pem, "names": ["changed.example"], "other_authorities": ["https://changed.example/dir"], "staging_authority": "https://changed.example/trial", "source": "local_ca", "scheme": "https", "policy_id": 1, "certificate_id": 1, "error_page_id": 1, "password": "short", "default_certificate_id": 1, "tls_verify": "off", "trusted_networks": ["192.0.2.0/24"], "health_networks": ["192.0.2.0/24"], "proxy_networks": ["192.0.2.7"],
+    "entries": ["changed"], "virtual_host_ids": [2], "content": f"1 entry ({'a' * 64})", "certificates": root("Changed").pem, "revocation_list_urls": ["http://changed.example/a.crl"], "names": ["changed.example"], "other_authorities": ["https://changed.example/dir"], "staging_authority": "https://changed.example/trial", "source": "local_ca", "scheme": "https", "policy_id": 1, "certificate_id": 1, "error_page_id": 1, "password": "short", "default_certificate_id": 1, "tls_verify": "off", "trusted_networks": ["192.0.2.0/24"], "health_networks": ["192.0.2.0/24"], "proxy_networks": ["192.0.2.7"],
 }  # fmt: skip
 "Another value where a text has a form. What is missing here is changed by its type."
 

@@ -12,10 +12,12 @@ from cryptography.hazmat.primitives import hashes
 
 from guardpanel.engines.tls.handshakes import first_of
 from guardpanel.errors import Conflict
+from guardpanel.feed_reach import FeedReach
 from guardpanel.models.certificates.certificate import CertificateFields, Source
 from guardpanel.models.certificates.client_ca import ClientCaFields
 from guardpanel.rendering.client_certificates import LONGEST_SUBJECT
 from guardpanel.services import certificates, client_cas, virtual_hosts
+from guardpanel.services.https.revocation_lists import RevocationLists
 from guardpanel.services.saving.changes import SaveRequest
 from tests.certificates.made import Made, intermediate, made, root
 from tests.certificates.test_client_cas import lists, whole
@@ -315,6 +317,28 @@ async def test_saves_are_verified_although_a_certificate_is_required(haproxy: st
         assert not await asyncio.to_thread(is_let_in, place, by)
         with pytest.raises(Conflict):
             await client_cas.delete(changes, EVE, 1)
+        assert await running.look() == []
+
+
+async def test_a_certificate_on_a_downloaded_revocation_list_is_refused(
+    haproxy: str, folder: Path, tmp_path: Path
+) -> None:
+    async with installation_of(haproxy) as running:
+        changes, place, file = running.changes, running.settings.https_binds[0], tmp_path / "all.crl"
+        staff = ClientCaFields(name="Staff", certificates=whole(), revocation_list_urls=[f"file://{file}"])
+        await client_cas.create(changes, EVE, staff)
+        required = {"https": True, "client_certificates": "required", "client_ca_id": 1}
+        await virtual_hosts.create(changes, EVE, a_virtual_host(9, **required))
+        good, bad = of(folder, "good"), of(folder, "revoked")
+        downloads = RevocationLists(changes, FeedReach(files=tmp_path))
+        await downloads.look()
+        assert await asyncio.to_thread(is_let_in, place, bad)
+        file.write_text(LISTS)
+
+        await RevocationLists(changes, FeedReach(files=tmp_path)).look()
+
+        assert not await asyncio.to_thread(is_let_in, place, bad)
+        assert await asyncio.to_thread(is_let_in, place, good)
         assert await running.look() == []
 
 

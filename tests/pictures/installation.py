@@ -105,7 +105,15 @@ CHILDREN: list[tuple[str, dict[str, Any]]] = [
     ("/certificates", {"name": "Tenants", "source": "local_ca", "key_type": "ecdsa", "names": ["*.tenants.example"]}),
     ("/certificates", {
         "name": "Ordered", "source": "acme", "key_type": "ecdsa", "names": ["nowhere.invalid"], "authority": "https://127.0.0.1:1/"}),
-    ("/client-cas", {"name": "Staff", "certificates": whole(), "revocation_lists": lists()}),
+    (
+        "/client-cas",
+        {
+            "name": "Staff",
+            "certificates": whole(),
+            "revocation_lists": lists(),
+            "revocation_list_urls": ["file:///srv/pki/all.crl"],
+        },
+    ),
 ]  # fmt: skip
 
 SHAPES = [

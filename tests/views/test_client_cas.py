@@ -1,10 +1,14 @@
 """The pages of client CAs."""
 
+from pathlib import Path
+
 import httpx2
 import pytest
 
+from guardpanel.feed_reach import FeedReach
 from guardpanel.models import ClientCa
 from guardpanel.panel import Panel
+from guardpanel.services.https.revocation_lists import RevocationLists
 from tests.certificates.made import DAY, NOW, Made, intermediate, root
 from tests.certificates.test_client_cas import lists, whole
 from tests.factories import a_client_ca, a_virtual_host
@@ -55,6 +59,26 @@ async def test_no_page_shows_a_private_key_that_was_sent(ada: httpx2.AsyncClient
     assert "This contains a private key." in read(rejected.text).text
     assert f'id="f-{field}-error"' in rejected.text
     assert secret.key_pem.splitlines()[1] not in rejected.text
+
+
+async def test_the_page_reports_what_became_of_the_downloads(
+    ada: httpx2.AsyncClient, panel: Panel, tmp_path: Path
+) -> None:
+    file = tmp_path / "all.crl"
+    await ada.post(PLACE, data=a_client_ca(whole(), revocation_list_urls=f"file://{file}"))
+
+    async def page() -> str:
+        return read((await ada.get(f"{PLACE}/1")).text).text
+
+    assert "will be downloaded in a few seconds" in await page()
+    await panel.revocation_lists.look()
+    assert "Download failed" in await page() and "GUARDPANEL_FEED_FILES names no directory" in await page()
+    assert "Until then, revoked certificates are accepted." in await page()
+    file.write_text(lists())
+    panel.revocation_lists = RevocationLists(panel.changes, FeedReach(files=tmp_path))
+    await panel.revocation_lists.look()
+    assert "Revocation lists downloaded" in await page() and f"file://{file}" in await page()
+    assert "Staff: revocation lists" in read((await ada.get("/changes")).text).text
 
 
 async def test_an_ended_list_is_said_wherever_its_virtual_host_is(ada: httpx2.AsyncClient, panel: Panel) -> None:

@@ -1,17 +1,34 @@
 """Client CAs: the authorities that sign visitors' certificates, and what they revoked. All of it is public."""
 
-from typing import Self
+from typing import Annotated, Self
 
+from pydantic import AfterValidator
+from sqlalchemy import JSON
 from sqlmodel import Field
 
+from guardpanel.models.access.feed import source_url
 from guardpanel.models.meta import described
 from guardpanel.models.noun import Menu, Noun
-from guardpanel.models.types import Fields, Name, Notes
+from guardpanel.models.types import Fields, Lines, Name, Notes, refuse
 from guardpanel.models.versioned_row import VersionedRow
 
 LARGEST_KIB = 256
 LARGEST = LARGEST_KIB * 1024
 "Characters of a text, and bytes of a file."
+
+
+MOST_URLS = 10
+
+
+def list_urls(urls: list[str]) -> list[str]:
+    """http, too, as most CAs name them: who may change a list on its way can't sign one."""
+    for url in urls:
+        if not url.lower().startswith(("https://", "http://", "file:///")):
+            raise refuse(f"{url[:80]}: enter a URL that starts with http://, https:// or file:///.")
+    return list(dict.fromkeys(map(source_url, urls)))
+
+
+ListUrls = Annotated[Lines, AfterValidator(list_urls), Field(max_length=MOST_URLS)]
 
 
 class ClientCaColumns(Fields):
@@ -32,6 +49,14 @@ class ClientCaColumns(Fields):
         placeholder="-----BEGIN X509 CRL-----",
         hint="PEM (CRL): one of each CA above, the root included, or none. Once one of them is past its next update, HAProxy "
         "rejects every client certificate.",
+    )
+    revocation_list_urls: ListUrls = described(
+        "Revocation list URLs",
+        default_factory=list,
+        sa_type=JSON,
+        placeholder="http://pki.example/root.crl",
+        hint="One per line. Downloaded every hour. Each replaces the list of the same CA above, if that CA signed it and it "
+        "is not older.",
     )
     notes: Notes = described("Notes", "")
 

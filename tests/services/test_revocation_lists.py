@@ -1,0 +1,145 @@
+"""Revocation lists from URLs: judged like those that are pasted, never older, and the last good ones stay."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from guardpanel.feed_reach import FeedReach
+from guardpanel.models import ClientCa
+from guardpanel.models.certificates.client_ca import ClientCaFields
+from guardpanel.panel import Panel
+from guardpanel.services import client_cas
+from guardpanel.services.https.revocation_lists import RevocationLists
+from guardpanel.services.saving.changes import SaveRequest
+from tests.certificates.made import intermediate, made, root
+from tests.certificates.test_client_cas import lists, revoked, whole
+
+pytestmark = pytest.mark.anyio
+
+ADA = SaveRequest("ada")
+
+
+class Downloads:
+    """A client CA whose lists are two files, and a clock."""
+
+    def __init__(self, panel: Panel, folder: Path) -> None:
+        self.panel, self.ahead = panel, timedelta()
+        self.files = [folder / "root.crl", folder / "intermediate.crl"]
+        self.lists = RevocationLists(panel.changes, FeedReach(files=folder), self.now)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def put(self, *texts: str | bytes) -> None:
+        for file, text in zip(self.files, texts, strict=True):
+            file.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    async def row(self) -> ClientCa:
+        async with self.panel.database.read() as session:
+            return await client_cas.find(session, 1)
+
+    async def look(self, ahead: timedelta = timedelta()) -> tuple[str, str]:
+        """The stored lists, and why the last download failed."""
+        self.ahead += ahead
+        await self.lists.look()
+        row = await self.row()
+        known = self.lists.of(row)
+        assert known is not None
+        return row.revocation_lists, known.problem
+
+
+@pytest.fixture
+async def downloads(panel: Panel, tmp_path: Path) -> Downloads:
+    downloads = Downloads(panel, tmp_path)
+    urls = [f"file://{file}" for file in downloads.files]
+    fields = ClientCaFields(name="Staff", certificates=whole(), revocation_list_urls=urls)
+    await client_cas.create(panel.changes, ADA, fields)
+    return downloads
+
+
+def older(**others: Any) -> str:
+    return revoked(intermediate(), days=(-2, 30), **others)
+
+
+async def test_lists_are_saved_when_they_change_and_not_otherwise(downloads: Downloads) -> None:
+    first, second = lists(), lists(serials=(7,))
+    downloads.put(revoked(root()), revoked(intermediate()))
+    assert await downloads.look() == (first, "")
+    assert (await downloads.look(timedelta(hours=2)))[0] == first
+    assert (await downloads.row()).version == 2
+
+    der = x509.load_pem_x509_crl(revoked(intermediate(), serials=(7,)).encode())
+    downloads.put(revoked(root()), der.public_bytes(Encoding.DER))
+    assert await downloads.look(timedelta(minutes=59)) == (first, "")
+    assert await downloads.look(timedelta(minutes=2)) == (second, "")
+    assert (await downloads.row()).version == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (older(), "is older than the one that is used"),
+        (revoked(intermediate(), serials=(7,), signer=made(common_name="Other", ca=True)), "None of the CAs above signed"),
+        (revoked(intermediate(), days=(-0.5, -0.1)), "ended on"),
+        (revoked(intermediate(), extension=x509.DeltaCRLIndicator(1)), "is a delta"),
+        (intermediate().pem, "intermediate.crl: There is no revocation list."),
+        ("<html>", "PEM"),
+        ("", ""),
+        (b"-----BEGIN X509 CRL-----\n" + b"A" * 300_000, "Larger than 256 KiB"),
+    ],
+)  # fmt: skip
+async def test_the_last_good_lists_stay(downloads: Downloads, text: str | bytes, words: str) -> None:
+    downloads.put(revoked(root()), revoked(intermediate()))
+    await downloads.look()
+    downloads.put(revoked(root()), text)
+
+    stored, problem = await downloads.look(timedelta(hours=2))
+
+    assert stored == lists()
+    assert problem and words in problem
+    assert (await downloads.row()).version == 2
+    downloads.put(revoked(root()), revoked(intermediate(), serials=(7,)))
+    assert (await downloads.look(timedelta(seconds=50)))[1] == problem
+    assert await downloads.look(timedelta(seconds=20)) == (lists(serials=(7,)), "")
+
+
+async def test_a_list_that_no_url_brings_stays_as_it_was_pasted(downloads: Downloads) -> None:
+    fields = client_cas.fields_of(await downloads.row())
+    fields.revocation_lists, fields.revocation_list_urls = lists(), [f"file://{downloads.files[1]}"]
+    await client_cas.update(downloads.panel.changes, ADA, 1, fields)
+    downloads.put("", revoked(intermediate(), serials=(7,)))
+
+    assert await downloads.look() == (lists(serials=(7,)), "")
+
+
+async def test_failures_are_stale_after_three_hours_and_other_urls_are_tried_at_once(downloads: Downloads) -> None:
+    downloads.put(revoked(root()), revoked(intermediate()))
+    await downloads.look()
+    downloads.files[1].unlink()
+    stale = []
+    for _ in range(2):
+        await downloads.look(timedelta(hours=2))
+        known = downloads.lists.of(await downloads.row())
+        stale.append(known is not None and known.is_stale(downloads.now()))
+    assert stale == [False, True]
+    fields = client_cas.fields_of(await downloads.row())
+    fields.revocation_list_urls = [f"file://{downloads.files[0]}"]
+    await client_cas.update(downloads.panel.changes, ADA, 1, fields)
+    assert downloads.lists.of(await downloads.row()) is None
+    assert await downloads.look() == (lists(), "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("ldap://pki.example/cn=ca", "starts with http://, https:// or file:///"), ("pki.example/ca.crl", "starts with"),
+        ("http://user:pw@pki.example/", "user name"), ("http://", "hostname"), ("http://a.example/#b", "after #"),
+    ],
+)  # fmt: skip
+def test_what_is_no_url_is_rejected(typed: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        ClientCaFields.model_validate({"name": "Staff", "certificates": whole(), "revocation_list_urls": [typed]})

@@ -31,6 +31,8 @@ class Host:
     weights: tuple[int, ...]
     enabled: bool
     notes: str
+    place: str = "127.0.0.1"
+    "The IP address of its servers."
 
 
 @dataclass(frozen=True)
@@ -84,11 +86,12 @@ class Deed:
     do: Callable[[Changes], Awaitable[SaveResult[object]]]
 
 
-KINDS = ("route", "policy", "create", "delete", "bind", "notes", "policy_create", "upload", "swap")
+KINDS = ("route", "move", "policy", "create", "delete", "bind", "notes", "policy_create", "upload", "swap")
 """Notes and a policy that nobody uses change rows, but not a byte of the engines' configuration. `upload` brings a certificate or
-deletes it, which HAProxy is reloaded for; `swap` brings another content for it, which is swapped without a reload."""
+deletes it, which HAProxy is reloaded for; `swap` brings another content for it, which is swapped without a reload. So does `move`
+another address of servers, where HAProxy can."""
 
-CHEAP = ("route", "create", "delete")
+CHEAP = ("route", "move", "create", "delete")
 "Those that bring no new application."
 
 ALWAYS_THERE = ("guard", "sealed", "steady", "guarded")
@@ -104,7 +107,7 @@ def choose(kind: str, world: World, seed: int, origin: int) -> Deed:
         return _always_there(kind, world, origin)
     chance = random.Random(seed)
     spare = sorted(name for name in world.hosts if name not in {STEADY, GUARDED})
-    if (kind == "delete" and not spare) or (kind in {"route", "bind", "notes"} and not spare):
+    if (kind == "delete" and not spare) or (kind in {"route", "move", "bind", "notes"} and not spare):
         kind = "create"
     if kind == "create" and len(spare) >= SPARE:
         kind = "delete"
@@ -112,6 +115,9 @@ def choose(kind: str, world: World, seed: int, origin: int) -> Deed:
     match kind:
         case "route":
             return _update(kind, world, name, replace(world.hosts[name], weights=_weights(chance)), origin)
+        case "move":
+            other = "127.0.0.2" if world.hosts[name].place == "127.0.0.1" else "127.0.0.1"
+            return _update(kind, world, name, replace(world.hosts[name], place=other), origin)
         case "bind":
             others = sorted({*world.policies, None} - {world.hosts[name].policy}, key=str)
             return _update(kind, world, name, replace(world.hosts[name], policy=chance.choice(others)), origin)
@@ -151,7 +157,7 @@ def _fields(host: Host, known: dict[str, Rules], origin: int) -> VirtualHostFiel
     return VirtualHostFields.model_validate(
         {
             "hostnames": list(host.names),
-            "servers": [{"address": f"127.0.0.1:{origin}", "weight": weight} for weight in host.weights],
+            "servers": [{"address": f"{host.place}:{origin}", "weight": weight} for weight in host.weights],
             "policy_id": known[host.policy].id if host.policy else None,
             "notes": host.notes,
             "health_check_interval": 60,

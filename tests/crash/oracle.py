@@ -367,6 +367,10 @@ def world_of(database: sqlite3.Connection) -> World:
             tuple(server["weight"] for server in database.execute(f"SELECT weight FROM server {of_it}", (row["id"],))),
             bool(row["enabled"]),
             row["notes"],
+            next(
+                server["address"].rpartition(":")[0]
+                for server in database.execute(f"SELECT address FROM server {of_it}", (row["id"],))
+            ),
         )
     certificates = {
         row["name"]: Certificate(row["certificate_id"], row["serial"])

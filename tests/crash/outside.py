@@ -145,7 +145,7 @@ class Count:
 async def visit(port: int, origin: int, count: Path) -> None:
     """A server behind HAProxy, and visitors: two keep their connection, one opens a new one for each request."""
     counting = Count(count)
-    server = await asyncio.start_server(_answer, "127.0.0.1", origin)
+    server = await asyncio.start_server(_answer, ["127.0.0.1", "127.0.0.2"], origin)
     plan = [
         ("GET", STEADY, "/", b"", 200),
         ("POST", STEADY, "/form", FORM, 200),

@@ -1,4 +1,4 @@
-"""Requests of a virtual host as JSON: over time, by path, and by client."""
+"""Requests of a virtual host, or of all, as JSON: over time, by path, and by client."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
@@ -9,9 +9,10 @@ from pydantic import BaseModel, Field
 from guardpanel.api.documented import also
 from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
 from guardpanel.events.busiest import MOST, Kind
-from guardpanel.events.traffic import CLASSES, Count
+from guardpanel.events.traffic import ALL, CLASSES, Count
 from guardpanel.events.words import Reason, Verdict
 from guardpanel.models.virtual_host import NOUN
+from guardpanel.panel import Panel
 from guardpanel.services import virtual_hosts
 from guardpanel.services.events import access_log
 from guardpanel.services.events.access_log import LISTED as LINES
@@ -20,7 +21,11 @@ from guardpanel.services.events.busiest import LISTED, Busiest
 from guardpanel.services.events.log_question import LogQuestion
 from guardpanel.services.events.traffic import LONGEST
 
-router = APIRouter(prefix=f"/api/v1/{NOUN.api}/{{virtual_host_id}}/traffic", tags=[NOUN.tag], responses=also(507))
+router = APIRouter(tags=[NOUN.tag], responses=also(507))
+
+HERE = f"/api/v1/{NOUN.api}/{{virtual_host_id}}/traffic"
+
+OF_ALL = "/api/v1/request-counts"
 
 LONGEST_PAGE = 500
 
@@ -88,14 +93,26 @@ class BusiestNames(BaseModel):
         return cls(since=listed.since, total=total, items=items, others=others)
 
 
-@router.get("")
+@router.get(HERE)
 async def read_virtual_host_traffic(
     virtual_host_id: RowId, panel: PanelDep, session: SessionDep, query: Annotated[TrafficQuery, Query()], _user: Viewer
 ) -> VirtualHostTraffic:
     """How many requests it had over time, and what became of them."""
     await virtual_hosts.find(session, virtual_host_id)
+    return await _over_time(panel, virtual_host_id, query)
+
+
+@router.get(OF_ALL)
+async def read_request_counts(
+    panel: PanelDep, query: Annotated[TrafficQuery, Query()], _user: Viewer
+) -> VirtualHostTraffic:
+    """How many requests all virtual hosts had over time, with those for unknown hostnames."""
+    return await _over_time(panel, ALL, query)
+
+
+async def _over_time(panel: Panel, host: int, query: TrafficQuery) -> VirtualHostTraffic:
     now = datetime.now(UTC)
-    traffic = await panel.events.traffic(virtual_host_id, now - timedelta(hours=query.hours), now)
+    traffic = await panel.events.traffic(host, now - timedelta(hours=query.hours), now)
     return VirtualHostTraffic(
         step_seconds=traffic.step.seconds,
         total=TrafficCount.of(traffic.total),
@@ -103,7 +120,7 @@ async def read_virtual_host_traffic(
     )
 
 
-@router.get("/paths")
+@router.get(HERE + "/paths")
 async def read_virtual_host_paths(
     virtual_host_id: RowId, panel: PanelDep, session: SessionDep, query: Annotated[BusiestQuery, Query()], _user: Viewer
 ) -> BusiestNames:
@@ -112,7 +129,7 @@ async def read_virtual_host_paths(
     return await _busiest(panel, virtual_host_id, Kind.PATH, query)
 
 
-@router.get("/clients")
+@router.get(HERE + "/clients")
 async def read_virtual_host_clients(
     virtual_host_id: RowId, panel: PanelDep, session: SessionDep, query: Annotated[BusiestQuery, Query()], _user: Viewer
 ) -> BusiestNames:
@@ -121,7 +138,19 @@ async def read_virtual_host_clients(
     return await _busiest(panel, virtual_host_id, Kind.CLIENT, query)
 
 
-async def _busiest(panel: PanelDep, host: int, kind: Kind, query: BusiestQuery) -> BusiestNames:
+@router.get(OF_ALL + "/paths")
+async def read_busiest_paths(panel: PanelDep, query: Annotated[BusiestQuery, Query()], _user: Viewer) -> BusiestNames:
+    """The paths with most requests, on all virtual hosts together."""
+    return await _busiest(panel, ALL, Kind.PATH, query)
+
+
+@router.get(OF_ALL + "/clients")
+async def read_busiest_clients(panel: PanelDep, query: Annotated[BusiestQuery, Query()], _user: Viewer) -> BusiestNames:
+    """The clients with most requests, on all virtual hosts together."""
+    return await _busiest(panel, ALL, Kind.CLIENT, query)
+
+
+async def _busiest(panel: Panel, host: int, kind: Kind, query: BusiestQuery) -> BusiestNames:
     now = datetime.now(UTC)
     return BusiestNames.of(await panel.events.busiest(kind, host, now - timedelta(hours=query.hours), now, query.limit))
 
@@ -151,7 +180,7 @@ class AccessLog(BaseModel):
     before: int | None = Field(description="Where older lines are. Null: there are none.")
 
 
-@router.get("/log")
+@router.get(HERE + "/log")
 async def read_virtual_host_access_log(
     virtual_host_id: RowId, panel: PanelDep, session: SessionDep, query: Annotated[LogQuery, Query()], _user: Viewer
 ) -> AccessLog:

@@ -46,6 +46,8 @@ def redirect_target(text: str) -> str:
     if not target:
         return ""
     parts = TARGET.fullmatch(target)
+    if re.match("https?://[^/?#]*@", target):
+        raise refuse("Enter the URL without a user name and password: everyone who follows it would see them.")
     if not re.match("https?://|/(?!/)", target):
         raise refuse("Start with https:// or with a single /.")
     if parts is None or len(target) > LONGEST_TARGET:

@@ -44,6 +44,8 @@ def health_address(text: str) -> str:
     path = visible(text.strip())
     if path and not re.fullmatch(r"/[A-Za-z0-9_~-][A-Za-z0-9._~/-]{0,98}", path):
         raise refuse("Start the path with /. Use letters, digits, and / . _ ~ - (100 at most).")
+    if re.search(r"//|/\.{1,2}(/|$)", path):
+        raise refuse("Enter the path without //, . and .. segments: load balancers resolve them before they ask.")
     return path
 
 

@@ -222,3 +222,11 @@ async def test_delete(ada_api: httpx2.AsyncClient) -> None:
     assert (await ada_api.delete(POLICY)).status_code == 204
     for method in ("GET", "DELETE"):
         assert (await ada_api.request(method, POLICY)).status_code == 404
+
+
+async def test_statuses_may_be_numbers(ada_api: httpx2.AsyncClient) -> None:
+    made = await make(ada_api, login_statuses=[401, "403"], error_statuses=[404])
+
+    assert (made["login_statuses"], made["error_statuses"]) == (["401", "403"], ["404"])
+    refused = await ada_api.patch(POLICY, json={"error_statuses": [99]})
+    assert "99 is not a status of a response." in refused.text

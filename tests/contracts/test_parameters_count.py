@@ -147,7 +147,9 @@ async def test_each_filter_of_event_groups_counts(ada_api: httpx2.AsyncClient, p
 
 TRAFFIC = "/api/v1/vhosts/{virtual_host_id}/traffic"  # tests/views/test_request_counts.py
 
-BUSIEST = {f"{TRAFFIC}/paths", f"{TRAFFIC}/clients"}
+COUNTS = "/api/v1/request-counts"  # there, too
+
+BUSIEST = {f"{TRAFFIC}/paths", f"{TRAFFIC}/clients", COUNTS, f"{COUNTS}/paths", f"{COUNTS}/clients"}
 
 ACCESS_LOG = f"{TRAFFIC}/log"
 

@@ -79,7 +79,13 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
         }
         for name, fields in HOSTS.items()
     }
-    rules = [*header_rules(2), *odd_rules(3, ODD, "request"), *odd_rules(3, ODD, "response")]
+    vary = {
+        "direction": "response",
+        "header": "Vary",
+        "value": "Accept",
+        "virtual_host_id": [*HOSTS].index("cors.test") + 1,
+    }
+    rules = [vary, *header_rules(2), *odd_rules(3, ODD, "request"), *odd_rules(3, ODD, "response")]
     block = {"enforcement_mode": "block"}
     given = rows({"Site": block, "Reads": {**block, "response_inspection": True}}, hosts, header_rules=rules)
     with Stack(haproxy, given, agent_seconds=60, countries="127.0.0.0/8 NL\n") as running:
@@ -199,7 +205,7 @@ def allowed(headers: dict[str, str]) -> dict[str, str]:
     ],
 )
 def test_scripts_of_allowed_origins_may_read(stack: Stack, server: Origin, origin: str, allows: bool) -> None:
-    served(server, "/cors", [f"{SAYS}Origin: https://evil.test", f"{SAYS}Methods: DELETE", "Vary: Accept"])
+    served(server, "/cors", [f"{SAYS}Origin: https://evil.test", f"{SAYS}Methods: DELETE", "Vary: Cookie"])
     server.received.clear()
 
     asked = stack.request("OPTIONS", "cors.test", "/cors", {"origin": origin, **PREFLIGHT})

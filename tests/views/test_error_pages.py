@@ -117,6 +117,13 @@ async def test_a_contact_is_an_address_or_a_url(ada: httpx2.AsyncClient, typed: 
     assert "Enter an email address or a URL, such as" in read(refused.text).text
 
 
+@pytest.mark.changes_nothing
+async def test_a_contact_shows_nobody_a_password(ada: httpx2.AsyncClient) -> None:
+    refused = await ada.post(PLACE, data=an_error_page(contact="https://ada:secret@shop.example/"))
+
+    assert "Enter the URL without a user name and password" in read(refused.text).text
+
+
 @pytest.mark.parametrize(
     ("typed", "kept"),
     [("mailto:help@shop.example", "help@shop.example"), ("HTTPS://Shop.example/", "https://shop.example/")],

@@ -31,6 +31,8 @@ async def test_the_page_says_what_it_returns(ada: httpx2.AsyncClient) -> None:
         ("health_path", {"health_path": "up"}, "Start the path with /."),
         ("health_path", {"health_path": "/"}, "Start the path with /."),
         ("health_path", {"health_path": "//up"}, "Start the path with /."),
+        ("health_path", {"health_path": "/login/../x"}, "without //, . and .. segments"),
+        ("health_path", {"health_path": "/a//b"}, "without //, . and .. segments"),
         ("health_path", {"health_path": "/up?a"}, "Start the path with /."),
         ("health_path", {"health_path": "/" + "x" * 101}, "100 at most"),
     ],

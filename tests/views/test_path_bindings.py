@@ -66,6 +66,7 @@ async def test_one_is_added_shown_edited_and_deleted(ada: httpx2.AsyncClient, en
         ("path", {"path": "/a./b"}, "No part of the path may end in a dot."),
         ("path", {"path": "/"}, "Everything below / is the virtual host itself."),
         ("path", {"path": "/" + "é" * 120}, "At most 200 bytes."),
+        ("redirect_to", {**MOVED, "redirect_to": "https://ada:secret@a.example/x"}, "without a user name and password"),
         ("own_servers", {"own_servers": "10.0.0.1:80/x"}, "Enter only the address and port, without a path."),
         ("server_path", {"server_path": "v2"}, "Start the path with /."),
         ("server_path", {"server_path": "//evil.example"}, "without //, . and .. segments."),
@@ -89,7 +90,7 @@ async def test_one_is_added_shown_edited_and_deleted(ada: httpx2.AsyncClient, en
         ("redirect_to", {**MOVED, "redirect_to": "new"}, "Start with https:// or with a single /."),
         ("redirect_to", {**MOVED, "redirect_to": "javascript:alert(1)"}, "Start with https:// or with a single /."),
         ("redirect_to", {**MOVED, "redirect_to": "/\\evil.example"}, "letters, digits and the signs of URLs"),
-        ("redirect_to", {**MOVED, "redirect_to": "https://a@evil.example/"}, "hostname"),
+        ("redirect_to", {**MOVED, "redirect_to": "https://a@evil.example/"}, "without a user name"),
         (
             "redirect_to",
             {**MOVED, "redirect_to": "https://new.example:99999/"},

@@ -20,6 +20,8 @@ from tests.html import read
 
 pytestmark = pytest.mark.anyio
 
+ALL_JSON = "/api/v1/request-counts"
+
 PAGE, JSON = "/virtual-hosts/1/traffic", "/api/v1/vhosts/1/traffic"
 
 
@@ -148,3 +150,15 @@ async def test_the_busiest_as_json(ada_api: httpx2.AsyncClient, panel: Panel, ho
     for wrong in ({"hours": 0}, {"limit": 41}, {"limit": "x"}, {"range": "7d"}):
         assert (await ada_api.get(f"{JSON}/paths", params=wrong)).status_code == 422
     assert (await ada_api.get("/api/v1/vhosts/9/traffic/clients")).status_code == 404
+
+
+@pytest.mark.parametrize("names", ["paths", "clients"])
+async def test_the_busiest_of_all_virtual_hosts_as_json(ada_api: httpx2.AsyncClient, panel: Panel, names: str) -> None:
+    keep_lines(panel, an_hour_ago(), an_hour_ago(path="/a", virtual_host="2"), an_hour_ago(virtual_host="2"))
+    answer = (await ada_api.get(f"{ALL_JSON}/{names}", params={"limit": 1})).json()
+    expected = {"paths": ("/", 2), "clients": ("192.0.2.7", 3)}
+    assert [(item["name"], item["requests"]) for item in answer["items"]] == [expected[names]]
+    whole = (await ada_api.get(ALL_JSON, params={"hours": 168})).json()
+    assert (answer["total"]["requests"], whole["total"]["requests"], whole["step_seconds"]) == (3, 3, 3600)
+    for url in (ALL_JSON, f"{ALL_JSON}/{names}"):
+        assert (await ada_api.get(url, params={"hours": 0})).status_code == 422

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 from sqlmodel import Field
 
@@ -35,5 +35,12 @@ def known_statuses(entries: list[str]) -> list[str]:
     return statuses
 
 
+def status_texts(value: object) -> object:
+    """Numbers as JSON may have them: `[404]`."""
+    if not isinstance(value, list):
+        return value
+    return [str(entry) if isinstance(entry, int) and not isinstance(entry, bool) else entry for entry in value]
+
+
 LoginPaths = Annotated[Lines, AfterValidator(known_paths), Field(max_length=50)]
-Statuses = Annotated[Lines, AfterValidator(known_statuses), Field(max_length=20)]
+Statuses = Annotated[Lines, BeforeValidator(status_texts), AfterValidator(known_statuses), Field(max_length=20)]

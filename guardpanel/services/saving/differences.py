@@ -1,5 +1,6 @@
 """What differs between two states of the rows, as operators know it: by noun and field."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ Names = Mapping[str, Mapping[int, str]]
 
 SHORT = 60
 "Maximum characters of a value in a summary."
+
+DIGEST = re.compile(r"(?<=\()([0-9a-f]{8})[0-9a-f]{56}(?=\))")
+"Of the entries of a list: its beginning tells it apart."
 
 MOST = 2_000
 "Maximum characters of a value that are shown."
@@ -229,4 +233,4 @@ def _text(noun: Noun, field: About, value: object, names: Names) -> str:
         return "\n".join(_items(noun, field, value, names))
     if field.name in noun.references and isinstance(value, int):
         return names.get(noun.references[field.name], {}).get(value, "")
-    return field.text(value)
+    return DIGEST.sub(r"\1…", field.text(value))

@@ -15,6 +15,8 @@ type Applications struct {
 	other string
 	// events receives what the applications observe; nil for nothing.
 	events *Events
+	// prepared are compiled for the next reload, but do not serve yet.
+	prepared map[string]compiled
 }
 
 // Outcome is the result of a reload.
@@ -81,7 +83,7 @@ func (a *Applications) load(config *Config) (Outcome, []Problem) {
 		}
 	}
 	a.mutex.RUnlock()
-	built, problems := compileAll(fresh)
+	built, problems := a.build(fresh)
 	if len(problems) > 0 {
 		for _, one := range built {
 			one.application.retire()
@@ -118,6 +120,7 @@ func (a *Applications) swap(next map[string]*Application, other string) []*Appli
 
 // end closes every application when its last transaction ends, and ends those that wait for a response.
 func (a *Applications) end() {
+	a.replacePrepared(nil)
 	for _, old := range a.swap(nil, "") {
 		if old.waiting != nil {
 			old.waiting.endAll()

@@ -29,13 +29,13 @@ type Config struct {
 
 // ApplicationConfig is a named rule set. The log keys are accepted for compatibility with coraza-spoa and ignored.
 type ApplicationConfig struct {
-	Name             string `yaml:"name"`
-	Directives       string `yaml:"directives"`
-	ResponseCheck    bool   `yaml:"response_check"`
-	TransactionTTLMS int    `yaml:"transaction_ttl_ms"`
-	LogLevel         string `yaml:"log_level"`
-	LogFile          string `yaml:"log_file"`
-	LogFormat        string `yaml:"log_format"`
+	Name             string `yaml:"name" json:"name"`
+	Directives       string `yaml:"directives" json:"directives"`
+	ResponseCheck    bool   `yaml:"response_check" json:"response_check"`
+	TransactionTTLMS int    `yaml:"transaction_ttl_ms" json:"transaction_ttl_ms"`
+	LogLevel         string `yaml:"log_level" json:"log_level"`
+	LogFile          string `yaml:"log_file" json:"log_file"`
+	LogFormat        string `yaml:"log_format" json:"log_format"`
 }
 
 // same reports whether two configurations yield the same application.

@@ -35,7 +35,7 @@ func (a *Agent) control() http.Handler {
 	mux := http.NewServeMux()
 	for path, method := range map[string]string{
 		"/v1/status": "GET", "/v1/reload": "POST", "/v1/rules": "GET", "/v1/evaluate": "POST", "/v1/replay": "POST",
-		"/metrics": "GET",
+		"/v1/validate": "POST", "/metrics": "GET",
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Allow", method)
@@ -55,6 +55,7 @@ func (a *Agent) control() http.Handler {
 	mux.HandleFunc("GET /v1/rules", a.rules)
 	mux.HandleFunc("POST /v1/evaluate", a.evaluate)
 	mux.HandleFunc("POST /v1/replay", a.replay)
+	mux.HandleFunc("POST /v1/validate", a.validate)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusNotFound, map[string]string{"error": "not found"})

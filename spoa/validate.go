@@ -47,7 +47,17 @@ func runValidate(path string, out, errs io.Writer) int {
 		fmt.Fprintln(errs, err)
 		return exitCannotRun
 	}
-	built, problems := compileAll(config.Applications)
+	document := newValidation(compileAll(config.Applications))
+	if err := json.NewEncoder(out).Encode(document); err != nil {
+		return exitCannotRun
+	}
+	if !document.Valid {
+		return exitInvalid
+	}
+	return 0
+}
+
+func newValidation(built []compiled, problems []Problem) validation {
 	document := validation{Valid: len(problems) == 0, Errors: problems, Applications: []validatedApplication{}}
 	if document.Errors == nil {
 		document.Errors = []Problem{}
@@ -57,13 +67,7 @@ func runValidate(path string, out, errs io.Writer) int {
 			one.application.Config.Name, one.application.Rules, one.seconds,
 		})
 	}
-	if err := json.NewEncoder(out).Encode(document); err != nil {
-		return exitCannotRun
-	}
-	if !document.Valid {
-		return exitInvalid
-	}
-	return 0
+	return document
 }
 
 // directive is a logical line: a directive with its continuation lines.

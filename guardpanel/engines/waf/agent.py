@@ -17,9 +17,8 @@ from guardpanel.engines import http
 from guardpanel.engines.files import content_of, write_atomically
 from guardpanel.engines.processes.patience import Patience
 from guardpanel.engines.processes.proc import processes_at
-from guardpanel.engines.processes.process import run, scratch
-from guardpanel.engines.waf import evaluation
-from guardpanel.engines.waf.agent_files import union, write_yaml
+from guardpanel.engines.waf import evaluation, validation
+from guardpanel.engines.waf.agent_files import union
 from guardpanel.engines.waf.agent_refusals import rejected
 from guardpanel.engines.waf.evaluation import Evaluation
 from guardpanel.engines.waf.replaying import Replayed, Replays, RuleSetChoice
@@ -101,7 +100,7 @@ class Agent:
         """Called before it starts. It removes the socket of a killed agent itself."""
 
     async def check(self, bundle: Bundle, changed: Collection[str]) -> None:
-        """Have the agent's binary compile the applications that changed. Raises ConfigRejected with lines mapped to fields. A
+        """Have the agent compile the applications that changed. Raises ConfigRejected with lines mapped to fields. A
         name is the hash of its text, so what this binary accepted once is never compiled again."""
         binary = self.binary()
         version = await asyncio.to_thread(identity, binary)
@@ -113,12 +112,10 @@ class Agent:
         names = {app.name for app in to_validate}
         document = await asyncio.to_thread(readable_yaml.read, bundle.files["coraza.yaml"])
         document["applications"] = [entry for entry in document["applications"] if entry["name"] in names]
-        with scratch() as folder:
-            path = folder / "coraza.yaml"
-            await asyncio.to_thread(write_yaml, path, document)
-            result = await run([binary, "-config", path, "-validate"], cwd=folder)
-        if result.code != 0 or result.timed_out:
-            raise self._rejected(result.output, to_validate)
+        output = await validation.by_the_running(self.control, binary, document)
+        output = output or await validation.by_a_new(binary, document)
+        if output != validation.VALID:
+            raise self._rejected(output, to_validate)
         self._valid.update((app.name, version) for app in to_validate)
 
     async def status(self) -> AgentStatus:

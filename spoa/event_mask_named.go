@@ -5,13 +5,19 @@ import (
 	"strings"
 )
 
-// assigned finds the values that follow masked names.
+// assigned finds the values that follow masked names. One that begins in a JSON string ends in it: what remains of the
+// document is JSON, so that it can be evaluated again.
 func (m *mask) assigned(text string) []span {
 	var values []span
+	isDocument, inside := startsJSON(text), 0 // up to where a JSON string reaches
 	for at := 0; at < len(text); at++ {
 		var value span
 		var is bool
 		switch text[at] {
+		case '"':
+			if isDocument && at > inside && opensJSON(text[:at]) {
+				inside = stringEnd(text, at+1)
+			}
 		case '=':
 			if value, is = m.attribute(text, at); !is {
 				value, is = m.equals(text, at)
@@ -20,6 +26,9 @@ func (m *mask) assigned(text string) []span {
 			value, is = m.member(text, at)
 		case '<':
 			value, is = m.element(text, at)
+		}
+		if value.from < inside {
+			value.to = min(value.to, inside)
 		}
 		if is && value.to > value.from {
 			values = append(values, value)
@@ -41,7 +50,7 @@ func (m *mask) equals(text string, at int) (span, bool) {
 	}
 	value := text[at+1:]
 	quoted := strings.HasPrefix(value, `"`)
-	if quoted && strings.EqualFold(name, "name") {
+	if quoted && strings.EqualFold(name, "name") && isPartHeader(text[:from]) {
 		field, _, closed := strings.Cut(value[1:], `"`)
 		return m.part(text, at+len(field)+2), closed && m.hides(field)
 	}
@@ -75,61 +84,26 @@ func isNameByte(b byte) bool {
 	return b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || strings.IndexByte("_.-[]%+:", b) >= 0 || b >= 0x80
 }
 
+// isPartHeader reports whether a text ends in a part's Content-Disposition, which may continue on a second line. HTML in
+// a field has inputs with a name, too.
+func isPartHeader(before string) bool {
+	line := strings.LastIndexByte(before, '\n')
+	if line > 0 && strings.Trim(before[line:], xmlSpace) == "" {
+		line = strings.LastIndexByte(before[:line], '\n')
+	}
+	return strings.HasPrefix(lower(before[line+1:]), "content-disposition")
+}
+
 // part returns the content of a multipart field whose headers continue at `from`.
 func (m *mask) part(text string, from int) span {
 	for _, blank := range []string{"\r\n\r\n", "\n\n"} {
 		if found := strings.Index(text[from:], blank); found >= 0 {
 			start := from + found + len(blank)
-			rest := text[start:]
-			if stop := strings.Index(rest, "\n--"); stop >= 0 {
-				return span{start, start + stop}
-			}
-			return span{start, len(text)}
+			content, _, _ := strings.Cut(text[start:], "\n--")
+			return span{start, start + len(strings.TrimSuffix(content, "\r"))}
 		}
 	}
 	return span{from, from}
-}
-
-// member handles JSON's `"name": value`.
-func (m *mask) member(text string, at int) (span, bool) {
-	before := strings.TrimRight(text[max(0, at-160):at], " \t\r\n")
-	if !strings.HasSuffix(before, `"`) {
-		return span{}, false
-	}
-	before = before[:len(before)-1]
-	if !m.hides(unescaped(before[strings.LastIndexByte(before, '"')+1:])) {
-		return span{}, false
-	}
-	value := strings.TrimLeft(text[at+1:], " \t\r\n")
-	start := len(text) - len(value)
-	return span{start, start + jsonLength(value)}, true
-}
-
-// jsonLength returns the length of the value that a text begins with. A truncated one extends to the end.
-func jsonLength(text string) int {
-	depth, inside := 0, false
-	for at := 0; at < len(text); at++ {
-		switch b := text[at]; {
-		case inside && b == '\\':
-			at++
-		case b == '"':
-			inside = !inside
-			if !inside && depth == 0 {
-				return at + 1
-			}
-		case inside:
-		case b == '{' || b == '[':
-			depth++
-		case (b == '}' || b == ']') && depth > 0:
-			depth--
-			if depth == 0 {
-				return at + 1
-			}
-		case depth == 0 && strings.IndexByte(",}] \t\r\n", b) >= 0:
-			return at
-		}
-	}
-	return len(text)
 }
 
 // element handles XML's `<name …>value</name>`.
@@ -158,12 +132,4 @@ func end(text, stops string) int {
 		return at
 	}
 	return len(text)
-}
-
-// unescaped decodes the inside of a JSON string.
-func unescaped(inside string) string {
-	if strings.IndexByte(inside, '\\') < 0 {
-		return inside
-	}
-	return unquoteJSON(inside)
 }

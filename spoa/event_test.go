@@ -294,6 +294,32 @@ func TestAQuotedAttributeIsMaskedToItsEnd(t *testing.T) {
 	}
 }
 
+func TestWhatIsLeftOfAMaskedBodyIsStillReadable(t *testing.T) {
+	m := newMask("")
+	for text, expected := range map[string]string{
+		`{"url":"/x?token=abc","html":"<b>"}`:                                            `{"url":"/x?token=[masked]","html":"<b>"}`,
+		`{"url":"/x?token=a\"b&c=d","html":"<b>"}`:                                       `{"url":"/x?token=[masked]&c=d","html":"<b>"}`,
+		`[{"a":"x,","b":"y?token=c"},{"c":"d?token=e,"},"f"]`:                            `[{"a":"x,","b":"y?token=[masked]"},{"c":"d?token=[masked]"},"f"]`,
+		`{"html":"<a token=\"abc\" b>","k":1}`:                                           `{"html":"<a token=[masked]","k":1}`,
+		`{"html":"<password>abc","k":1}`:                                                 `{"html":"<password>[masked]","k":1}`,
+		`{"m":"{\"Token\":\"abc\",\"html\":\"<b>\"}","k":1}`:                             `{"m":"{\"Token\":[masked],\"html\":\"<b>\"}","k":1}`,
+		`{"m":"{\"Token\":\"a\\\"b\",\"k\":2}","k":1}`:                                   `{"m":"{\"Token\":[masked],\"k\":2}","k":1}`,
+		`{"m":"{\"Token\":{\"a\":[\"b\"]},\"k\":2}","k":1}`:                              `{"m":"{\"Token\":[masked],\"k\":2}","k":1}`,
+		`{"m":"{\"n\":\"{\\\"token\\\":\\\"abc\\\"}\"}","k":1}`:                          `{"m":"{\"n\":\"{\\\"token\\\":[masked]}\"}","k":1}`,
+		`{"m":"{\"Token\":\"abc`:                                                         `{"m":"{\"Token\":[masked]`,
+		`{"m":"{\"Token\":\"abc","k":1}`:                                                 `{"m":"{\"Token\":[masked]","k":1}`,
+		`{" password=ab"cd&e=f`:                                                          `{" password=[masked]&e=f`,
+		"--b\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\nabc\r\n--b--\r\n":  "--b\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n[masked]\r\n--b--\r\n",
+		"--b\r\ncontent-disposition: form-data;\r\n\tname=\"token\"\r\n\r\nabc\r\n--b--": "--b\r\ncontent-disposition: form-data;\r\n\tname=\"token\"\r\n\r\n[masked]\r\n--b--",
+		"--b\nContent-Disposition: form-data; name=\"token\"\n\nabc\n--b--":              "--b\nContent-Disposition: form-data; name=\"token\"\n\n[masked]\n--b--",
+		"<input name=\"token\">\r\n\r\n<b>\r\n--b--":                                     "<input name=\"token\">\r\n\r\n<b>\r\n--b--",
+	} {
+		if seen := m.text(text, nil); seen != expected {
+			t.Errorf("%q is %q", text, seen)
+		}
+	}
+}
+
 func TestANameWithPartsIsMaskedWhereverItsPathEnds(t *testing.T) {
 	m := newMask(maskComment + " user.pin card[number] iban*")
 	for name, hidden := range map[string]bool{

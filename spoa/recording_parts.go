@@ -164,7 +164,7 @@ func (m *masks) json(text string) string {
 			at = to
 			continue
 		}
-		to := at + jsonLength(text[at:])
+		to := at + jsonLength(text[at:], 0)
 		inside := strings.TrimSuffix(text[at+1:to], `"`)
 		if strings.HasPrefix(strings.TrimLeft(text[to:], " \t\r\n"), ":") {
 			inside = m.name(inside)

@@ -5,13 +5,16 @@ import pytest
 
 from tests.live.fixing import FOLDER, Site, cases
 from tests.live.test_false_positives import Case
+from tests.live.test_unprepared import RECORDED
 from tests.panel import Panel
 from tests.web import bearer
 
 pytestmark = pytest.mark.one_haproxy
 
 
-@pytest.mark.parametrize("case", cases(2), ids=lambda case: f"{case['application']}: {case['name']}")
+@pytest.mark.parametrize(
+    "case", [*cases(2), *([] if FOLDER else RECORDED)], ids=lambda case: f"{case['application']}: {case['name']}"
+)
 def test_a_case_is_fixed_live_and_undone(shared_panel: Panel, origin_port: int, case: Case) -> None:
     with bearer(shared_panel) as api:
         site = Site.of(shared_panel, api, origin_port, case)

@@ -19,7 +19,8 @@ from guardpanel.services.fixes.blame import causes
 from guardpanel.services.fixes.drafts import Draft, Ground, ground_of
 from guardpanel.services.fixes.hidden import hidden
 from guardpanel.services.fixes.ladder import Climb, Ladder
-from guardpanel.services.fixes.requests import MASKED, Request, request_of
+from guardpanel.services.fixes.policy_cures import UNREADABLE
+from guardpanel.services.fixes.requests import MASKED, STANDS_IN, Request, request_of
 from guardpanel.services.fixes.widths import Width
 from guardpanel.services.rules import catalogue
 from guardpanel.services.saving import snapshots
@@ -111,6 +112,9 @@ async def climb(changes: Changes, case: Case) -> Climb:
     with suppress(EngineUnavailable):
         rule_set = case.ground.with_own_rules(await catalogue.require(changes.engines))
     before = await judge(changes, case, Draft())
+    if _is_damaged(case, before):
+        case = replace(case, request=case.request.without_body())
+        before = await judge(changes, case, Draft())
     return Climb(
         request=case.request,
         policy=next(row for row in case.ground.rows["policy"]),
@@ -124,6 +128,13 @@ async def climb(changes: Changes, case: Case) -> Climb:
         custom=case.ground.custom_rules,
         is_of_response=case.is_of_response,
     )
+
+
+def _is_damaged(case: Case, before: Evaluation) -> bool:
+    """Whether the body can’t be parsed only because parts of it are masked or missing: the rules that fired then say what is
+    to be fixed."""
+    fired = {rule.id for rule in before.rules} - {rule.id for rule in scores.causes(case.event)}
+    return bool(case.request.gaps) and not UNREADABLE.isdisjoint(fired)
 
 
 async def ladder(changes: Changes, case: Case, widths: Sequence[Width] = tuple(Width)) -> Ladder:
@@ -149,7 +160,7 @@ def _missing(case: Case, before: Evaluation) -> list[EvaluatedRule]:
 
 
 def _as_evaluated(rule: FiredRule) -> EvaluatedRule:
-    matches = [match for match in rule.matches if MASKED not in match.key]
+    """Where a part of a field’s name is masked, any text fits in its place."""
     return EvaluatedRule(
         id=rule.id,
         phase=rule.phase,
@@ -157,5 +168,8 @@ def _as_evaluated(rule: FiredRule) -> EvaluatedRule:
         message=rule.message,
         data=rule.data,
         tags=rule.tags,
-        matches=tuple(Match(match.variable, match.key, match.value, match.chain) for match in matches),
+        matches=tuple(
+            Match(match.variable, match.key.replace(MASKED, STANDS_IN), match.value, match.chain)
+            for match in rule.matches
+        ),
     )

@@ -10,11 +10,13 @@ BARE = re.compile(rb"([:,\[]\s*)[-+\w.]+$")
 
 
 def closed(body: bytes, content_type: str, boundary: str) -> bytes:
-    """By its content type. A form needs nothing."""
+    """By its content type. A form or a text needs nothing."""
     if content_type.startswith("multipart/") and boundary:
         return body + f"\r\n--{boundary}--\r\n".encode()
     if "json" in content_type:
         return close_json(body)
+    if "xml" in content_type:
+        return close_xml(body)
     return body
 
 
@@ -41,9 +43,14 @@ def close_json(body: bytes) -> bytes:
 
 def _without_half_an_escape(text: bytes) -> bytes:
     r"""A `\` or `\u12` at the end would swallow the quote, and a letter may be cut in two."""
-    letters = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(text).encode("utf-8", "surrogateescape")
+    letters = _whole_letters(text)
     half = HALF_AN_ESCAPE.search(letters)
     return letters[: half.start(1)] if half else letters
+
+
+def _whole_letters(text: bytes) -> bytes:
+    """Without a letter at its end that is cut in two."""
+    return codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(text).encode("utf-8", "surrogateescape")
 
 
 def _with_a_value(text: bytes, stack: list[bytes]) -> bytes:
@@ -63,3 +70,30 @@ def _is_a_name(text: bytes) -> bool:
     while start > 0 and text[start - 1] == ESCAPE:
         start = text.rfind(b'"', 0, start)
     return text[:start].rstrip()[-1:] in {b"{", b","}
+
+
+XML_PIECE = re.compile(
+    rb"[^<]+|<!\[CDATA\[.*?\]\]>|<!--.*?-->|<\?.*?\?>|<!(?!\[CDATA\[|--)[^>]*>"
+    rb"|<(?P<ends>/?)(?P<name>[^\s<>/!?]+)(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>",
+    re.DOTALL,
+)
+"A text, a section, a comment, an instruction, a declaration or a tag, each of them whole."
+
+HALF_AN_ENTITY = re.compile(rb"&[^\s;&]{0,12}\Z")
+
+
+def close_xml(body: bytes) -> bytes:
+    """The longest prefix that ends after a whole piece, with open elements closed. A text or section may be truncated."""
+    open_elements: list[bytes] = []
+    end = 0
+    while piece := XML_PIECE.match(body, end):
+        end = piece.end()
+        name = piece["name"]
+        if name and piece["ends"]:
+            open_elements = open_elements[:-1]
+        elif name and not piece[0].endswith(b"/>"):
+            open_elements.append(name)
+    tail = body[end:]
+    text = _whole_letters(body) + b"]]>" if tail.startswith(b"<![CDATA[") else body[:end]
+    text = HALF_AN_ENTITY.sub(b"", _whole_letters(text))
+    return text + b"".join(b"</%b>" % name for name in reversed(open_elements))

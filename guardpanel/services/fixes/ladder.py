@@ -181,9 +181,9 @@ class Climb:
         if width is Width.REQUEST:
             return Draft(), blames
         policy = {**self.policy, **draft.policy}
-        wide = width is Width.RESTRICTIONS
+        wide, paths = width is Width.RESTRICTIONS, widths.paths(width, self.request)
         cured = policy_cures.cured
-        return cured(policy, self.request, blames, draft, readings=self.readings, restrictions_too=wide)
+        return cured(policy, self.request, blames, draft, readings=self.readings, where=paths, restrictions_too=wide)
 
     def _placebo(self, draft: Draft) -> str:
         """Why one of its rows would be rejected when saved."""

@@ -68,7 +68,7 @@ async def _prove(changes: Changes, session: AsyncSession, case: Case, ladder: La
     name = applications(state)[0].get(key, "") if key else ""
     if not key or not name:
         return LiveProof(True, 0, 0, f"{case.virtual_host.name} is disabled, or its WAF is off.")
-    evaluation = await changes.engines.agent.evaluate_live(name, case.request.question())
+    evaluation = await changes.engines.agent.evaluate_live(name, ladder.request.question())
     passes = evaluation.score < evaluation.threshold and evaluation.passes
     if key[1] is not EnforcementMode.BLOCK:  # what is only detected would reach the servers
         return LiveProof(passes, 0, 0, is_partial=bool(case.request.gaps))

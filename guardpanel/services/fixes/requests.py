@@ -8,6 +8,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -24,6 +25,11 @@ WHOLE_HEADERS = {"cookie": "masked=masked0", "authorization": "Bearer masked0", 
 BARE = re.compile(rb"(?<=[:,\[])(\s*)(?:\[masked\])+(?=\s*[,}\]])")
 "A number in JSON, since it has no quotes, or a text that was masked with its quotes."
 
+BARE_ATTRIBUTE = re.compile(rb"(=\s*)\[masked\](?=[\s/>?])")
+"In XML: it is masked with its quotes."
+
+
+OF_BODIES = {"content-type", "content-encoding"}
 
 PART_NAME = re.compile(rb'(?i)content-disposition:[^\r\n]*[;\s]name="([^"\r\n]*)"')
 FILE_NAME = re.compile(rb"(?i)[;\s]filename\*?=")
@@ -44,6 +50,8 @@ class Request:
     "What differs from the original, as sentences."
     masked_uri: str = ""
     "Its URL as the event has it, if parts of that are masked."
+    is_cut: bool = False
+    "Whether the event has only the beginning of the body."
 
     @property
     def path(self) -> str:
@@ -87,12 +95,34 @@ class Request:
                 return _fields_in(self.body, _boundary(self.headers))
         return []
 
+    @property
+    def members(self) -> list[tuple[str, str]]:
+        """Texts directly in a JSON object, under the names that the engine gives them."""
+        if "json" not in self.content_type:
+            return []
+        with suppress(ValueError, RecursionError):
+            document = json.loads(self.body)
+            if isinstance(document, dict):
+                return [(f"json.{name}", value if isinstance(value, str) else "") for name, value in document.items()]
+        return []
+
+    @property
+    def arguments(self) -> list[tuple[str, str]]:
+        """Those of which the value is known, up to its end."""
+        sent = [*self.form, *self.members]
+        return [*self.query, *(sent[:-1] if self.is_cut else sent)]
+
     def with_body(self, body: bytes, **others: Any) -> "Request":
         """Its length follows."""
         headers = tuple(
             (name, str(len(body)) if name.lower() == "content-length" else value) for name, value in self.headers
         )
         return replace(self, body=body, headers=headers, **others)
+
+    def without_body(self) -> "Request":
+        """And without its type."""
+        headers = tuple((name, value) for name, value in self.headers if name.lower() not in OF_BODIES)
+        return replace(self, headers=headers).with_body(b"")
 
     def question(self) -> dict[str, Any]:
         """As the agent's control socket accepts it."""
@@ -142,13 +172,17 @@ def request_of(agent_line: bytes) -> Request:
     )
     gaps = tuple(gap for gap in (_masked(event), *_cut(event)) if gap)
     if "body_cut" in event:
-        request = replace(request, body=closed(body, request.content_type, _boundary(headers)))
+        whole = closed(body, request.content_type, _boundary(headers))
+        request = replace(request, body=whole, is_cut=True)
     return _filled(request, gaps)
 
 
 def _filled(request: Request, gaps: tuple[str, ...]) -> Request:
     headers = tuple((name, _header(name, value)) for name, value in request.headers)
-    body = BARE.sub(rb"\g<1>0", request.body).replace(MASKED.encode(), STANDS_IN.encode())
+    body = BARE.sub(rb"\g<1>0", request.body)
+    if "xml" in request.content_type:
+        body = BARE_ATTRIBUTE.sub(rb'\g<1>"[masked]"', body)
+    body = body.replace(MASKED.encode(), STANDS_IN.encode())
     masked_uri = request.uri if MASKED in request.uri else ""
     uri = request.uri.replace(MASKED, STANDS_IN)
     filled = replace(request, uri=uri, masked_uri=masked_uri, headers=headers, gaps=gaps)

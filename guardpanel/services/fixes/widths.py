@@ -1,6 +1,7 @@
 """The rungs of the ladder: how broad a fix is, and the rows that it consists of."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from guardpanel.models.rules.custom_rule import CustomRuleColumns, CustomRuleFie
 from guardpanel.models.rules.rule_choices import ids
 from guardpanel.models.rules.rule_exclusion import RuleExclusionFields, Target
 from guardpanel.models.rules.rule_override import KnownOverride, RuleAction
-from guardpanel.services.fixes.blame import Blame, Field
+from guardpanel.services.fixes.blame import Blame, Field, fields_in
 from guardpanel.services.fixes.drafts import Draft
 from guardpanel.services.fixes.folding import (
     NO_SLASH,
@@ -26,6 +27,7 @@ from guardpanel.services.fixes.folding import (
     name_pattern,
     path_pattern,
 )
+from guardpanel.services.fixes.functions import condition
 from guardpanel.services.fixes.requests import MASKED, STANDS_IN, Request
 from guardpanel.services.rules.exclusion_checks import never_matches
 
@@ -40,6 +42,9 @@ BLANKS = re.compile("^ +| +$")
 
 BEGINNING = 60
 "Of a path whose pattern is longer than one may be, where each letter may be one of several."
+
+MOST_ALIKE = 10
+"Numbered fields that are excluded one by one. The next request may have one more, and each costs every request time."
 
 PATHS: TypeAdapter[str] = TypeAdapter(PathText)
 
@@ -63,6 +68,9 @@ class Width(Choice):
     OFF = "off", "Rules off in the policy"
 
 
+ONE_BY_ONE = {Width.FIELD, Width.PATH_PATTERN}
+"There is another width with a pattern for the field."
+
 METER = 6
 
 
@@ -70,15 +78,6 @@ def meter(width: Width) -> int:
     """How broad it is, from 1 to METER."""
     widths = list(Width)
     return 1 + widths.index(width) * METER // len(widths)
-
-
-FUNCTIONS = (
-    "action", "_action", "do", "act", "op", "cmd", "command", "task", "_task", "route", "rest_route", "func", "function",
-    "method", "controller", "view", "option", "page", "mod", "module", "mode", "db", "r",
-)  # fmt: skip
-"Arguments by which applications select a function at a shared URL."
-
-PLAIN_VALUE = re.compile(r"[A-Za-z0-9_./:-]{1,80}")
 
 
 Custom = Mapping[int, Mapping[str, Any]]
@@ -89,11 +88,26 @@ def exclusions(width: Width, blames: Sequence[Blame], request: Request, host_id:
     """The rows of a rung for these rules. Empty if there is none of that width. Raises pydantic's ValueError if no valid row can
     express the exclusion."""
     draft, where = Draft(), _where(width, request)
+    crowds = _crowds(blames)
+    if crowds and width in ONE_BY_ONE:
+        return draft
     for each in blames if where else ():
         for rules, field in _whats(width, each):
-            fields = {"rules": rules, "virtual_host_id": host_id, **_field(width, field), **where}
+            of_field = _folded(field) if _alike(field) in crowds else _field(width, field)
+            fields = {"rules": rules, "virtual_host_id": host_id, **of_field, **where}
             draft = draft.together(Draft(rows=(("rule_exclusion", RuleExclusionFields.model_validate(fields)),)))
     return draft
+
+
+def _crowds(blames: Sequence[Blame]) -> set[str]:
+    """Patterns that are meant where rules fired on so many fields that differ in their numbers only."""
+    patterns = Counter(_alike(field) for field in fields_in(blames))
+    return {pattern for pattern, count in patterns.items() if pattern and count > MOST_ALIKE}
+
+
+def _alike(field: Field) -> str:
+    _, name = _as_engine_names(field)
+    return name_pattern(name) if field.target.has_names else ""
 
 
 def off(blames: Sequence[Blame], custom: Custom) -> Draft:
@@ -109,17 +123,6 @@ def off(blames: Sequence[Blame], custom: Custom) -> Draft:
 def _disabled(row: Mapping[str, Any]) -> CustomRuleFields:
     fields = {name: row[name] for name in CustomRuleColumns.model_fields}
     return CustomRuleFields.model_validate({**fields, "enabled": False})
-
-
-def condition(request: Request) -> str:
-    """`action=save`, if an argument selects a function: present once, with a plain value."""
-    arguments = [*request.query, *request.form]
-    for name in FUNCTIONS:
-        values = [value for key, value in arguments if key.lower().strip() == name]
-        if len(values) == 1 and PLAIN_VALUE.fullmatch(values[0]) and STANDS_IN not in values[0]:
-            exact = next(key for key, _ in arguments if key.lower().strip() == name)
-            return f"{exact}={values[0]}"
-    return ""
 
 
 def _where(width: Width, request: Request) -> dict[str, Any]:
@@ -138,6 +141,14 @@ def _where(width: Width, request: Request) -> dict[str, Any]:
         case Width.EVERYWHERE:
             return {"path_match": PathMatch.ANY}
     return exactly
+
+
+def paths(width: Width, request: Request) -> dict[str, Any]:
+    """For which a rung reads bodies otherwise."""
+    where = _where(width, request)
+    if where.get("path_match") is PathMatch.PATTERN:
+        return {name: where[name] for name in ("path_match", "path")}
+    return exact_path(request)
 
 
 def exact_path(request: Request) -> dict[str, Any]:

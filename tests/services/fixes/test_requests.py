@@ -1,11 +1,13 @@
 """The request of an event is what was sent, and what is not known of it is said."""
 
 import json
+from xml.etree import ElementTree as ET
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardpanel.services.fixes.cut import close_json
+from guardpanel.services.fixes.cut import close_json, close_xml
 from guardpanel.services.fixes.requests import request_of
 from tests.events import an_event, as_line
 
@@ -26,6 +28,31 @@ def test_json_cut_anywhere_is_closed_to_json(document: dict[str, object], data: 
 
 def test_closed_json_keeps_what_was_there() -> None:
     assert json.loads(close_json(b'{"a": [1, {"b": "x", "c": "unfin')) == {"a": [1, {"b": "x", "c": "unfin"}]}
+
+
+XML = (
+    '<?xml version="1.0"?><!-- <a> --><e:a xmlns:e="u" x="a>b" y=\'"\'><b>ö &amp; &#x41;</b><c/>'
+    "<d><![CDATA[<x> ]] ö]]></d ><!-- </d> --><f>1</f></e:a>"
+).encode()
+
+
+@pytest.mark.parametrize("length", range(XML.index(b"<b>"), len(XML) + 1))
+def test_xml_cut_anywhere_is_closed_to_xml(length: int) -> None:
+    assert ET.fromstring(close_xml(XML[:length])).tag == "{u}a"
+
+
+def test_closed_xml_keeps_what_was_there() -> None:
+    assert close_xml(b"<a><b>one</b><c x='1'>tw") == b"<a><b>one</b><c x='1'>tw</c></a>"
+    assert close_xml(b"<a><![CDATA[<b>") == b"<a><![CDATA[<b>]]></a>"
+    assert close_xml(b"<a><b>one &am") == b"<a><b>one </b></a>"
+
+
+def test_xml_is_readable_whatever_was_masked_in_it() -> None:
+    headers = [["content-type", "application/soap+xml"]]
+    body = "<a password=[masked] b='1'><token>[masked]</token><c pin=[masked]/></a>"
+    request = request_of(as_line(an_event(method="POST", headers=headers, body=body)))
+
+    assert request.body == b'<a password="masked0" b=\'1\'><token>masked0</token><c pin="masked0"/></a>'
 
 
 def test_a_whole_request_has_no_gaps() -> None:

@@ -15,8 +15,9 @@ from guardpanel.models.rules.rule_exclusion import Target
 from guardpanel.services.fixes.blame import Blame, Field, blame
 from guardpanel.services.fixes.drafts import Draft
 from guardpanel.services.fixes.folding import escaped, json_name, name_pattern, path_pattern
+from guardpanel.services.fixes.functions import condition
 from guardpanel.services.fixes.requests import Request
-from guardpanel.services.fixes.widths import Width, condition, exclusions
+from guardpanel.services.fixes.widths import Width, exclusions
 from tests.corpus import CORPUS
 
 
@@ -219,6 +220,34 @@ def test_any_text_fits_where_a_name_is_masked(field: Field, pattern_of_names: st
     (row,) = exclusions(Width.FIELD, [Blame(a_rule(941100), (field,))], a_request(), None).exclusions
 
     assert (row.target, row.name_is_pattern, row.target_name) == (Target.ARGUMENT, True, pattern_of_names)
+
+
+def test_a_member_of_a_json_document_is_a_condition() -> None:
+    kind = "application/json; charset=utf-8"
+    assert condition(a_request(body=b'{"id":1,"Method":"a.b","params":["x"]}', kind=kind)) == "json.Method=a.b"
+    assert condition(a_request(body=b'{"operationName":null,"query":"{a}"}', kind=kind)) == ""
+    assert condition(a_request(body=b'[{"method":"a.b"}]', kind=kind)) == ""
+    assert condition(a_request(body=b'{"params":{"method":"a.b"}}', kind=kind)) == ""
+
+
+def test_the_last_argument_of_a_cut_body_is_no_condition() -> None:
+    for body, kind in (
+        (b"x=1&action=sav", "application/x-www-form-urlencoded"),
+        (b'{"a":1,"method":"sav"}', "application/json"),
+    ):
+        request = a_request(body=body, kind=kind)
+        assert (bool(condition(request)), condition(replace(request, is_cut=True))) == (True, "")
+
+
+@pytest.mark.parametrize("count", [10, 11])
+def test_many_fields_that_differ_in_their_number_are_one_pattern(count: int) -> None:
+    fields = tuple(Field(Target.JSON, f"rows.{number}.note") for number in range(count))
+    draft = exclusions(Width.FAMILY, [Blame(a_rule(941100), fields)], a_request(), None)
+    alone = exclusions(Width.FIELD, [Blame(a_rule(941100), fields)], a_request(), None)
+
+    assert len(alone.rows) == (10 if count == 10 else 0)
+    names = [row.target_name for row in draft.exclusions]
+    assert names == ([field.name for field in fields] if count == 10 else ["rows.*.note"])
 
 
 def test_a_masked_value_is_no_condition() -> None:

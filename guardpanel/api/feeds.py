@@ -106,7 +106,7 @@ async def download_feed(address_list_id: RowId, panel: PanelDep, _user: Editor) 
         return FeedOut.of(await _row(session, address_list_id), feed)
 
 
-@router.post("/{address_list_id}/feed/accept", name="accept_address_list_feed")
+@router.post("/{address_list_id}/feed/accept", name="accept_address_list_feed", responses=also(409))
 async def accept_feed(
     address_list_id: RowId, panel: PanelDep, user: Editor, digest: Annotated[str, LOOKED_AT] = ""
 ) -> FeedOut:

@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 
 from guardpanel.api import documented
 from guardpanel.api.problems import ProblemDocument
+from guardpanel.api.saves import without_null
 from guardpanel.models import NOUNS
 
 DESCRIPTION = (
@@ -69,6 +70,8 @@ def build(app: FastAPI) -> dict[str, Any]:
         components["schemas"][f"{noun.table.__name__}In"]["examples"] = [dict(noun.example)]
     for path, operations in document["paths"].items():
         for operation in operations.values():
+            for parameter in operation.get("parameters", ()):
+                without_null(parameter["schema"])
             operation["security"] = [] if path.endswith(OPEN) else [{"bearer": []}]
             for status, answer in operation["responses"].items():
                 if status.startswith("2") and _is_row(path, operation):

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from fastapi import Depends, Header, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationInfo, field_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from guardpanel.dependencies import Editor, client_address
 from guardpanel.errors import Invalid, NeedsConfirmation, Problem, Stale
@@ -21,6 +23,18 @@ NEVER = 0
 "A version that no row has: an If-Match with a value that we never sent."
 
 
+def without_null(schema: dict[str, Any]) -> None:
+    """Change the schema of something that may be left out, but is not null."""
+    if schema.get("default", ...) is None:
+        del schema["default"]
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+    if len(kinds) == 1:
+        del schema["anyOf"]
+        schema.update({**kinds[0], **schema})
+    elif kinds:
+        schema["anyOf"] = kinds
+
+
 class Body(BaseModel):
     """The body of a write. Every key is applied or rejected, never ignored: so are unknown keys, and null without a meaning."""
 
@@ -28,6 +42,15 @@ class Body(BaseModel):
 
     NULLABLE: ClassVar[frozenset[str]] = frozenset()
     "Keys for which null has a meaning."
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Null only where it has a meaning: that no key was sent is no value."""
+        document = handler(schema)
+        for name, part in handler.resolve_ref_schema(document).get("properties", {}).items():
+            if name not in cls.NULLABLE:
+                without_null(part)
+        return document
 
     @field_validator("*", mode="before")
     @classmethod

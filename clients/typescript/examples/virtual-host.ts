@@ -34,7 +34,7 @@ await ok(panel.DELETE("/api/v1/vhosts/{virtual_host_id}", { params }));
 print("deleted", await problem(ok(panel.GET("/api/v1/vhosts/{virtual_host_id}", { params }))));
 
 function change(body: { description: string }, etag: string | null) {
-  const header = { "if-match": etag };
+  const header = etag === null ? {} : { "if-match": etag };
   return ok(panel.PATCH("/api/v1/vhosts/{virtual_host_id}", { params: { ...params, header }, body }));
 }
 

@@ -9,7 +9,7 @@ from guardpanel.bundle import Bundle
 from guardpanel.engines import http
 from guardpanel.engines.files import content_of
 from guardpanel.engines.proxy_lines import certificate_lines
-from guardpanel.errors import EngineUnavailable
+from guardpanel.errors import EngineSilent, EngineUnavailable
 
 END = "-----END CERTIFICATE-----"
 
@@ -57,7 +57,7 @@ async def other_than(places: Places, wanted: Collection[tuple[str, bytes]], trie
 
 
 async def leaf(place: http.Place, name: str, *, proxy_line: bool = False) -> bytes:
-    """The certificate of a new connection, as DER. Raises EngineUnavailable."""
+    """The certificate of a new connection, as DER. Raises EngineUnavailable, and EngineSilent after the timeout."""
     if isinstance(place, Path):
         raise EngineUnavailable(f"{place} is no listener for TLS.")
     try:
@@ -68,4 +68,5 @@ async def leaf(place: http.Place, name: str, *, proxy_line: bool = False) -> byt
             finally:
                 writer.close()
     except (OSError, TimeoutError) as error:
-        raise EngineUnavailable(f"No TLS connection for {name}: {http.reason(error)}.") from error
+        kind = EngineSilent if isinstance(error, TimeoutError) else EngineUnavailable
+        raise kind(f"No TLS connection for {name}: {http.reason(error)}.") from error

@@ -57,6 +57,14 @@ class Conflict(Problem):
 
     status = 409
     code = "conflict"
+    findings: Sequence["Finding"] = ()
+    "What contradicts it, if that is said in sentences only: with the row and field of each."
+
+
+class NothingNew(Conflict):
+    """A file that says what is there already: there is nothing to save."""
+
+    code = "nothing_new"
 
 
 class Busy(Conflict):

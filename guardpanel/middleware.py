@@ -29,8 +29,9 @@ LARGER_BELOW = {
     "/error-pages": 8 * 1024**2,
     "/access/lists": LARGEST_LIST,
     "/api/v1/address-lists": LARGEST_LIST,
+    "/api/v1/configuration": 10 * 1024**2,
 }
-"""By the beginning of the path: revocation lists, which forms and JSON encode, address lists, and photos, whose form
+"""By the beginning of the path: revocation lists, which forms and JSON encode, address lists, files, and photos, whose form
 says that they are too large for a logo."""
 
 REQUESTS = Counter("guardpanel_http_requests", "HTTP requests to the panel.", ["method", "route", "status"])

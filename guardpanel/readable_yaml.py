@@ -22,9 +22,18 @@ def _text(dumper: Any, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def written(document: object) -> str:
-    """In ASCII, with no line broken."""
-    return str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=10**6))
+def written(document: object, *, ascii_only: bool = True, flow: bool = False) -> str:
+    """With no line broken. `flow`: on one line, as in JSON."""
+    return str(
+        yaml.dump(
+            document,
+            Dumper=_Dumper,
+            sort_keys=False,
+            width=10**6,
+            allow_unicode=not ascii_only,
+            default_flow_style=flow,
+        )
+    )
 
 
 def read(content: bytes | str) -> Any:

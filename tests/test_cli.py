@@ -55,6 +55,9 @@ def test_every_command_says_what_it_does(run: CliRunner) -> None:
         "render",
         "backup",
         "restore",
+        "export",
+        "plan",
+        "apply",
         "user",
         "engines",
         "doctor",
@@ -321,3 +324,11 @@ def test_what_cannot_be_restored_says_why(run: CliRunner, folder: Path) -> None:
 def test_printed_addresses_can_be_opened(bind: tuple[str, int], url: str) -> None:
     assert _url(*bind) == url
     assert _url(*bind, scheme="https") == url.replace("http:", "https:")
+
+
+def test_export_prints_the_configuration_without_the_panel(run: CliRunner) -> None:
+    done = run.invoke(main, ["export"])
+
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith("# Configuration of guardpanel")
+    assert "virtual_hosts: []" in done.output

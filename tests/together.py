@@ -17,6 +17,7 @@ SHARE_A_PANEL = (
     "test_fix_live",
     "test_fixed_cases",
     "test_exclusions_by_form",
+    "test_site_file_live",
     "test_typescript_client",
     "test_automatic_bans",
     "test_every_field",

@@ -15,7 +15,7 @@ from guardpanel.api.shapes import Dialect, Row
 from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
 from guardpanel.models.access.address_list import NOUN, ListKind
 from guardpanel.services import address_lists
-from guardpanel.services.address_lists import Edit, adding, removing, replacing
+from guardpanel.services.access.list_edits import Edit, adding, removing, replacing
 
 
 class AddressListRow(Row):

@@ -18,6 +18,7 @@ DESCRIPTION = (
 TAGS = [
     {"name": "auth", "description": "Login, logout, and the current account."},
     *({"name": noun.tag, "description": noun.what} for noun in NOUNS.values()),
+    {"name": "configuration", "description": "The whole configuration as a file."},
     {"name": "bans", "description": "Addresses that are rejected until a time."},
     {"name": "rules", "description": "Rules of the WAF agent’s rule set, in plain words."},
     {

@@ -16,6 +16,9 @@ from guardpanel.models.meta import lowered
 Key = tuple[str, int]
 "A noun's key and a row's id."
 
+KEPT = "(kept in guardpanel)"
+"What a file of the configuration has in place of a secret. Applied, the secret stays as it is."
+
 
 @dataclass(frozen=True)
 class Part:
@@ -88,6 +91,8 @@ class Noun:
     "What search shows after a row's name."
     sent: type[SQLModel] | None = None
     "`fields` plus what is taken and never shown again. Only forms and JSON bodies know it: it is not a part of the row."
+    apart: tuple[str, ...] = ()
+    "Fields of `sent` that are stored apart from the row, and that a file of the configuration can have."
     secret: str = ""
     "The column with a secret, which no earlier state brings back for a row of the same name: it may have been replaced since."
 

@@ -93,5 +93,6 @@ NOUN = Noun(
     references={"virtual_host_id": "virtual_host"},
     within="virtual_host_id",
     sent=SiteLoginInput,
+    apart=("password",),
     secret="sealed",  # noqa: S106 a column
 )

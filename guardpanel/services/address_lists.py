@@ -1,22 +1,24 @@
 """Address lists: their pages, and their entries, which are read, judged and stored before a row names them."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Unpack
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access import contents, parsing
-from guardpanel.access.entries import Entries, Entry, with_added, without
+from guardpanel.access.entries import Entries, Entry
 from guardpanel.errors import Conflict, Invalid, NotFound, Stale
 from guardpanel.models import AddressList
 from guardpanel.models.access.address_list import NOUN, AddressListFields, AddressListInput, AppliesTo, ListKind
 from guardpanel.models.access.feed import FilledFrom
 from guardpanel.models.access.reference import EMPTY, Reference
+from guardpanel.models.noun import KEPT
 from guardpanel.sealing import Seal
 from guardpanel.services.access import feed_maps, feed_states
-from guardpanel.services.access.list_texts import at_entries, must_be_fit_to_deny, read_typed
+from guardpanel.services.access.list_edits import Edit
+from guardpanel.services.access.list_texts import must_be_fit_to_deny, read_typed
 from guardpanel.services.access.lockout import doors, must_not_lock_out
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
@@ -27,7 +29,8 @@ SORTS = {"name": col(AddressList.name), "kind": col(AddressList.kind), "changed"
 NAMED = 3
 "Entries that a summary names at most."
 
-Edit = Callable[[AddressList, Entries], Entries]
+MOST_IN_FILE = 5_000
+"Entries that a file of the configuration has. Of longer lists, it names them by their hash."
 
 
 class Ready(AddressListInput):
@@ -109,6 +112,16 @@ class AddressLists(Crud[AddressList, AddressListFields]):
                     raise
         raise AssertionError
 
+    async def file_values(self, session: AsyncSession, row: AddressList) -> dict[str, Any]:
+        """With the entries of a list that is filled by hand."""
+        values = self.values_of(row)
+        if row.is_fed:
+            return values | ({"feed_key": KEPT} if row.is_followed else {})
+        if row.reference.total > MOST_IN_FILE:
+            return values
+        del values["content"]
+        return values | {"entries": parsing.as_text(await contents.read(session, row.reference.digest))}
+
     async def _ready(self, changes: Changes, client: str, fields: AddressListFields, number: int | None) -> Ready:
         """With the entries that were sent, if any. Entries that become deny entries are judged, wherever they come from."""
         sent = fields if isinstance(fields, AddressListInput) else AddressListInput(**fields.model_dump())
@@ -162,39 +175,6 @@ def _applies_to_more(row: AddressList, sent: AddressListInput) -> bool:
     if row.applies_to is AppliesTo.EVERYWHERE:
         return False
     return sent.applies_to is AppliesTo.EVERYWHERE or not set(sent.virtual_host_ids) <= set(row.virtual_host_ids)
-
-
-def adding(text: str) -> Edit:
-    """The entries of a text beside those that are there. An entry that is there gets the end and the comment that are given."""
-
-    def edit(row: AddressList, before: Entries) -> Entries:
-        is_deny = row.kind is ListKind.DENY
-        new = read_typed(text, before, is_deny=is_deny)
-        if not new.items:
-            raise Invalid.at("entries", "Enter at least one address or network.")
-        after = with_added(before, new.items)
-        return at_entries(lambda: parsing.must_fit(after, is_deny=is_deny))
-
-    return edit
-
-
-def replacing(text: str) -> Edit:
-    return lambda row, before: read_typed(text, before, is_deny=row.kind is ListKind.DENY)
-
-
-def removing(networks: Sequence[str]) -> Edit:
-    """Raises NotFound for one that is not in the list."""
-
-    def edit(row: AddressList, before: Entries) -> Entries:  # noqa: ARG001
-        try:
-            canonical = [parsing.network(network) for network in networks]
-        except ValueError as error:
-            raise Invalid.at("entries", f"{error}.") from None
-        if missing := [network for network in canonical if before.find(network) is None]:
-            raise NotFound(f"{missing[0]} is not in this list. It may have been removed.")
-        return without(before, canonical)
-
-    return edit
 
 
 async def _stored(session: AsyncSession, reference: str) -> Entries:

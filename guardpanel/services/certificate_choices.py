@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.certificates import contents
 from guardpanel.certificates.reading import Parsed
 from guardpanel.certificates.served import ServedCertificates
-from guardpanel.errors import Invalid
+from guardpanel.errors import FieldError, Invalid, NeedsConfirmation
 from guardpanel.models import CertificateContent
 from guardpanel.services.saving.changes import Change, Changes, SaveRequest
 
@@ -56,3 +56,10 @@ def must_not_leave_a_gap(before: CertificateContent | None, parsed: Parsed, now:
     if words := gap(before, parsed, now):
         instead = "Add it as another certificate: hostnames get it when the present one has expired"
         raise Invalid.at("certificate", f"{words} {instead}, or replace this one then.")
+
+
+def must_be_confirmed(warnings: list[str], *, is_confirmed: bool) -> None:
+    """Raises NeedsConfirmation (409)."""
+    if warnings and not is_confirmed:
+        words = " ".join(warnings)
+        raise NeedsConfirmation(words, {"certificate": FieldError(words)})

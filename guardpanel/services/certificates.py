@@ -15,15 +15,16 @@ from guardpanel.certificates import contents, making
 from guardpanel.certificates.names import covers, day
 from guardpanel.certificates.pem import Material
 from guardpanel.certificates.reading import Parsed, parse
-from guardpanel.errors import FieldError, Invalid, NeedsConfirmation, Stale
+from guardpanel.errors import FieldError, Invalid, Stale
 from guardpanel.models import Certificate, CertificateContent, Hostname
 from guardpanel.models.certificates.certificate import NOUN, CertificateFields, CertificateInput, Source
 from guardpanel.models.certificates.certificate_content import LOCAL_AUTHORITY
 from guardpanel.models.certificates.issuing import Challenge
 from guardpanel.models.hostname import UNNAMED
+from guardpanel.models.noun import KEPT
 from guardpanel.sealing import KeyLost, Seal
 from guardpanel.services import certificate_uses
-from guardpanel.services.certificate_choices import must_not_leave_a_gap
+from guardpanel.services.certificate_choices import must_be_confirmed, must_not_leave_a_gap
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.issuing.accounts import bind, bound_authority, must_be_whole
 from guardpanel.services.issuing.proofs import NO_DNS
@@ -77,6 +78,10 @@ class Certificates(Crud[Certificate, CertificateFields]):
         self, changes: Changes, request: SaveRequest, number: int, fields: CertificateFields, version: int | None = None
     ) -> SaveResult[Certificate]:
         return await super().update(changes, request, number, await self._ready(changes, fields, number), version)
+
+    async def file_values(self, session: AsyncSession, row: Certificate) -> dict[str, Any]:
+        secret = {"private_key": KEPT} if row.source is Source.UPLOAD else {}
+        return await super().file_values(session, row) | secret
 
     async def renew(self, changes: Changes, request: SaveRequest, number: int) -> SaveResult[Certificate]:
         """A new certificate with a new key for the same names. Raises Invalid (422) if it is not made here."""
@@ -201,12 +206,6 @@ def must_not_begin_dns(sent: CertificateFields, before: Certificate | None) -> N
     known = before.challenge if before is not None and before.source is Source.ACME else None
     if sent.source is Source.ACME and sent.challenge is Challenge.DNS_01 is not known:
         raise Invalid.at("challenge", NO_DNS)
-
-
-def must_be_confirmed(warnings: list[str], *, is_confirmed: bool) -> None:
-    if warnings and not is_confirmed:
-        words = " ".join(warnings)
-        raise NeedsConfirmation(words, {"certificate": FieldError(words)})
 
 
 async def uncovered(session: AsyncSession, before: CertificateContent | None, parsed: Parsed) -> list[str]:

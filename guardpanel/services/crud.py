@@ -201,6 +201,10 @@ class Crud(Generic[R, F]):
         """The same, by name."""
         return self._row_fields.values(row)
 
+    async def file_values(self, session: AsyncSession, row: R) -> dict[str, Any]:  # noqa: ARG002
+        """What a file of the configuration has of the row: its fields, and what stands for what is stored apart."""
+        return self.values_of(row)
+
     def fields_in(self, rows: Rows, number: int) -> F | None:
         """The fields in a stored state. None if the row did not exist, or if this version would reject it."""
         return self._row_fields.kept(rows, number)

@@ -1,13 +1,14 @@
 """Logins: their lists, and their passwords, which are hashed and sealed before they are stored."""
 
 import base64
-from typing import Unpack
+from typing import Any, Unpack
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import FieldError, Invalid
 from guardpanel.models import SiteLogin
+from guardpanel.models.noun import KEPT
 from guardpanel.models.site_login import NOUN, SiteLoginFields, SiteLoginInput, place
 from guardpanel.rendering.login_maps import digest
 from guardpanel.sealing import Seal
@@ -27,6 +28,9 @@ class Logins(Crud[SiteLogin, SiteLoginFields]):
         if q:
             query = query.where(holds(q, SiteLogin.name, SiteLogin.notes))
         return await self.listed(session, query, SORTS, **paging)
+
+    async def file_values(self, session: AsyncSession, row: SiteLogin) -> dict[str, Any]:
+        return await super().file_values(session, row) | {"password": KEPT}
 
     async def also(
         self,

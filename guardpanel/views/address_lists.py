@@ -17,7 +17,7 @@ from guardpanel.models import AddressList
 from guardpanel.models.access.address_list import LARGEST_TEXT, AddressListFields, ListKind
 from guardpanel.services import address_lists, virtual_hosts
 from guardpanel.services.access import feed_states
-from guardpanel.services.address_lists import Edit, adding, removing, replacing
+from guardpanel.services.access.list_edits import Edit, adding, removing, replacing
 from guardpanel.views.answers import page
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.details import detail

@@ -1,5 +1,7 @@
-"""The same save through the form and through JSON: the same rows, the same bytes for the engines, the same words of the change."""
+"""The same save by form, JSON and file: the same rows, the same bytes for the engines, the same words of the change."""
 
+import contextlib
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -13,8 +15,15 @@ import pytest
 
 from guardpanel.app import create_app
 from guardpanel.bundle import Bundle
+from guardpanel.errors import NothingNew
+from guardpanel.models import NOUNS
+from guardpanel.models.noun import KEPT
 from guardpanel.panel import Panel
 from guardpanel.services.saving import revisions, snapshots
+from guardpanel.services.saving.change import SaveRequest
+from guardpanel.services.site_file import plans
+from guardpanel.services.site_file.applying import Options
+from guardpanel.services.site_file.exporting import export
 from guardpanel.settings import Settings
 from tests.certificates.test_client_cas import lists, whole
 from tests.conftest import ADA, be_logged_in, have_token, running, someone
@@ -24,11 +33,13 @@ from tests.factories import (
     a_client_ca,
     a_custom_rule,
     a_header_rule,
+    a_login,
     a_path_binding,
     a_policy,
     a_traffic,
     a_vhost,
     a_virtual_host,
+    an_address_list,
     an_error_page,
     an_exclusion,
     an_override,
@@ -38,6 +49,9 @@ from tests.fakes import FAKES, FakeEngines
 pytestmark = pytest.mark.anyio
 
 CLOCK = {"created_at", "updated_at"}
+
+SEALED = {"sealed"}
+"Another one each time."
 
 
 @dataclass
@@ -181,6 +195,16 @@ SAVES = [
          ("POST", "/api/v1/error-pages", {
              "name": "Shop", "is_default": True, "site_name": "Example Shop", "accent": "#0077bb", "text": "Caf\u00e9\nTwo",
              "contact": "help@shop.example", "logo": f"data:image/png;base64,{A_LOGO}"})),
+    Save("a certificate", ("/certificates", {"name": "", "source": "self_signed", "names": "Shop.example\nbücher.example", "key_type": "rsa", "notes": "Two\r\nlines"}),
+         ("POST", "/api/v1/certificates", {
+             "source": "self_signed", "names": ["shop.example", "bücher.example"], "key_type": "rsa", "notes": "Two\nlines"})),
+    Save("a login", ("/virtual-hosts/1/logins", a_login(notes="Two\r\nlines")),
+         ("POST", "/api/v1/vhosts/1/logins", {"name": "ada", "password": "correct horse", "notes": "Two\nlines"})),
+    Save("an address list", ("/access/lists", an_address_list(
+            applies_to="virtual_hosts", virtual_host_ids="1", entries="2001:DB8::/32 # Test\r\n203.0.113.7 until 2099-12-31")),
+         ("POST", "/api/v1/address-lists", {
+             "name": "Scanners", "kind": "deny", "applies_to": "virtual_hosts", "virtual_host_ids": [1],
+             "entries": "203.0.113.7 until 2099-12-31\n2001:db8::/32  # Test"})),
     Save("a policy less", ("/policies/2/delete", {"version": "1"}), ("DELETE", "/api/v1/policies/2", None)),
 ]  # fmt: skip
 
@@ -230,6 +254,10 @@ REFUSED = [
          ("PATCH", "/api/v1/traffic", {"listeners": [{"address": "127.0.0.1:1", "scheme": "https"}]})),
     Save("a stale edit", ("/policies/2", a_policy("Used", version="9")), ("PATCH", "/api/v1/policies/2", {"description": "x"})),
 ]  # fmt: skip
+
+
+SILENT = {"nothing new", "the same traffic settings"}
+"A file that says what is there is no change at all."
 
 
 @pytest.fixture(scope="module")
@@ -290,6 +318,19 @@ async def by_json(client: httpx2.AsyncClient, save: Save) -> httpx2.Response:
     return await client.request(method, path, headers=headers, json=body)
 
 
+async def by_file(panel: Panel, text: str) -> None:
+    """Of the state that another door left: what it does not name is deleted."""
+    text = text.replace(KEPT, a_login()["password"])
+    with contextlib.suppress(NothingNew):
+        request, options = SaveRequest(ADA, client="127.0.0.1"), Options(prune=True)
+        await plans.apply(panel.changes, request, await plans.document_in(text), options, "site.yaml")
+
+
+async def exported(panel: Panel) -> str:
+    async with panel.database.read() as session:
+        return await export(session)
+
+
 def running_in(panel: Panel) -> Bundle:
     assert isinstance(panel.engines, FakeEngines)
     assert panel.engines.running is not None
@@ -307,7 +348,7 @@ async def state(panel: Panel) -> tuple[dict[str, list[dict[str, Any]]], dict[str
         for name, text in bundle.files.items()
     }
     return {
-        table: [{key: value for key, value in row.items() if key not in CLOCK} for row in own]
+        table: [{key: value for key, value in row.items() if key not in CLOCK | SEALED} for row in own]
         for table, own in rows.items()
     }, files
 
@@ -320,21 +361,36 @@ async def last_change(panel: Panel) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("save", SAVES, ids=lambda save: save.name)
-async def test_both_doors_save_the_same(place: Path, template: Path, save: Save) -> None:
+async def test_all_doors_save_the_same(place: Path, template: Path, save: Save) -> None:
     async with a_panel(place, template) as (client, panel):
         page = await by_form(client, save)
         rows, files = await state(panel)
-        change = await last_change(panel)
+        change, text = await last_change(panel), await exported(panel)
     async with a_panel(place, template) as (client, panel):
         document = await by_json(client, save)
         other_rows, other_files = await state(panel)
         other_change = await last_change(panel)
+    async with a_panel(place, template) as (client, panel):
+        await by_file(panel, text)
+        rows_of_file, files_of_file = await state(panel)
+        change_of_file, text_of_file = await last_change(panel), await exported(panel)
 
     assert page.status_code == 303, page.text
     assert document.status_code in {200, 201, 204}, document.text
     assert rows == other_rows
     assert files == other_files
     assert change == other_change
+    assert files == files_of_file
+    if save.name not in SILENT:
+        assert (rows, change) == (rows_of_file, change_of_file)
+    assert text == text_of_file
+
+
+def test_each_noun_is_saved_by_all_doors() -> None:
+    paths = [save.json[1].removeprefix("/api/v1/") for save in SAVES]
+    patterns = {noun.key: re.sub(r"\{[a-z_]+\}", "[0-9]+", noun.api) for noun in NOUNS.values()}
+
+    assert [key for key, pattern in patterns.items() if not any(re.fullmatch(pattern, path) for path in paths)] == []
 
 
 async def test_both_doors_refuse_the_same(place: Path, template: Path) -> None:

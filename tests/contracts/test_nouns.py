@@ -22,6 +22,10 @@ MODULES = [
             "snapshots",
         )
     ),
+    *(
+        f"services/site_file/{name}.py"
+        for name in ("applying", "batch", "entries", "exporting", "keys", "matching", "nodes", "plans", "references", "rows")
+    ),
     *(f"services/truth/{name}.py" for name in ("readiness", "reconcile", "startup")),
     *(f"views/{name}.py" for name in ("changes", "details", "diffs", "editing", "forms", "lists", "menu", "merging", "search")),
 ]  # fmt: skip

@@ -65,6 +65,7 @@ def problems() -> list[Problem]:
         errors.Forbidden("Words."),
         errors.NotFound("Words."),
         errors.Conflict("Words."),
+        errors.NothingNew("Words."),
         errors.Busy("Words."),
         errors.Drifted("Words."),
         errors.HostnameTakeover("Words."),

@@ -8,7 +8,7 @@ import pytest
 from guardpanel.errors import NeedsConfirmation
 from guardpanel.models.access.address_list import AddressListInput
 from guardpanel.services import address_lists, virtual_hosts
-from guardpanel.services.address_lists import adding, removing
+from guardpanel.services.access.list_edits import adding, removing
 from guardpanel.services.history import history
 from guardpanel.services.saving.changes import SaveRequest
 from tests.faults import Faults

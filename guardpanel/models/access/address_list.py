@@ -195,4 +195,5 @@ NOUN = Noun(
     has_own_names=True,
     beside_name=_beside,
     sent=AddressListInput,
+    apart=("entries", "feed_key"),
 )

@@ -227,4 +227,5 @@ NOUN = Noun(
     menu=Menu(15, "lock", "t"),
     beside_name=_beside,
     sent=CertificateInput,
+    apart=("certificate", "private_key"),
 )

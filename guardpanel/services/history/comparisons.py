@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from guardpanel.bundle import Bundle
 from guardpanel.engines.releases import ReleaseDamaged
 from guardpanel.rendering import EngineFacts
 from guardpanel.sealing import in_files
@@ -13,6 +14,7 @@ from guardpanel.services.history.text_differences import FileDifferences, betwee
 from guardpanel.services.saving import differences, snapshots
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.saving.differences import Difference
+from guardpanel.services.saving.snapshots import Snapshot
 
 AGENT = "coraza.yaml"
 
@@ -51,6 +53,14 @@ async def compare(changes: Changes, before: State | None, after: State) -> Compa
     while len(_known) > KNOWN:
         _known.popitem(last=False)
     return compared
+
+
+async def compare_draft(changes: Changes, before: State, after: Snapshot, bundle: Bundle) -> Comparison:
+    """With a state that is not stored yet."""
+    old = await _files(changes, before)
+    texts = await asyncio.to_thread(_texts, bundle.files, bundle.checksum, changes.renderer.facts.secret)
+    packed = await asyncio.to_thread(snapshots.packed, after)
+    return await asyncio.to_thread(_compared, before, State(packed, None, None), old, _Files(texts))
 
 
 _known: OrderedDict[tuple[State | None, State, EngineFacts], Comparison] = OrderedDict()

@@ -52,7 +52,7 @@ async def ready_of(sent: VirtualHostFields, *, proves_by_dns: bool) -> Ready:
             raise Invalid.at("certificate", "Required: paste the certificate.")
         material = Material(ready.certificate.encode(), (ready.private_key or "").encode())
         ready.parsed = await asyncio.to_thread(parse, material, datetime.now(UTC))
-        certificates.must_be_confirmed([*ready.parsed.warnings], is_confirmed=bool(ready.save_anyway))
+        certificate_choices.must_be_confirmed([*ready.parsed.warnings], is_confirmed=bool(ready.save_anyway))
     is_by_dns = fields_of_new(ready, "new").challenge is Challenge.DNS_01
     if is_by_dns and ready.new_certificate is NewCertificate.ACME and not proves_by_dns:
         raise Invalid.at("new_certificate", f"An authority issues wildcards by DNS-01 alone. {NO_DNS}")

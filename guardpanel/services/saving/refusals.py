@@ -42,7 +42,9 @@ def of_rules(violations: Sequence[Violation], change: Change) -> Problem:
         if violation.field and (violation.noun, violation.noun_id) == (change.noun, change.noun_id)
     ]
     if change.is_restore or len(own) < len(violations):
-        return Conflict(_sentences(violations))
+        problem = Conflict(_sentences(violations))
+        problem.findings = [_finding(violation) for violation in violations]
+        return problem
     words: dict[str, list[str]] = {}
     for violation in own:
         words.setdefault(violation.field, []).append(violation.message)
@@ -50,6 +52,10 @@ def of_rules(violations: Sequence[Violation], change: Change) -> Problem:
     if any(violation.is_double for violation in own):
         return Conflict(EXISTS, errors)
     return Invalid.of(errors)
+
+
+def _finding(violation: Violation) -> Finding:
+    return Finding("", violation.message, noun=violation.noun, noun_id=violation.noun_id, field=violation.field)
 
 
 def _sentences(violations: Sequence[Violation]) -> str:

@@ -1,0 +1,97 @@
+"""The configuration as a file, over HTTP: exported, planned, applied."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from guardpanel.api.saves import DeploymentOut, SaveRequestDep
+from guardpanel.dependencies import PanelDep, SessionDep, Viewer
+from guardpanel.errors import NothingNew
+from guardpanel.services.history.unified import unified
+from guardpanel.services.site_file import exporting, plans
+from guardpanel.services.site_file.applying import Options, Step
+from guardpanel.services.site_file.plans import Plan
+
+YAML = "application/yaml"
+
+FILE: dict[str, Any] = {"requestBody": {"required": True, "content": {YAML: {"schema": {"type": "string"}}}}}
+
+router = APIRouter(prefix="/api/v1/configuration", tags=["configuration"])
+
+
+class ChangedRow(BaseModel):
+    noun: str = Field(description="`virtual_host`, `policy`, …")
+    kind: Literal["added", "changed", "removed"]
+    summary: str = Field(description="In the words of the list of changes.")
+
+
+class PlanOut(BaseModel):
+    message: str
+    changes: list[ChangedRow] = Field(description="Empty: applying the file would change nothing.")
+    haproxy: str = Field(description="What differs in HAProxy’s files, as a unified diff. Up to 1,000 lines.")
+    agent: str = Field(description="What differs in the WAF agent’s configuration.")
+
+
+class AppliedOut(BaseModel):
+    changes: list[ChangedRow]
+    deployment: DeploymentOut | None = Field(description="Null: there was nothing to change.")
+
+
+class Applying(BaseModel):
+    prune: bool = Field(default=False, description="Delete rows that the file does not name.")
+    save_anyway: bool = Field(default=False, description="Accept what the warnings say.")
+    name: str = Field(
+        default="a file", max_length=100, pattern=r"^[\w .@/+-]*$", description="Of the file, for the list of changes."
+    )
+
+    @property
+    def options(self) -> Options:
+        return Options(prune=self.prune, save_anyway=self.save_anyway)
+
+
+@router.get(
+    "",
+    name="export_configuration",
+    response_class=Response,
+    responses={200: {"content": {YAML: {"schema": {"type": "string"}}}}},
+)
+async def export_configuration(session: SessionDep, _user: Viewer) -> Response:
+    """All rows by name as YAML, without secrets. Equal configurations give equal bytes."""
+    return Response(await exporting.export(session), media_type=YAML)
+
+
+@router.post("/plan", name="plan_configuration", openapi_extra=FILE)
+async def plan_configuration(
+    request: Request, panel: PanelDep, save_request: SaveRequestDep, query: Annotated[Applying, Query()]
+) -> PlanOut:
+    """What applying a file would change, checked by both engines. Changes nothing. 422 names each line that is wrong."""
+    document = await plans.document_in(await request.body())
+    return _plan_out(await plans.plan(panel.changes, save_request, document, query.options))
+
+
+@router.post("/apply", name="apply_configuration", openapi_extra=FILE)
+async def apply_configuration(
+    request: Request, panel: PanelDep, save_request: SaveRequestDep, query: Annotated[Applying, Query()]
+) -> AppliedOut:
+    """Make a file live: all of it as one change, or nothing."""
+    document = await plans.document_in(await request.body())
+    try:
+        saved = await plans.apply(panel.changes, save_request, document, query.options, query.name)
+    except NothingNew:
+        return AppliedOut(changes=[], deployment=None)
+    return AppliedOut(changes=_rows_out(saved.value), deployment=DeploymentOut.of(saved))
+
+
+def _plan_out(plan: Plan) -> PlanOut:
+    files = plan.comparison
+    return PlanOut(
+        message=plan.sentence,
+        changes=_rows_out(plan.steps),
+        haproxy=unified(files.haproxy) if files else "",
+        agent=unified(files.agent) if files else "",
+    )
+
+
+def _rows_out(steps: tuple[Step, ...]) -> list[ChangedRow]:
+    return [ChangedRow(noun=step.noun, kind=step.kind, summary=step.change.summary) for step in steps]

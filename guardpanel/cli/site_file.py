@@ -1,0 +1,130 @@
+"""The configuration as a file: exported, planned and applied, by the running panel."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from guardpanel.cli.running import database_of, run_or_say, settings_or_say
+
+if TYPE_CHECKING:
+    from guardpanel.engines.http import Answer
+    from guardpanel.settings import Settings
+
+app = typer.Typer()
+
+NOTHING, CHANGES, REFUSED = 0, 2, 1
+"Exit codes of a plan."
+
+File = Annotated[str, typer.Argument(help="A YAML file, or - for standard input.")]
+Prune = Annotated[bool, typer.Option("--prune", help="Delete what the file does not name.")]
+Anyway = Annotated[bool, typer.Option("--save-anyway", help="Accept what the warnings say.")]
+As = Annotated[
+    str,
+    typer.Option("--as", metavar="EMAIL", help="The administrator whose change it is. Needed if there are several."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the panel’s response.")]
+
+
+@app.command()
+def export() -> None:
+    """Print the configuration as YAML, without secrets. The panel may be running."""
+
+    async def write(settings: "Settings") -> str:
+        from guardpanel.services.site_file.exporting import export
+
+        database = database_of(settings)
+        try:
+            await database.migrate()
+            async with database.read() as session:
+                return await export(session)
+        finally:
+            await database.close()
+
+    typer.echo(run_or_say(write(settings_or_say())), nl=False)
+
+
+@app.command()
+def plan(
+    file: File,
+    prune: Prune = False,
+    save_anyway: Anyway = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Print what changes in the engines’ files.")] = False,
+    email: As = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what applying a file would change. Exits with 0 if nothing, 2 if something, 1 if it is refused."""
+    answer = _sent("plan", file, prune=prune, save_anyway=save_anyway, email=email, as_json=as_json)
+    if not as_json:
+        _print_changes(answer)
+        typer.echo(answer["message"])
+        if diff:
+            typer.echo(answer["haproxy"] + answer["agent"], nl=False)
+    raise typer.Exit(CHANGES if answer["changes"] else NOTHING)
+
+
+@app.command()
+def apply(
+    file: File, prune: Prune = False, save_anyway: Anyway = False, email: As = "", as_json: AsJson = False
+) -> None:
+    """Make a file live: all of it as one change, or nothing."""
+    answer = _sent("apply", file, prune=prune, save_anyway=save_anyway, email=email, as_json=as_json)
+    if not as_json:
+        _print_changes(answer)
+        deployment = answer["deployment"]
+        typer.echo(f"{deployment['message']}." if deployment else "Nothing changed: the file says what is live.")
+
+
+def _sent(verb: str, file: str, *, prune: bool, save_anyway: bool, email: str, as_json: bool) -> dict[str, Any]:
+    """The panel's response. A refusal is printed with the file's lines, and ends the command."""
+    import json
+
+    from guardpanel.cli.calling import Caller, calling
+
+    content = _read(file)
+    name = "standard input" if file == "-" else file
+    query = {"name": Path(name).name, "prune": str(prune).lower(), "save_anyway": str(save_anyway).lower()}
+
+    async def send(caller: Caller) -> "Answer":
+        target = f"/api/v1/configuration/{verb}"
+        return await caller.call("POST", target, query, content, "application/yaml")
+
+    answer = calling(send, email)
+    body: dict[str, Any] = json.loads(answer.body)
+    if as_json:
+        typer.echo(json.dumps(body, indent=2, ensure_ascii=False))
+    if answer.status >= 400:
+        if not as_json:
+            _print_refusal(name, body)
+        raise typer.Exit(REFUSED)
+    return body
+
+
+def _read(file: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        typer.echo(f"{file}: {error.strerror}.", err=True)
+        raise typer.Exit(REFUSED) from error
+
+
+def _print_changes(answer: dict[str, Any]) -> None:
+    signs = {"added": "+", "changed": "~", "removed": "-"}
+    for change in answer["changes"]:
+        typer.echo(f"{signs[change['kind']]} {change['summary']}")
+
+
+def _print_refusal(name: str, problem: dict[str, Any]) -> None:
+    """`site.yaml:12: virtual_hosts.0.policy: There is no policy named Strikt.`"""
+    for error in problem["errors"]:
+        line = str(error.get("where", "")).removeprefix("line ")
+        place = f"{name}:{line}" if line.isdigit() else name
+        engine = f" {error['engine']}" if error.get("engine") else ""
+        typer.echo(f"{place}: {error['field']}: {error['message']}{engine}", err=True)
+    if not problem["errors"]:
+        typer.echo(problem["detail"], err=True)
+        if problem.get("output"):
+            typer.echo(problem["output"], err=True)
+    if problem["code"] == "needs_confirmation":
+        typer.echo("Nothing was saved. Use --save-anyway to accept this.", err=True)

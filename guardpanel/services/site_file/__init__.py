@@ -1,0 +1,1 @@
+"""The configuration as a file: written, planned and applied, for all nouns alike."""

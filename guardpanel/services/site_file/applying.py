@@ -1,0 +1,196 @@
+"""A file's rows, saved in one transaction: each by its noun's service, with all its checks. Either all of them, or none."""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.errors import Conflict, FieldError, Invalid, NeedsConfirmation, NotFound, Problem
+from guardpanel.models import NOUNS
+from guardpanel.models.noun import Key, Noun
+from guardpanel.services.crud import Crud
+from guardpanel.services.input import validated
+from guardpanel.services.saving.change import Change, SaveRequest
+from guardpanel.services.saving.changes import Changes
+from guardpanel.services.saving.differences import Kind
+from guardpanel.services.site_file import matching
+from guardpanel.services.site_file.batch import Batch
+from guardpanel.services.site_file.entries import Document, Entry, Errors
+from guardpanel.services.site_file.keys import Values, operations
+from guardpanel.services.site_file.references import References
+from guardpanel.services.site_file.rows import FileRow, again, stored
+
+Work = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Options:
+    prune: bool = False
+    "Delete rows that the file does not name."
+    save_anyway: bool = False
+    "Accept what the warnings say."
+
+
+@dataclass(frozen=True)
+class Step:
+    """A row that is added, changed or removed, in the words of the list of changes."""
+
+    kind: Kind
+    noun: str
+    id: int
+    change: Change
+
+
+class _Same(Exception):
+    """What was saved was there already."""
+
+
+class Applying:
+    def __init__(
+        self, changes: Changes, session: AsyncSession, request: SaveRequest, document: Document, options: Options
+    ) -> None:
+        self.steps: list[Step] = []
+        self._batch, self._session = Batch(changes, session), session
+        self._request, self._document, self._options = request, document, options
+        self._references = References(session)
+        self._late: dict[str, tuple[Work, Problem, Entry | None]] = {}
+        "What was refused, by place in the file: it may be possible once others are saved."
+        self._matched: set[tuple[str, int | None]] = set()
+
+    async def run(self) -> None:
+        """Raises Invalid (422) with each key that is refused, and NeedsConfirmation (409) if only warnings are left."""
+        for noun in NOUNS.values():
+            for entry in self._document.entries[noun.key]:
+                await self._attempt(entry.path, entry, self._saving(entry))
+        if self._options.prune:
+            await self._prune()
+        while self._late:
+            late, self._late = self._late, {}
+            for place, (work, _, late_entry) in late.items():
+                await self._attempt(place, late_entry, work)
+            if len(self._late) == len(late):
+                self._refuse()
+
+    def entry_of(self, key: Key) -> Entry | None:
+        """The file's row that was saved as this one."""
+        return next((entry for entry in self._document.entries[key[0]] if entry.row_id == key[1]), None)
+
+    async def _attempt(self, place: str, entry: Entry | None, work: Work) -> None:
+        try:
+            async with self._session.begin_nested():
+                await work()
+        except _Same:
+            pass
+        except (Invalid, Conflict, NotFound) as problem:
+            self._late[place] = work, problem, entry
+
+    def _saving(self, entry: Entry) -> Work:
+        async def work() -> None:
+            if entry.parent is not None and entry.parent.row_id is None:
+                raise NotFound("")  # Why is said where the parent is.
+            if (entry.noun.key, entry.parent and entry.parent.row_id) not in self._matched:
+                await self._match(entry.noun, entry.parent)
+            await self._save(entry)
+
+        return work
+
+    async def _match(self, noun: Noun, parent: Entry | None) -> None:
+        """The entries of one list, before any of them is saved."""
+        parent_id = parent.row_id if parent else None
+        entries = [entry for entry in self._document.entries[noun.key] if entry.parent is parent]
+        pairs = [matching.read(noun, entry.raw, await self._resolved(entry)) for entry in entries]
+        for entry, (name, _) in zip(entries, pairs, strict=True):
+            entry.name = name
+        rows = [row for row in await stored(self._session, noun) if row.parent_id == parent_id]
+        matching.match(entries, pairs, rows, noun, renames=self._options.prune)
+        self._matched.add((noun.key, parent_id))
+
+    async def _resolved(self, entry: Entry) -> Values | None:
+        try:
+            return await self._references.resolve(entry.noun, entry.raw)
+        except Invalid:
+            return None
+
+    async def _save(self, entry: Entry) -> None:
+        noun, row_id = entry.noun, entry.row_id
+        row = await again(self._session, noun, row_id) if row_id is not None else None
+        data = await self._references.resolve(noun, entry.raw)
+        if row is not None and matching.is_same(noun, entry.raw, matching.read(noun, data, data)[1], row):
+            return
+        sent = matching.to_send(noun, data, row)
+        if self._options.save_anyway and "save_anyway" in noun.input.model_fields:
+            sent["save_anyway"] = True
+        fields = validated(noun.input, sent)
+        crud = self._operations(noun, entry.parent.row_id if entry.parent else None)
+        if row is None:
+            saved = await crud.create(self._batch, self._request, fields)
+            entry.row_id = saved.value.id
+        else:
+            await crud.update(self._batch, self._request, row.id, fields)
+            if (await again(self._session, noun, row.id)).values == row.values:
+                raise _Same
+        self._note("added" if row is None else "changed", noun, entry.row_id or 0)
+
+    async def _prune(self) -> None:
+        """Rows that the file does not name. Those of a deleted parent go with it."""
+        deleted: set[Key] = set()
+        for noun in NOUNS.values():
+            named = {entry.row_id for entry in self._document.entries[noun.key]}
+            for row in await stored(self._session, noun) if not noun.only_name else ():
+                if row.id not in named:
+                    deleted.add((noun.key, row.id))
+                    if (noun.parent, row.parent_id or 0) not in deleted:
+                        await self._attempt(f"{noun.key}:{row.id}", None, self._deleting(noun, row))
+
+    def _deleting(self, noun: Noun, row: FileRow) -> Work:
+        async def work() -> None:
+            await self._operations(noun, row.parent_id).delete(self._batch, self._request, row.id)
+            self._note("removed", noun, row.id)
+
+        return work
+
+    @staticmethod
+    def _operations(noun: Noun, parent_id: int | None) -> Crud[Any, Any]:
+        crud = operations(noun)
+        return crud if parent_id is None else crud.under(parent_id)
+
+    def _note(self, kind: Kind, noun: Noun, row_id: int) -> None:
+        self._references.forget(noun)
+        if self._batch.last is not None:
+            self.steps.append(Step(kind, noun.key, row_id, self._batch.last))
+
+    def _waits(self, entry: Entry, name: str) -> bool:
+        """For another row of the file, which is refused itself."""
+        late = [
+            other for _, _, other in self._late.values() if other and other.noun.key == entry.noun.references.get(name)
+        ]
+        value = entry.raw.get(name)
+        return any(other.name in (value if isinstance(value, list) else [value]) for other in late)
+
+    def _refuse(self) -> None:
+        errors: Errors = {}
+        only_warns = True
+        for place, (_, problem, entry) in self._late.items():
+            if not problem.message:
+                continue
+            only_warns = only_warns and isinstance(problem, NeedsConfirmation)
+            if entry is None:
+                errors[place] = FieldError(problem.message)
+                continue
+            fields = problem.errors or {"": FieldError(problem.message)}
+            fields = {name: error for name, error in fields.items() if not self._waits(entry, name)}
+            errors |= dict(entry.error(name, error.message, error.engine) for name, error in fields.items())
+        if only_warns and errors:
+            raise NeedsConfirmation(" ".join(dict.fromkeys(error.message for error in errors.values())), errors)
+        raise Invalid.of(errors)
+
+
+def counted(steps: list[Step]) -> str:
+    """`2 added, 1 changed`"""
+    numbers: dict[Kind, int] = defaultdict(int)
+    for step in steps:
+        numbers[step.kind] += 1
+    kinds: tuple[Kind, ...] = ("added", "changed", "removed")
+    return ", ".join(f"{numbers[kind]} {kind}" for kind in kinds if numbers[kind])

@@ -1,0 +1,60 @@
+"""The rows that a file refers to, by what it calls them."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.errors import FieldError, Invalid
+from guardpanel.models import NOUNS
+from guardpanel.models.noun import Noun
+from guardpanel.services.site_file.keys import labels
+from guardpanel.services.site_file.rows import stored
+
+
+class References:
+    """Read anew once a noun's rows have changed."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+        self._ids: dict[str, Mapping[str, int]] = {}
+
+    def forget(self, noun: Noun) -> None:
+        self._ids.pop(noun.key, None)
+
+    async def resolve(self, noun: Noun, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """With ids. Raises Invalid (422) at each field that names no row."""
+        data, errors = dict(raw), {}
+        for name in noun.references.keys() & raw.keys():
+            ids = await self._ids_of(noun.references[name])
+            try:
+                data[name] = _resolved(NOUNS[noun.references[name]], ids, raw[name])
+            except LookupError as error:
+                errors[name] = FieldError(str(error.args[0]))
+        if errors:
+            raise Invalid.of(errors)
+        return data
+
+    async def _ids_of(self, key: str) -> Mapping[str, int]:
+        if key not in self._ids:
+            rows = [(row.id, row.name) for row in await stored(self._session, NOUNS[key])]
+            self._ids[key] = {label: row_id for row_id, label in labels(rows).items()}
+        return self._ids[key]
+
+
+def _resolved(noun: Noun, ids: Mapping[str, int], value: Any) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, list):
+        return [_resolved(noun, ids, each) for each in value]
+    if value in ids:
+        return ids[value]
+    same = [label for label in ids if label.lower() == str(value).lower()]
+    if len(same) == 1:
+        return ids[same[0]]
+    if several := [label for label in ids if label.startswith(f"{value} #")]:
+        raise LookupError(f"Several are named {value}. Write {' or '.join(several)}.")
+    similar = get_close_matches(str(value), ids, 1)
+    meant = f" Is {similar[0]} meant?" if similar else ""
+    raise LookupError(f"There is no {noun.in_sentence} named {str(value)[:100]}.{meant}")

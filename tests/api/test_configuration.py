@@ -1,0 +1,95 @@
+"""The configuration as a file over HTTP: the same file as that of the command, with the same lines."""
+
+import httpx2
+import pytest
+
+from guardpanel.services.site_file.nodes import LARGEST
+
+pytestmark = pytest.mark.anyio
+
+PATH = "/api/v1/configuration"
+
+YAML = {"content-type": "application/yaml"}
+
+SITE = "policies:\n- name: Strict\n  enforcement_mode: block\nvirtual_hosts:\n- hostnames: [shop.example]\n  policy: Strict\n  servers:\n  - address: 127.0.0.1:3000\n"
+
+
+async def test_a_file_is_exported_planned_and_applied(ada_api: httpx2.AsyncClient) -> None:
+    before = await ada_api.get(PATH)
+    planned = await ada_api.post(f"{PATH}/plan", content=SITE, headers=YAML)
+    unchanged = await ada_api.get(PATH)
+    applied = await ada_api.post(f"{PATH}/apply", content=SITE, headers=YAML, params={"name": "site.yaml"})
+    after = await ada_api.get(PATH)
+    again = await ada_api.post(f"{PATH}/apply", content=after.text, headers=YAML, params={"prune": True})
+
+    assert before.headers["content-type"] == "application/yaml"
+    assert planned.status_code == 200, planned.text
+    assert planned.json()["message"] == "2 added."
+    assert (
+        planned.json()["changes"]
+        == applied.json()["changes"]
+        == [
+            {"noun": "policy", "kind": "added", "summary": "Added policy Strict"},
+            {"noun": "virtual_host", "kind": "added", "summary": "Added virtual host shop.example"},
+        ]
+    )
+    assert planned.json()["haproxy"].startswith("--- haproxy.cfg\n+++ haproxy.cfg\n@@ -")
+    assert "+  - name: " in planned.json()["agent"] or planned.json()["agent"].startswith("--- coraza.yaml")
+    assert before.text == unchanged.text != after.text
+    assert applied.json()["deployment"]["status"] == "live"
+    assert again.json() == {"changes": [], "deployment": None}
+    assert (await ada_api.get("/api/v1/vhosts")).json()["total"] == 1
+
+
+async def test_a_refused_file_names_lines_and_changes_nothing(ada_api: httpx2.AsyncClient) -> None:
+    for verb in ("plan", "apply"):
+        answer = await ada_api.post(f"{PATH}/{verb}", content=SITE.replace("block", "blok"), headers=YAML)
+
+        assert answer.status_code == 422
+        (error,) = answer.json()["errors"]
+        assert (error["field"], error["pointer"]) == ("policies.0.enforcement_mode", "/policies/0/enforcement_mode")
+        assert error["where"] == "line 3"
+    assert (await ada_api.get("/api/v1/policies")).json()["total"] == 1
+
+
+async def test_what_a_file_does_not_name_is_deleted_if_asked_for(ada_api: httpx2.AsyncClient) -> None:
+    await ada_api.post(f"{PATH}/apply", content=SITE, headers=YAML)
+    usual = await ada_api.post(
+        f"{PATH}/plan", content="policies: [{name: Strict, enforcement_mode: block}]", headers=YAML
+    )
+    pruned = await ada_api.post(
+        f"{PATH}/plan",
+        content="policies: [{name: Strict, enforcement_mode: block}]",
+        headers=YAML,
+        params={"prune": True},
+    )
+
+    assert usual.json()["changes"] == []
+    assert [change["kind"] for change in pruned.json()["changes"]] == ["removed", "removed"]
+
+
+async def test_a_warning_is_confirmed_by_a_parameter(ada_api: httpx2.AsyncClient) -> None:
+    text = "virtual_hosts:\n- hostnames: [a.example]\n  https: true\n  https_redirect: true\n  servers: [{address: 127.0.0.1:80}]\n"
+
+    question = await ada_api.post(f"{PATH}/plan", content=text, headers=YAML)
+    answer = await ada_api.post(f"{PATH}/plan", content=text, headers=YAML, params={"save_anyway": True})
+
+    assert (question.status_code, question.json()["code"]) == (409, "needs_confirmation")
+    assert question.json()["errors"][0]["where"] == "line 4"
+    assert [change["kind"] for change in answer.json()["changes"]] == ["added"], answer.text
+
+
+async def test_viewers_read_and_do_not_plan(vera_api: httpx2.AsyncClient) -> None:
+    assert (await vera_api.get(PATH)).status_code == 200
+    for verb in ("plan", "apply"):
+        assert (await vera_api.post(f"{PATH}/{verb}", content=SITE, headers=YAML)).status_code == 403
+
+
+async def test_a_file_has_its_limit(ada_api: httpx2.AsyncClient) -> None:
+    some = await ada_api.post(f"{PATH}/plan", content="#" + "x" * (LARGEST - 10), headers=YAML)
+    more = await ada_api.post(f"{PATH}/plan", content="#" + "x" * (LARGEST + 10), headers=YAML)
+    odd = await ada_api.post(f"{PATH}/plan", content="", headers=YAML, params={"name": "a\nb"})
+
+    assert some.json()["changes"] == []
+    assert more.status_code == 413
+    assert odd.json()["errors"][0]["field"] == "name"

@@ -1,0 +1,269 @@
+"""A file is one save: what it says becomes what is live, in the words of the pages, or nothing changes and each line that is wrong
+is named."""
+
+import pytest
+from sqlmodel import col, select
+
+from guardpanel.errors import NeedsConfirmation
+from guardpanel.models import NOUNS, Deployment
+from guardpanel.services import policies, virtual_hosts
+from guardpanel.services.saving import revisions
+from guardpanel.services.saving.change import SaveRequest
+from guardpanel.services.saving.changes import Changes
+from guardpanel.services.site_file import plans
+from guardpanel.services.site_file.applying import Options
+from guardpanel.services.site_file.keys import sections
+from tests.fakes import FakeEngines
+from tests.services.saved import host_fields, policy_fields, rows
+from tests.services.site_file.files import ADA, SITE, apply, exported, plan, refusal, words
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_file_is_one_change_and_one_revision(changes: Changes) -> None:
+    before = await rows(changes)
+
+    planned = await plan(changes, SITE)
+    assert await rows(changes) == before
+    saved = await apply(changes, SITE)
+
+    assert saved is not None
+    assert words(planned.steps) == words(saved.value)
+    assert words(saved.value) == [
+        "Added certificate Intranet",
+        "Traffic settings: trusted proxy 10.0.0.0/8 added, default certificate automatic → Intranet",
+        "Added policy Strict",
+        "Added error page set Shop",
+        "Added virtual host shop.example",
+        "shop.example: added path binding /login/…",
+        "shop.example: added header rule Set X-Robots-Tag in responses",
+        "shop.example: added login ada",
+        "Strict: added rule override 942100 off",
+        "Strict: added rule exclusion 941100: argument content, /posts",
+        "Strict: added custom rule Old login",
+        "Strict: added body reading /event text/plain: JSON",
+        "Added address list Scanners",
+    ]
+    assert saved.revision == 2
+    async with changes.database.read() as session:
+        newest = await revisions.last_deployment(session)
+        touched = await session.scalar(select(Deployment.touched).order_by(col(Deployment.id).desc()))
+    assert newest is not None
+    assert (newest.summary, newest.author) == ("Applied site.yaml: 12 added, 1 changed", "ada")
+    assert "virtual_host:1" in touched
+
+
+async def test_what_was_applied_is_nothing_new(changes: Changes) -> None:
+    await apply(changes, SITE)
+    before, text = await rows(changes), await exported(changes)
+
+    assert (await plan(changes, SITE)).steps == ()
+    assert await apply(changes, SITE) is None
+    assert await apply(changes, text, prune=True) is None
+    assert await rows(changes) == before
+
+
+async def test_an_export_has_every_noun_and_no_secret(changes: Changes) -> None:
+    await apply(changes, SITE)
+    text = await exported(changes)
+
+    for key, noun in {key: noun for parent in ("", *NOUNS) for key, noun in sections(parent).items()}.items():
+        assert f"{key}:" in text, noun.key
+    assert "password: (kept in guardpanel)" in text
+    assert "correct horse" not in text and "PRIVATE KEY" not in text
+    assert "site_name: Bücher" in text
+
+
+async def test_rows_that_a_file_does_not_name_stay_unless_it_prunes(changes: Changes) -> None:
+    await apply(changes, SITE)
+    only_policy = "traffic: {}\npolicies:\n- name: Default\n"
+
+    kept = await apply(changes, only_policy)
+    pruned = await apply(changes, only_policy, prune=True)
+
+    assert kept is not None
+    assert words(kept.value) == [
+        "Traffic settings: trusted proxy 10.0.0.0/8 removed, default certificate Intranet → automatic",
+        "Default: description",
+    ]
+    assert pruned is not None
+    assert words(pruned.value) == [
+        "Deleted certificate Intranet",
+        "Deleted policy Strict",
+        "Deleted error page set Shop",
+        "Deleted virtual host shop.example",
+        "Deleted address list Scanners",
+    ]
+
+
+async def test_a_key_that_is_left_out_has_its_default(changes: Changes) -> None:
+    await policies.create(changes, ADA, policy_fields("Strict", enforcement_mode="block", body_limit_kib=256))
+
+    saved = await apply(changes, "policies:\n- name: Strict\n  enforcement_mode: off\n")
+
+    assert saved is not None
+    assert words(saved.value) == ["Strict: enforcement mode block → off, body limit 256 → 128"]
+
+
+async def test_each_line_that_is_wrong_is_named_at_once(changes: Changes) -> None:
+    text = (
+        "policies:\n- name: Strict\n  enforcement_mode: blok\n  body_limit_kb: 1\n"
+        "virtual_hosts:\n- hostnames: [a.example]\n  servers:\n  - address: 127.0.0.1:80\n    wieght: 1\nhosts: []\n"
+    )
+
+    assert await refusal(changes, text) == {
+        "policies.0.body_limit_kb": ("Unknown key. Is body_limit_kib meant?", "line 4"),
+        "virtual_hosts.0.servers.0.wieght": ("Unknown key. Is weight meant?", "line 9"),
+        "hosts": (
+            "Unknown key. There are certificates, traffic, policies, client_cas, error_pages, virtual_hosts, address_lists, format.",
+            "line 10",
+        ),
+    }
+
+
+async def test_a_value_that_is_wrong_is_named_by_line_and_key(changes: Changes) -> None:
+    text = """\
+policies:
+- name: Strict
+  enforcement_mode: blok
+- name: Default
+  rule_exclusions:
+  - rules: [949110]
+    path: /
+virtual_hosts:
+- hostnames:
+  - a.example
+  - "-.example"
+  policy: Defualt
+  servers:
+  - address: 127.0.0.1:80
+  - address: 127.0.0.1:0
+    weight: heavy
+"""
+
+    refused = await refusal(changes, text)
+
+    assert {place: line for place, (_, line) in refused.items()} == {
+        "policies.0.enforcement_mode": "line 3",
+        "policies.1.rule_exclusions.0.rules": "line 6",
+        "virtual_hosts.0.policy": "line 12",
+    }
+    assert refused["virtual_hosts.0.policy"][0] == "There is no policy named Defualt. Is Default meant?"
+    refused = await refusal(changes, text.replace("Defualt", "Default"))
+    assert refused["virtual_hosts.0.servers.1.address"][1] == "line 15"
+    assert refused["virtual_hosts.0.servers.1.weight"][1] == "line 16"
+    assert refused["virtual_hosts.0.hostnames"][1] == "line 9"
+
+
+async def test_a_row_that_refers_to_a_refused_one_is_not_refused_for_it(changes: Changes) -> None:
+    text = SITE.replace("enforcement_mode: block", "enforcement_mode: blok").replace("policy: strict", "policy: Strict")
+
+    assert list(await refusal(changes, text)) == ["policies.0.enforcement_mode"]
+
+
+async def test_a_rule_across_rows_is_named_at_the_line_of_its_row(changes: Changes) -> None:
+    text = "virtual_hosts:\n" + "".join(
+        f"- name: {name}\n  hostnames: [a.example]\n  servers: [{{address: 127.0.0.1:80}}]\n" for name in ("a", "b")
+    )
+
+    assert await refusal(changes, text) == {
+        "virtual_hosts.1.hostnames": ("a.example is already used by a.", "line 6"),
+    }
+
+
+async def test_an_engines_words_are_at_the_line_of_its_field(changes: Changes) -> None:
+    engines = changes.engines
+    assert isinstance(engines, FakeEngines)
+    await virtual_hosts.create(changes, ADA, host_fields("a.example"))
+    text = await exported(changes)
+    text = text.replace("- name: a.example", "- name: a.example\n  health_check_path: /up\n  notes: x")
+    line = text[: text.index("health_check_path: /up")].count("\n") + 1
+    engines.reject("health_check_path", "bad path", noun="virtual_host", noun_id=1)
+
+    with pytest.raises(Exception, match="rejected this change") as rejected:
+        await apply(changes, text)
+
+    (error,) = rejected.value.errors.values()  # type: ignore[attr-defined]
+    assert (error.engine, error.where) == ("HAProxy: “bad path”", f"line {line}")
+
+
+async def test_warnings_are_confirmed_or_nothing_is_saved(changes: Changes) -> None:
+    text = "virtual_hosts:\n- hostnames: [a.example]\n  https: true\n  https_redirect: true\n  servers: [{address: 127.0.0.1:80}]\n"
+    document = await plans.document_in(text)
+
+    with pytest.raises(NeedsConfirmation) as question:
+        await plans.apply(changes, ADA, document, Options(), "site.yaml")
+
+    assert [error.where for error in question.value.errors.values()] == ["line 4"]
+
+
+async def test_the_order_of_a_file_does_not_matter(changes: Changes) -> None:
+    """A policy stops inspecting responses in the same file that disables the rule that needs it."""
+    rule = 'SecRule RESPONSE_BODY "@contains x" "id:9000001,phase:4,deny,msg:\'Leak\'"'
+    text = f"policies:\n- name: A\n  response_inspection: true\n  custom_rules:\n  - rule_id: 9000001\n    name: x\n    variables: []\n    seclang: |\n      {rule}\n"
+    await apply(changes, text)
+
+    saved = await apply(
+        changes, text.replace("true", "false").replace("    name: x", "    name: x\n    enabled: false")
+    )
+
+    assert saved is not None and len(saved.value) == 2
+    assert await refusal(changes, text.replace("response_inspection: true", "response_inspection: false")) != {}
+
+
+async def test_rows_of_the_same_name_are_counted(changes: Changes) -> None:
+    for number in (1, 2):
+        await virtual_hosts.create(changes, ADA, host_fields(f"{number}.example", name="Shop"))
+    lists = "address_lists:\n- name: Mine\n  applies_to: virtual_hosts\n  virtual_hosts: [{}]\n  entries: 203.0.113.7\n"
+
+    assert await refusal(changes, lists.format("Shop")) == {
+        "address_lists.0.virtual_hosts": ("Several are named Shop. Write Shop #1 or Shop #2.", "line 4")
+    }
+    saved = await apply(changes, lists.format("'Shop #2'"))
+
+    assert saved is not None and "- 'Shop #2'" in await exported(changes)
+    assert (await rows(changes))["addresslist"][0]["virtual_host_ids"] == [2]
+
+
+async def test_a_new_name_is_no_new_row_where_the_rest_is_pruned(changes: Changes) -> None:
+    await apply(changes, SITE)
+    text = (await exported(changes)).replace("path: /posts", "path: /articles")
+
+    saved = await apply(changes, text, prune=True)
+
+    assert saved is not None and [step.kind for step in saved.value] == ["changed"]
+
+
+async def test_a_secret_is_taken_with_a_new_row_only(changes: Changes) -> None:
+    await apply(changes, SITE)
+    before = (await rows(changes))["sitelogin"]
+
+    assert await apply(changes, SITE.replace("correct horse", "another horse")) is None
+    assert (await rows(changes))["sitelogin"] == before
+    assert list(await refusal(changes, (await exported(changes)).replace("- name: ada", "- name: eve"))) == [
+        "virtual_hosts.0.site_logins.0.password"
+    ]
+
+
+async def test_one_row_is_a_change_like_any_other(changes: Changes) -> None:
+    saved = await apply(changes, "policies:\n- name: Strict\n")
+
+    async with changes.database.read() as session:
+        newest = await revisions.last_deployment(session)
+    assert saved is not None and newest is not None
+    assert (newest.summary, newest.noun, newest.noun_id) == ("Added policy Strict", "policy", 2)
+
+
+async def test_a_plan_has_both_engines_files(changes: Changes) -> None:
+    planned = await plan(changes, SITE)
+
+    assert planned.comparison is not None
+    assert any(file.name == "haproxy.cfg" for file in planned.comparison.haproxy.files)
+    assert [difference.name for difference in planned.comparison.nouns][:2] == ["Intranet", "Traffic settings"]
+
+
+async def test_a_plan_leaves_saves_as_they_were(changes: Changes) -> None:
+    await plan(changes, SITE)
+    saved = await policies.create(changes, SaveRequest("ada"), policy_fields("Strict"))
+
+    assert saved.value.id == 2 and saved.revision == 1

@@ -115,8 +115,9 @@ openapi: install ## regenerate openapi.json
 release-api: openapi ## at a release: keep openapi.json as what clients of it rely on
 	@$(PYTHON_IN) tools/release_api.py
 
-docs: install ## regenerate docs/configuration.md
+docs: install ## regenerate docs/configuration.md and docs/cli.md
 	@$(PYTHON_IN) -m guardpanel configuration > docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md
+	@$(PYTHON_IN) -m guardpanel commands > docs/cli.md.new && mv docs/cli.md.new docs/cli.md
 
 bench-save: dev ## time until a save is live, compared with doing it by hand
 	@tools/install-dev.sh haproxies

@@ -26,6 +26,14 @@ def configuration() -> None:
 
 
 @app.command()
+def commands() -> None:
+    """Print docs/cli.md."""
+    from guardpanel.cli.command_docs import described
+
+    typer.echo(described(), nl=False)
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     from guardpanel import __version__

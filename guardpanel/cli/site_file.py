@@ -30,6 +30,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the panel’s respon
 @app.command()
 def export() -> None:
     """Print the configuration as YAML, without secrets. The panel may be running."""
+    typer.echo(exported(), nl=False)
+
+
+def exported() -> str:
+    """From the database on this machine."""
 
     async def write(settings: "Settings") -> str:
         from guardpanel.services.site_file.exporting import export
@@ -42,7 +47,7 @@ def export() -> None:
         finally:
             await database.close()
 
-    typer.echo(run_or_say(write(settings_or_say())), nl=False)
+    return run_or_say(write(settings_or_say()))
 
 
 @app.command()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from guardpanel.cli import command_docs
 from guardpanel.cli.variables import described, unknown_variables
 from guardpanel.settings import Settings
 
@@ -41,3 +42,7 @@ def test_a_misspelt_variable_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("GUARDPANEL_LISTEN", "127.0.0.1:1")
 
     assert unknown_variables() == ["GUARDPANEL_DATADIR"]
+
+
+def test_the_page_of_commands_is_that_of_the_code() -> None:
+    assert (ROOT / "docs" / "cli.md").read_text() == command_docs.described(), "run `make docs`"

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx2
@@ -76,3 +77,45 @@ def test_a_command_says_who_and_where(shared_panel: Panel) -> None:
     code, _, problem = run(elsewhere, "plan", "-", "--as", EMAIL, stdin=SITE)
     assert code == 1
     assert problem.startswith(f"The panel does not respond at 127.0.0.1:{elsewhere.port} (GUARDPANEL_LISTEN).")
+
+
+def test_commands_for_scripts(shared_panel: Panel) -> None:
+    assert run(shared_panel, "wait-live", "--timeout", "60") == (0, "", "")
+    assert run(shared_panel, "apply", "-", stdin=SITE)[0] == 0
+
+    code, output, _ = run(shared_panel, "vhost", "list", "--json")
+    assert code == 0
+    assert "file.example" in [row["name"] for row in json.loads(output)]
+    assert "From a file\tblock\n" in run(shared_panel, "policy", "list")[1]
+    exported = run(shared_panel, "policy", "export", "From a file")[1]
+    assert exported == "format: 1\npolicies:\n- name: From a file\n  enforcement_mode: block\n"
+    assert run(shared_panel, "plan", "-", stdin=exported)[0] == 0
+    assert run(shared_panel, "policy", "export", "None")[::2] == (1, "There is none named None.\n")
+
+
+def test_bans_by_command(shared_panel: Panel) -> None:
+    code, output, problem = run(shared_panel, "ban", "add", "203.0.113.77", "--for", "1d", "--reason", "A script’s")
+    assert code == 0, problem
+    assert output.startswith("Banned 203.0.113.77 until 2")
+    assert "203.0.113.77\t" in run(shared_panel, "ban", "list")[1]
+
+    assert run(shared_panel, "ban", "remove", "203.0.113.77")[:2] == (0, "Lifted the ban of 203.0.113.77.\n")
+    assert run(shared_panel, "ban", "remove", "203.0.113.77")[::2] == (1, "203.0.113.77 is not banned.\n")
+    code, _, problem = run(shared_panel, "ban", "add", "nowhere")
+    assert code == 1
+    assert "network" in problem
+
+
+def test_events_by_command(shared_panel: Panel) -> None:
+    httpx2.get(shared_panel.proxy, headers={"host": "unknown-to-all.example"})
+
+    lines: list[str] = []
+    ends = time.monotonic() + 60
+    while not lines and time.monotonic() < ends:
+        lines = [
+            line
+            for line in run(shared_panel, "events", "tail", "-n", "500", "--json")[1].splitlines()
+            if "unknown-to-all" in line
+        ]
+
+    assert json.loads(lines[0])["vhost"] == "unknown-to-all.example"

@@ -1,0 +1,180 @@
+"""Commands for scripts, by the running panel: what there is, bans, events, and whether all of it is live."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer()
+vhost = typer.Typer(help="Virtual hosts.", no_args_is_help=True)
+policy = typer.Typer(help="Policies.", no_args_is_help=True)
+ban = typer.Typer(help="Bans.", no_args_is_help=True)
+events = typer.Typer(help="Events.", no_args_is_help=True)
+app.add_typer(vhost, name="vhost")
+app.add_typer(policy, name="policy")
+app.add_typer(ban, name="ban")
+app.add_typer(events, name="events")
+
+As = Annotated[
+    str, typer.Option("--as", metavar="EMAIL", help="The administrator whose call it is. Needed if there are several.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Name = Annotated[str, typer.Argument(help="Its name.")]
+
+PER_PAGE = 500
+BETWEEN_SECONDS = 2.0
+
+
+@vhost.command("list")
+def vhost_list(as_json: AsJson = False, email: As = "") -> None:
+    """List virtual hosts: name, hostnames."""
+    _list("/api/v1/vhosts", lambda row: [row["name"], " ".join(row["hostnames"])], as_json=as_json, email=email)
+
+
+@vhost.command("export")
+def vhost_export(name: Name) -> None:
+    """Print one virtual host as a file that `apply` takes."""
+    _export("virtual_hosts", name)
+
+
+@policy.command("list")
+def policy_list(as_json: AsJson = False, email: As = "") -> None:
+    """List policies: name, enforcement mode."""
+    _list("/api/v1/policies", lambda row: [row["name"], row["enforcement_mode"]], as_json=as_json, email=email)
+
+
+@policy.command("export")
+def policy_export(name: Name) -> None:
+    """Print one policy as a file that `apply` takes."""
+    _export("policies", name)
+
+
+@ban.command("list")
+def ban_list(as_json: AsJson = False, email: As = "") -> None:
+    """List bans in effect: network, end, reason."""
+    _list(
+        "/api/v1/bans",
+        lambda row: [row["network"], row["ends_at"] or "never", row["reason"]],
+        as_json=as_json,
+        email=email,
+    )
+
+
+@ban.command("add")
+def ban_add(
+    network: Annotated[str, typer.Argument(help="An IP address or a network.")],
+    length: Annotated[str, typer.Option("--for", metavar="LENGTH", help="1h, 1d, 7d or forever.")] = "1h",
+    reason: Annotated[str, typer.Option(help="For the people who read the list.")] = "",
+    confirm: Annotated[bool, typer.Option("--confirm", help="Also if it contains a server, or this machine.")] = False,
+    as_json: AsJson = False,
+    email: As = "",
+) -> None:
+    """Ban an address or network, at once."""
+    from guardpanel.cli.calling import Caller, calling, document
+
+    async def add(caller: Caller) -> Any:
+        body = json.dumps({"network": network, "length": length, "reason": reason}).encode()
+        return document(await caller.call("POST", "/api/v1/bans", {"confirm": str(confirm).lower()}, body))
+
+    made = calling(add, email)
+    _print(made, f"Banned {made['network']} until {made['ends_at'] or 'forever'}.", as_json=as_json)
+
+
+@ban.command("remove")
+def ban_remove(network: Annotated[str, typer.Argument(help="As it is listed.")], email: As = "") -> None:
+    """Lift a ban."""
+    from guardpanel.cli.calling import Caller, calling, document
+
+    async def lift(caller: Caller) -> bool:
+        target = f"/api/v1/security/banned-ips/{network}"
+        return bool(document(await caller.call("DELETE", target))["cleared"])
+
+    if not calling(lift, email):
+        typer.echo(f"{network} is not banned.", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"Lifted the ban of {network}.")
+
+
+@events.command("tail")
+def events_tail(
+    number: Annotated[int, typer.Option("--number", "-n", min=1, max=PER_PAGE, help="How many of the newest.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with those that come.")] = False,
+    as_json: AsJson = False,
+    email: As = "",
+) -> None:
+    """Print the newest events, oldest first: time, verdict, client IP, request, rules."""
+    import asyncio
+
+    from guardpanel.cli.calling import Caller, calling
+
+    async def tail(caller: Caller) -> None:
+        known: set[str] = set()
+        count = number
+        while True:
+            page = await caller.read("/api/v1/logs", {"page_size": str(count), "kind": "all"})
+            for event in reversed(page["items"]):
+                if event["producer_event_id"] not in known:
+                    _print(event, _line(event), as_json=as_json)
+            known = {event["producer_event_id"] for event in page["items"]}
+            if not follow:
+                return
+            count = PER_PAGE
+            await asyncio.sleep(BETWEEN_SECONDS)
+
+    calling(tail, email)
+
+
+@app.command("wait-live")
+def wait_live(
+    timeout: Annotated[float, typer.Option(min=0, max=86_400, help="Seconds.")] = 60,
+    email: As = "",
+) -> None:
+    """Wait until the panel runs and the live revision is verified. Exits with 1 if it is not in time."""
+    from guardpanel.cli.calling import until_live
+    from guardpanel.cli.running import run, settings_or_say
+
+    problem = run(until_live(settings_or_say(), email, timeout))
+    if problem:
+        typer.echo(problem, err=True)
+        raise typer.Exit(1)
+
+
+def _list(target: str, columns: Any, *, as_json: bool, email: str) -> None:
+    """All rows: a line for each, with tabs between columns."""
+    from guardpanel.cli.calling import Caller, calling
+
+    async def read(caller: Caller) -> list[Any]:
+        rows: list[Any] = []
+        while True:
+            page = await caller.read(target, {"page": str(len(rows) // PER_PAGE + 1), "per_page": str(PER_PAGE)})
+            rows += page["items"]
+            if len(page["items"]) < PER_PAGE:
+                return rows
+
+    rows = calling(read, email)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for row in rows:
+        typer.echo("\t".join(columns(row)))
+
+
+def _export(section: str, name: str) -> None:
+    from guardpanel.cli.site_file import exported
+    from guardpanel.services.site_file.selecting import only
+
+    text = only(exported(), section, name)
+    if text is None:
+        typer.echo(f"There is none named {name}.", err=True)
+        raise typer.Exit(1)
+    typer.echo(text, nl=False)
+
+
+def _line(event: dict[str, Any]) -> str:
+    request = f"{event['method']} {event['vhost']}{event['request_uri']}"
+    rules = " ".join(map(str, event["rules"]))
+    return "\t".join([event["event_at"], event["verdict"], event["source_ip"], request, rules])
+
+
+def _print(document: Any, words: str, *, as_json: bool) -> None:
+    typer.echo(json.dumps(document, ensure_ascii=False) if as_json else words)

@@ -1,8 +1,7 @@
-"""What an operator does in a sweep, and what must be there afterwards: a model of the panel's world in plain values."""
+"""What an operator saves in a sweep, and what must be there afterwards."""
 
 import random
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -14,87 +13,25 @@ from guardpanel.models.certificates.certificate import CertificateInput, Source
 from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.services import certificates, policies, virtual_hosts
-from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
+from tests.crash import access_deeds
 from tests.crash.outside import GUARDED, STEADY
-
-ADA = SaveRequest("ada@example.org")
+from tests.crash.world import ADA, Certificate, Deed, Host, Rules, World
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 "When all certificates begin to be valid."
 
 
-@dataclass(frozen=True)
-class Host:
-    id: int
-    names: tuple[str, ...]
-    policy: str | None
-    weights: tuple[int, ...]
-    enabled: bool
-    notes: str
-    place: str = "127.0.0.1"
-    "The IP address of its servers."
-
-
-@dataclass(frozen=True)
-class Rules:
-    """A policy."""
-
-    id: int
-    mode: str
-    threshold: int
-
-
-@dataclass(frozen=True)
-class Certificate:
-    id: int
-    serial: str
-    "Hexadecimal, of its current content."
-
-
-@dataclass(frozen=True)
-class World:
-    """Virtual hosts, policies and certificates by name. Two worlds are the same if all but the ids agree."""
-
-    hosts: dict[str, Host]
-    policies: dict[str, Rules]
-    certificates: dict[str, Certificate] = field(default_factory=dict)
-
-    def same_as(self, other: "World") -> bool:
-        return self.plain() == other.plain()
-
-    def plain(self) -> dict[str, Host | Rules | Certificate]:
-        return {
-            **{name: replace(host, id=0) for name, host in self.hosts.items()},
-            **{f"policy {name}": replace(policy, id=0) for name, policy in self.policies.items()},
-            **{f"certificate {name}": replace(certificate, id=0) for name, certificate in self.certificates.items()},
-        }
-
-    def unlike(self, other: "World") -> str:
-        """What differs, in words for a report."""
-        mine, others = self.plain(), other.plain()
-        names = sorted(name for name in {*mine, *others} if mine.get(name) != others.get(name))
-        return "; ".join(f"{name}: {mine.get(name)}, not {others.get(name)}" for name in names)
-
-
-@dataclass(frozen=True)
-class Deed:
-    """One save: what it does, and the world after it."""
-
-    kind: str
-    words: str
-    after: World
-    do: Callable[[Changes], Awaitable[SaveResult[object]]]
-
-
-KINDS = ("route", "move", "policy", "create", "delete", "bind", "notes", "policy_create", "upload", "swap")
+KINDS = (
+    "route", "move", "policy", "create", "delete", "bind", "notes", "policy_create", "upload", "swap", "ban", "entries",
+)  # fmt: skip
 """Notes and a policy that nobody uses change rows, but not a byte of the engines' configuration. `upload` brings a certificate or
 deletes it, which HAProxy is reloaded for; `swap` brings another content for it, which is swapped without a reload. So does `move`
-another address of servers, where HAProxy can."""
+another address of servers, where HAProxy can. `ban` and `entries` (of an address list) change maps of the running HAProxy."""
 
 CHEAP = ("route", "move", "create", "delete")
 "Those that bring no new application."
 
-ALWAYS_THERE = ("guard", "sealed", "steady", "guarded")
+ALWAYS_THERE = ("guard", "sealed", "steady", "guarded", "list")
 
 SPARE = 4
 "Virtual hosts beside the two that are always there."
@@ -131,22 +68,28 @@ def choose(kind: str, world: World, seed: int, origin: int) -> Deed:
             return _new_policy(world, chance)
         case "upload" | "swap":
             return _certificate(kind, world, chance)
+        case "ban":
+            return access_deeds.ban(world, chance)
+        case "entries":
+            return access_deeds.entries(world, chance)
         case _:
             return _create(world, chance, origin)
 
 
 def _always_there(kind: str, world: World, origin: int) -> Deed:
-    """The first saves of an installation: a policy that blocks, a certificate, and the two virtual hosts of the visitors."""
+    """The first saves of an installation: a policy that blocks, a certificate, the two virtual hosts of the visitors, and a deny list."""
+    if kind == "list":
+        return access_deeds.new_list(world)
     if kind == "sealed":
         return _certificate(kind, world, random.Random(0))
     if kind == "guard":
         fields = {**policies.DEFAULT.model_dump(), "name": "Guard", "enforcement_mode": "block"}
         guard = PolicyFields.model_validate(fields)
-        return Deed(kind, kind, world, lambda changes: policies.create(changes, ADA, guard))
+        return Deed(kind, kind, world, lambda panel: policies.create(panel.changes, ADA, guard))
     name, policy = (STEADY, "Default") if kind == "steady" else (GUARDED, "Guard")
     host = _fields(Host(0, (name,), policy, (100,), enabled=True, notes=""), world.policies, origin)
     host = host.model_copy(update={"https": True})
-    return Deed(kind, kind, world, lambda changes: virtual_hosts.create(changes, ADA, host))
+    return Deed(kind, kind, world, lambda panel: virtual_hosts.create(panel.changes, ADA, host))
 
 
 def _weights(chance: random.Random) -> tuple[int, ...]:
@@ -168,7 +111,7 @@ def _fields(host: Host, known: dict[str, Rules], origin: int) -> VirtualHostFiel
 def _update(kind: str, world: World, name: str, host: Host, origin: int) -> Deed:
     after = replace(world, hosts={**world.hosts, name: host})
     fields = _fields(host, world.policies, origin)
-    return Deed(kind, f"{kind} {name}", after, lambda changes: virtual_hosts.update(changes, ADA, host.id, fields))
+    return Deed(kind, f"{kind} {name}", after, lambda panel: virtual_hosts.update(panel.changes, ADA, host.id, fields))
 
 
 def _create(world: World, chance: random.Random, origin: int) -> Deed:
@@ -176,13 +119,13 @@ def _create(world: World, chance: random.Random, origin: int) -> Deed:
     host = Host(0, (name,), chance.choice(sorted(world.policies)), _weights(chance), enabled=True, notes="")
     fields = _fields(host, world.policies, origin)
     after = replace(world, hosts={**world.hosts, name: host})
-    return Deed("create", f"create {name}", after, lambda changes: virtual_hosts.create(changes, ADA, fields))
+    return Deed("create", f"create {name}", after, lambda panel: virtual_hosts.create(panel.changes, ADA, fields))
 
 
 def _delete(world: World, name: str) -> Deed:
     after = replace(world, hosts={other: host for other, host in world.hosts.items() if other != name})
     gone = world.hosts[name].id
-    return Deed("delete", f"delete {name}", after, lambda changes: virtual_hosts.delete(changes, ADA, gone))
+    return Deed("delete", f"delete {name}", after, lambda panel: virtual_hosts.delete(panel.changes, ADA, gone))
 
 
 def _policy(world: World, chance: random.Random) -> Deed:
@@ -199,7 +142,7 @@ def _policy(world: World, chance: random.Random) -> Deed:
         }
     )
     after = replace(world, policies={**world.policies, name: replace(rules, threshold=threshold)})
-    return Deed("policy", f"policy {name}", after, lambda changes: policies.update(changes, ADA, rules.id, fields))
+    return Deed("policy", f"policy {name}", after, lambda panel: policies.update(panel.changes, ADA, rules.id, fields))
 
 
 def _new_policy(world: World, chance: random.Random) -> Deed:
@@ -209,13 +152,15 @@ def _new_policy(world: World, chance: random.Random) -> Deed:
     if len(spare) >= 2:
         gone = world.policies[spare[0]].id
         after = replace(world, policies={name: policy for name, policy in world.policies.items() if name != spare[0]})
-        return Deed("policy_create", f"delete {spare[0]}", after, lambda changes: policies.delete(changes, ADA, gone))
+        return Deed(
+            "policy_create", f"delete {spare[0]}", after, lambda panel: policies.delete(panel.changes, ADA, gone)
+        )
     name = f"P{chance.randrange(10**6):06d}"
     fields = PolicyFields.model_validate(
         {**policies.DEFAULT.model_dump(), "name": name, "inbound_anomaly_threshold": 5, "enforcement_mode": "block"}
     )
     after = replace(world, policies={**world.policies, name: Rules(0, "block", 5)})
-    return Deed("policy_create", f"policy {name}", after, lambda changes: policies.create(changes, ADA, fields))
+    return Deed("policy_create", f"policy {name}", after, lambda panel: policies.create(panel.changes, ADA, fields))
 
 
 def _certificate(kind: str, world: World, chance: random.Random) -> Deed:
@@ -227,15 +172,17 @@ def _certificate(kind: str, world: World, chance: random.Random) -> Deed:
             kind,
             "delete the certificate",
             replace(world, certificates={}),
-            lambda it: certificates.delete(it, ADA, gone),
+            lambda panel: certificates.delete(panel.changes, ADA, gone),
         )
     serial = chance.getrandbits(120) | 1 << 120
     fields = _uploaded(serial)
     after = replace(world, certificates={STEADY: Certificate(0, f"{serial:X}")})
     if now is None:
-        return Deed(kind, "upload a certificate", after, lambda it: certificates.create(it, ADA, fields))
+        return Deed(kind, "upload a certificate", after, lambda panel: certificates.create(panel.changes, ADA, fields))
     number = now.id
-    return Deed(kind, "swap the certificate", after, lambda it: certificates.update(it, ADA, number, fields))
+    return Deed(
+        kind, "swap the certificate", after, lambda panel: certificates.update(panel.changes, ADA, number, fields)
+    )
 
 
 def _uploaded(serial: int) -> CertificateInput:

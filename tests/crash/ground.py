@@ -19,7 +19,6 @@ import uvloop
 
 from guardpanel.errors import DeploymentFailed, Problem
 from guardpanel.panel import Panel
-from guardpanel.services.saving.changes import SaveResult
 from guardpanel.services.truth import startup
 from guardpanel.settings import Settings
 from tests.crash.deeds import ALWAYS_THERE, choose
@@ -119,8 +118,10 @@ async def _live(shared: Shared, settings: Settings, origin: int, mutation: Mutat
     shared.tell(STARTING)
     panel.reconciler.problem = await startup.bring_up(panel.changes)
     await panel.reconciler.tick()
+    await panel.bans.look()
     shared.tell(UP, failed=panel.reconciler.problem)
     watching = panel.reconciler.start()
+    panel.bans.follow(panel.background)
     for at in itertools.count():
         while (order := shared.ordered()) is None:
             await asyncio.sleep(0.002)
@@ -128,23 +129,23 @@ async def _live(shared: Shared, settings: Settings, origin: int, mutation: Mutat
         if order.get("fails"):
             _fail_once(panel, shared)
         shared.tell(f"{SAVING} {at}")
-        await _do(shared, at, deed.do(panel.changes))
+        await _do(shared, at, deed.do(panel))
         if order.get("rests"):
             await asyncio.sleep(order["rests"])
             shared.tell(f"{RESTED} {at}")
         assert not watching.done(), "the panel has stopped looking at what runs"
 
 
-async def _do(shared: Shared, at: int, doing: Awaitable[SaveResult[object]]) -> None:
+async def _do(shared: Shared, at: int, doing: Awaitable[object]) -> None:
     try:
-        saved = await doing
+        await doing
     except Problem as problem:
         shared.tell(f"{REFUSED} {at}", problem=type(problem).__name__, message=problem.message, status=problem.status)
     except Exception as error:  # noqa: BLE001 told to the harness, which calls it a fault
         traceback.print_exc()
         shared.tell(f"{BROKEN} {at}", error=f"{error!r} in {_place(error)}")
     else:
-        shared.tell(f"{SAVED} {at}", sentence=saved.sentence)
+        shared.tell(f"{SAVED} {at}")
     shared.tell(f"{ENDED} {at}")
 
 

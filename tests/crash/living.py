@@ -9,14 +9,15 @@ import random
 import re
 from collections.abc import Callable, Iterator
 
-from tests.crash.deeds import CHEAP, Deed, World, choose
+from tests.crash.deeds import CHEAP, choose
 from tests.crash.ground import BROKEN, ENDED, REFUSED, SAVED, SAVING, UP, Ground, ground
 from tests.crash.oracle import PATIENCE_SECONDS, world_in
 from tests.crash.passes import Diverged, Result
 from tests.crash.syscalls import Call, Child, Verdict
+from tests.crash.world import Deed, World
 
-LIVE = re.compile(r"Live as revision \d+, but that could not be recorded yet")
-"The one problem after which the change is there."
+LIVE = re.compile(r"Live as revision \d+, but that could not be recorded yet|The ban is stored, but ")
+"The problems after which the change is there."
 
 LIFE = 40
 "Passes of one panel, before a new one takes over."

@@ -49,6 +49,14 @@ def old_keys(panel: Panel, _shared: Shared) -> None:
     panel.changes.deployments._prepared_before = without  # type: ignore[method-assign]
 
 
+def forgotten_bans(panel: Panel, _shared: Shared) -> None:
+    """After a crash nobody tells HAProxy which bans it lacks."""
+
+    async def nothing() -> None: ...
+
+    panel.bans.look = nothing  # type: ignore[method-assign]
+
+
 MUTATIONS: dict[str, Callable[[Panel, Shared], None]] = {
-    mutation.__name__: mutation for mutation in (no_settle, half_settle, early_answer, old_keys)
+    mutation.__name__: mutation for mutation in (no_settle, half_settle, early_answer, old_keys, forgotten_bans)
 }

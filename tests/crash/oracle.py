@@ -37,8 +37,8 @@ from guardpanel.rendering import DesiredState, EngineFacts, render
 from guardpanel.sealing import Seal
 from guardpanel.services.installation import asked_again
 from guardpanel.settings import Settings
-from tests.crash.deeds import Certificate, Host, Rules, World
 from tests.crash.outside import ATTACK, STEADY
+from tests.crash.world import Bans, Certificate, Denied, Host, Rules, World
 from tests.live.tls import leaf
 
 TABLES = tuple(table.name for noun in NOUNS.values() for table in noun.tables)
@@ -47,6 +47,12 @@ CURRENT = """SELECT content.*, certificate.name FROM certificate JOIN certificat
     WHERE content.id = (SELECT max(id) FROM certificatecontent AS newest WHERE newest.retired_at IS NULL
     AND newest.certificate_id = certificate.id AND newest.certificate_created_at = certificate.created_at)"""
 "The current content of each certificate, with its name."
+
+HOLDS = "lifted_at IS NULL AND (ends_at IS NULL OR ends_at > datetime('now'))"
+FOREVER = 9_999_999_999
+"As HAProxy's maps have it."
+END = f"coalesce(cast(strftime('%s', ends_at) AS INTEGER), {FOREVER})"
+BANNED = f"SELECT * FROM ban WHERE {HOLDS}"
 
 PATIENCE_SECONDS = 60.0
 PROBES = 4
@@ -89,6 +95,8 @@ class Oracle:
         self.folder = settings.data_dir
         self.origin_answers: dict[str, str | None] = {}
         "Hostnames that were asked before, by the policy's mode then; gone ones must answer 421."
+        self.kept_out = set[str]()
+        "Addresses that were asked from before and got no answer; who is let in again must get one."
 
     def look(self, *, at_rest: bool = False) -> Findings:
         """Ask everybody. Raises nothing of what is found. `at_rest`: the agent must have let go of what nobody needs."""
@@ -100,14 +108,15 @@ class Oracle:
             known = dict(database.execute("SELECT name, value FROM installation").fetchall())
             certificates = self._certificates(database)
             secret, memory = str(known["probe_secret"]), int(known["memory_mib"])
-            account = self._account(database)
+            self._access(database, findings)
+            account, lists = self._account(database), _contents(database)
         if live is None:
             findings.wrong.append("no deployment is live")
             return findings
         findings.revision, checksum, snapshot = live
         self._rows_are_the_revisions(rows, snapshot, findings)
         files = self._release(findings.revision, checksum, findings)
-        self._rendered(rows, secret, memory, certificates, account, files, findings)
+        self._rendered(rows, secret, memory, certificates, account, lists, files, findings)
         for ask in (self._haproxy, self._agent, self._traffic):
             try:
                 ask(checksum, files, secret, findings)
@@ -129,6 +138,20 @@ class Oracle:
                 findings.wrong.append(f"deployment {row['id']} is {row['outcome']} and keeps the rows before it")
         if (verdict := database.execute("PRAGMA quick_check").fetchone()[0]) != "ok":
             findings.wrong.append(f"the database is damaged: {verdict}")
+
+    def _access(self, database: sqlite3.Connection, findings: Findings) -> None:
+        """Each network is banned once, and each entry is in its list once. HAProxy's file has the bans, whatever else it has."""
+        for network, bans in findings.world.bans.items():
+            if bans.active > 1:
+                findings.wrong.append(f"{network} is banned {bans.active} times")
+        for name, listed in findings.world.lists.items():
+            if len(set(listed.networks)) < len(listed.networks):
+                findings.wrong.append(f"the list {name} has entries twice")
+        wanted = sorted(
+            f"{network} {end}" for network, end in database.execute(f"SELECT network, {END} FROM ({BANNED})")
+        )
+        if sorted(self.settings.bans_map.read_text().splitlines()) != wanted:
+            findings.wrong.append("bans.map has other bans than the database")
 
     def _rows_are_the_revisions(
         self, rows: dict[str, list[dict[str, object]]], snapshot: bytes, findings: Findings
@@ -194,6 +217,7 @@ class Oracle:
         memory: int,
         certificates: ServedCertificates,
         account: str,
+        lists: dict[str, str],
         files: dict[str, bytes],
         findings: Findings,
     ) -> None:
@@ -212,6 +236,7 @@ class Oracle:
             acme_thumbprint=account,
             default_certificate=self.settings.default_certificate.read_bytes(),
             bans_map=str(self.settings.bans_map),
+            list_maps={digest: _map(text) for digest, text in lists.items()},
         )
         for ability, has_it in abilities(self.settings.haproxy_bin).items():
             facts = replace(facts, **{ability: has_it})  # type: ignore[arg-type]
@@ -265,17 +290,18 @@ class Oracle:
         running_servers = rows_in(self.master("@1 show servers state"))
         findings.wrong += differences(parsed(files.get(SERVERS, b"")), running_servers)
         for line in self.master("@1 show map").splitlines():
-            name = line.split("(")[1].split(")")[0].rsplit("/", 1)[-1] if "(" in line else ""
-            if name.endswith(".map"):
+            path = line.split("(")[1].split(")")[0] if "(" in line else ""
+            if path.endswith(".map"):
                 running = [
                     entry.split(" ", 1)[1]
                     for entry in self.master(f"@1 show map #{line.split()[0]}").splitlines()
                     if entry
                 ]
-                content = self.settings.bans_map.read_bytes() if name == "bans.map" else files[name]
+                name = next((name for name in files if f"/{path}".endswith(f"/{name}")), "")
+                content = files[name] if name else Path(path).read_bytes()
                 wanted = [entry for entry in content.decode().splitlines() if entry and not entry.startswith("#")]
                 if sorted(running) != sorted(wanted):
-                    findings.wrong.append(f"HAProxy's {name} is not the one on disk")
+                    findings.wrong.append(f"HAProxy's {path} is not the one on disk")
 
     def _agent(self, _checksum: str, files: dict[str, bytes], _secret: str, findings: Findings) -> None:
         running = {str(application["name"]) for application in self.agent_status()["applications"]}
@@ -314,10 +340,19 @@ class Oracle:
                 if (statuses := (self._get(name, "/")[0], self._get(name, ATTACK)[0])) != wanted:
                     findings.wrong.append(f"{name} answers {statuses} to a clean request and an attack, not {wanted}")
         self._handshakes(findings)
+        self._clients(findings.world.kept_out, findings)
         for name in self.origin_answers.keys() - certificates.keys():
             if (status := self._get(name, "/")[0]) != 421:
                 findings.wrong.append(f"{name} is not among the virtual hosts, and answers {status}")
         self.origin_answers = certificates
+
+    def _clients(self, kept_out: set[str], findings: Findings) -> None:
+        """Who is banned or on the deny list gets 403, and who no longer is, an answer."""
+        for client in {*kept_out, *self.kept_out}:
+            wanted = 403 if client in kept_out else 200
+            if (status := self._get(STEADY, "/", client=client)[0]) != wanted:
+                findings.wrong.append(f"{client} gets {status}, not {wanted}")
+        self.kept_out = kept_out
 
     def _handshakes(self, findings: Findings) -> None:
         """New connections get the certificate of the database, which is called like its host, and without one the default."""
@@ -329,12 +364,13 @@ class Oracle:
                 if (serial := x509.load_der_x509_certificate(der).serial_number) != wanted:
                     findings.wrong.append(f"a handshake for {name} gets the certificate {serial:X}, not {wanted:X}")
 
-    def _get(self, host: str, target: str, more: str = "") -> tuple[int, str]:
+    def _get(self, host: str, target: str, more: str = "", client: str = "127.0.0.1") -> tuple[int, str]:
         request = (
             f"GET {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: Mozilla/5.0\r\nAccept: */*\r\n{more}"
             "Connection: close\r\n\r\n"
         )
-        head = exchange(self.settings.http_binds[0], request.encode()).split(b"\r\n\r\n")[0].decode("latin-1").lower()
+        answer = exchange(self.settings.http_binds[0], request.encode(), client=client)
+        head = answer.split(b"\r\n\r\n")[0].decode("latin-1").lower()
         return int(head.split(" ")[1]), head
 
 
@@ -376,7 +412,37 @@ def world_of(database: sqlite3.Connection) -> World:
         row["name"]: Certificate(row["certificate_id"], row["serial"])
         for row in database.execute(f"SELECT * FROM ({CURRENT})")
     }
-    return World(hosts, policies, certificates)
+    bans: dict[str, Bans] = {}
+    for network, active, total in database.execute(f"SELECT network, sum({HOLDS}), count(*) FROM ban GROUP BY network"):
+        bans[network] = Bans(active, total - active)
+    contents = {"": "", **_contents(database)}
+    lists = {
+        row["name"]: Denied(row["id"], tuple(line.split("\t")[0] for line in contents[_digest(row)].splitlines()))
+        for row in database.execute("SELECT * FROM addresslist")
+    }
+    return World(hosts, policies, certificates, bans, lists)
+
+
+def _contents(database: sqlite3.Connection) -> dict[str, str]:
+    """The stored entries of address lists by their hash, which must be theirs."""
+    texts = {
+        row["digest"]: zlib.decompress(row["packed"]).decode()
+        for row in database.execute("SELECT digest, packed FROM addresslistcontent")
+    }
+    assert all(hashlib.sha256(text.encode()).hexdigest() == digest for digest, text in texts.items())
+    return texts
+
+
+def _digest(row: sqlite3.Row) -> str:
+    """Of the entries that a list names: `2 entries (<hash>)`."""
+    total, _, digest = row["content"].partition(" ")
+    return "" if total == "0" else digest.partition("(")[2].rstrip(")")
+
+
+def _map(text: str) -> bytes:
+    """HAProxy's file of these entries."""
+    lines = (line.split("\t") for line in text.splitlines())
+    return "".join(f"{network} {int(end) or FOREVER}\n" for network, end, _ in lines).encode()
 
 
 def _rows(database: sqlite3.Connection) -> dict[str, list[dict[str, object]]]:
@@ -409,9 +475,11 @@ def _applications(content: bytes) -> dict[str, str]:
     }
 
 
-def exchange(place: Path | tuple[str, int], request: bytes, *, half_close: bool = False) -> bytes:
-    """Send, and read to the end."""
-    with contextlib.closing(_connected(place)) as connection:
+def exchange(
+    place: Path | tuple[str, int], request: bytes, *, half_close: bool = False, client: str = "127.0.0.1"
+) -> bytes:
+    """Send, as a client of this address, and read to the end."""
+    with contextlib.closing(_connected(place, client)) as connection:
         connection.sendall(request)
         if half_close:
             connection.shutdown(socket.SHUT_WR)
@@ -421,9 +489,9 @@ def exchange(place: Path | tuple[str, int], request: bytes, *, half_close: bool 
         return answer
 
 
-def _connected(place: Path | tuple[str, int]) -> socket.socket:
+def _connected(place: Path | tuple[str, int], client: str) -> socket.socket:
     if not isinstance(place, Path):
-        return socket.create_connection(place, PATIENCE_SECONDS)
+        return socket.create_connection(place, PATIENCE_SECONDS, (client, 0))
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(PATIENCE_SECONDS)
     try:

@@ -22,10 +22,10 @@ from guardpanel.services.saving.changes import Changes
 from guardpanel.services.truth import startup
 from guardpanel.settings import Settings
 from tests.acme.authority import ZONE
-from tests.crash.deeds import ADA
 from tests.crash.ground import ENDED, SAVING, UP
 from tests.crash.oracle import opened
 from tests.crash.syscalls import Shared
+from tests.crash.world import ADA
 
 STUMBLED = "stumbled"
 "What the panel says when its worker failed: `message`, and whether that is a `problem` or only an exception."

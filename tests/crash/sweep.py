@@ -19,12 +19,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from tests.crash.deeds import CHEAP, KINDS, Deed, World, choose
+from tests.crash.deeds import CHEAP, KINDS, choose
 from tests.crash.ground import ENDED, FAILING, REFUSED, RESTED, SAVED, SAVING, STARTING, UP, Ground, ground
 from tests.crash.mutations import MUTATIONS, healthy
 from tests.crash.oracle import Findings, world_in
 from tests.crash.passes import Diverged
 from tests.crash.syscalls import Call, Child, Kill, Verdict
+from tests.crash.world import Deed, World
 from tests.haproxies import VERSIONS, haproxy_binary
 
 WAITING = ("epoll_", "write anon_inode", "clone3", "fcntl", "connect proxy", "write proxy", "connect run/haproxy-probe",
@@ -38,6 +39,13 @@ CRASHES = (
     "epoll_pwait #9",
 )
 "Where the first of two kills of the phase `start` comes."
+CRASHES_OF_BANS = (
+    "fdatasync guardpanel.db-wal #1",
+    "rename .bans.map-N-N → bans.map #1",
+    "write run/haproxy-master.sock #2",
+    "epoll_pwait #9",
+)
+"The same for a ban, which is no save."
 
 
 @dataclass
@@ -146,8 +154,9 @@ class Sweep:
         came: list[str] = []
         if phase in BEGINS:
             child.run(BEGINS[phase])
+        crashes = CRASHES_OF_BANS if deed.kind == "ban" else CRASHES
         last = f"{RESTED} 1" if phase == "tidy" else f"{ENDED} 1"
-        child.run(last, until(point if phase != "start" else self.chance.choice(CRASHES), came))
+        child.run(last, until(point if phase != "start" else self.chance.choice(crashes), came))
         answered = child.shared.words()
         was_killed = not child.is_alive
         self.result.kills += was_killed
@@ -198,7 +207,7 @@ def until(point: str | None, came: list[str]) -> Callable[[Call], Verdict]:
 
 
 PHASES = ("save", "roll_back", "start", "tidy")
-DEEP = ("route", "policy", "swap")
+DEEP = ("route", "policy", "swap", "ban", "entries")
 "Kinds of save for the other phases."
 
 BEGINS = {"roll_back": FAILING, "tidy": f"{ENDED} 1"}
@@ -217,7 +226,7 @@ def learned(sweep: Sweep, phases: Iterable[str], kinds: Iterable[str]) -> list[J
     points: dict[tuple[str, str], list[str]] = {}
     for phase in phases:
         for kind in kinds if phase in {"save", "roll_back"} else [kind for kind in DEEP if kind in kinds]:
-            if phase == "roll_back" and kind in {"notes", "policy_create"}:
+            if phase == "roll_back" and kind in {"notes", "policy_create", "ban"}:
                 continue  # nothing is deployed, so nothing is rolled back
             for point in sweep.run(phase, kind, None):
                 points.setdefault((phase, point), []).append(kind)

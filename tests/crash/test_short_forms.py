@@ -19,8 +19,8 @@ LIMIT = 600
 PAUSE_SECONDS = "0.2"
 "Between two requests of a visitor: an inspected request takes as long as a tenth of a panel's start, and tests/load has many."
 
-PLANTED = tuple(MUTATIONS) if "GUARDPANEL_TEST_ALL" in os.environ else ("half_settle", "early_answer")
-"""One that the engines show, one that the operator's answer shows. `make nightly` has the others, too: each takes an installation of
+PLANTED = tuple(MUTATIONS) if "GUARDPANEL_TEST_ALL" in os.environ else ("half_settle", "early_answer", "forgotten_bans")
+"""One that the engines show, one that the operator's answer shows, one that what needs no save shows. `make nightly` has the others, too: each takes an installation of
 its own."""
 
 of_the_sweeps = pytest.mark.test_of("tests/crash", "guardpanel/services", "guardpanel/engines", "guardpanel/ingest")
@@ -58,6 +58,16 @@ def test_a_panel_that_is_killed_while_it_swaps_starts_or_tidies_leaves_everythin
     phases = ("--phase", "save", "--phase", "start", "--phase", "tidy")
 
     code, output = swept("sweep", "--haproxy", "2.8", "--sample", "8", *phases, "--kind", "swap")
+
+    assert code == 0, output
+    assert ": 0 divergences, 0 of " in output, output
+
+
+def test_a_panel_that_is_killed_while_bans_and_entries_arrive_loses_and_doubles_none() -> None:
+    """The database, bans.map, the lists' files, the maps in HAProxy and what clients get agree."""
+    phases = ("--phase", "save", "--phase", "start")
+
+    code, output = swept("sweep", "--haproxy", "2.6", "--sample", "10", *phases, "--kind", "ban", "--kind", "entries")
 
     assert code == 0, output
     assert ": 0 divergences, 0 of " in output, output
@@ -107,6 +117,8 @@ def test_a_full_disk_is_reported_and_harmless() -> None:
 def test_a_promise_that_is_taken_away_is_missed(mutation: str) -> None:
     """Otherwise 0 divergences would only say that nobody looks."""
     points = ("--point", "openat data directory #1", "--point", "fdatasync guardpanel.db-wal #1")
+    if mutation == "forgotten_bans":
+        points = ("--kind", "ban", "--point", "unlink .bans.map-N-N #1")
     if mutation == "old_keys":
         points = ("--kind", "swap", "--point", "openat data directory #1")
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 from guardpanel.api.saves import Body, DeploymentOut, SaveRequestDep
 from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
 from guardpanel.errors import NotFound
-from guardpanel.models.rules.rule_exclusion import RuleExclusionColumns
+from guardpanel.models.rules.rule_exclusion import RuleExclusion
 from guardpanel.services.input import validated
 from guardpanel.services.profiles.applying import Offer, apply, offers, remove
 from guardpanel.services.profiles.catalogue import profiles
@@ -19,6 +19,7 @@ router = APIRouter(prefix="/api/v1/vhosts/{virtual_host_id}/profiles", tags=["vh
 class ExclusionOut(BaseModel):
     reason: str
     sentence: str = Field(description="What it does.")
+    policy_id: int = Field(description="Its policy: the one that its paths have.")
 
 
 class ProfileOut(BaseModel):
@@ -88,11 +89,11 @@ def _out(offer: Offer) -> ProfileOut:
     return ProfileOut(
         profile=offer.profile.key, name=offer.profile.name, about=offer.profile.about, prices=list(offer.profile.prices),
         version=offer.profile.version, crs_version=offer.profile.crs_version, path=offer.prefix, applied_version=offer.version,
-        added=[_exclusion(fields) for fields in offer.plan.added],
-        removed=[_exclusion(fields) for fields in offer.plan.removed],
-        applied=[_exclusion(fields) for fields in offer.plan.kept],
+        added=[_exclusion(row) for row in offer.plan.added],
+        removed=[_exclusion(row) for row in offer.plan.removed],
+        applied=[_exclusion(row) for row in offer.plan.kept],
     )  # fmt: skip
 
 
-def _exclusion(fields: RuleExclusionColumns) -> ExclusionOut:
-    return ExclusionOut(reason=fields.reason, sentence=reach(fields))
+def _exclusion(row: RuleExclusion) -> ExclusionOut:
+    return ExclusionOut(reason=row.reason, sentence=reach(row), policy_id=row.policy_id or 0)

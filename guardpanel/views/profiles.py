@@ -6,12 +6,13 @@ from fastapi import APIRouter, Response
 
 from guardpanel.dependencies import Editor, RowId, Viewer, anew
 from guardpanel.errors import NotFound, Problem
-from guardpanel.services import policies, virtual_hosts
+from guardpanel.services import virtual_hosts
 from guardpanel.services.ledger import ledger
 from guardpanel.services.ledger.flags import FlagKind
 from guardpanel.services.ledger.ledger import Question
 from guardpanel.services.profiles.applying import apply, offers, remove
 from guardpanel.services.profiles.choice import ProfileChoice
+from guardpanel.services.profiles.judging_policies import JudgingPolicies
 from guardpanel.services.profiles.plans import Source
 from guardpanel.services.rules.exclusion_words import reach
 from guardpanel.views.answers import page
@@ -68,7 +69,7 @@ async def show(
     host = await virtual_hosts.find(ctx.session, virtual_host_id)
     context = {
         "host": host,
-        "policy": await policies.find(ctx.session, host.policy_id) if host.policy_id else None,
+        "policies": (await JudgingPolicies.load(ctx.session, host)).by_id,
         "place": address(virtual_host_id),
         "form": form or Form({}, model=ProfileChoice),
         "key": Form({}).key,

@@ -183,6 +183,54 @@ async def test_another_policy_has_its_own(ada: httpx2.AsyncClient, ada_api: http
     assert (await ada_api.get(API)).json()[0]["applied_version"] is None
 
 
+async def test_each_exclusion_is_in_the_policies_that_its_paths_have(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient
+) -> None:
+    """A redirected path has none, whatever policy it would have."""
+    for number, bound in enumerate(({"path": "/WP-admin"}, {"path": "/blog"}, {"path": "/wp-json/wp"}), 2):
+        await ada.post("/policies", data=a_policy(f"Policy {number}"))
+        redirect = {"redirect": "302", "redirect_to": "https://blog.example"} if bound["path"] == "/blog" else {}
+        body = {**bound, "policy_id": number, **redirect}
+        answer = await ada_api.post("/api/v1/vhosts/1/policy-bindings", json=body)
+        assert answer.status_code == 201, answer.text
+
+    assert (await ada_api.post(API, json={"profile": "wordpress"})).status_code == 201
+
+    paths: dict[int, set[str]] = {}
+    for number in (1, 2, 3, 4):
+        rows = (await ada_api.get(f"/api/v1/policies/{number}/exclusions?per_page=500")).json()["items"]
+        paths[number] = {row["path"] for row in rows}
+    every = {fields.path for fields in profiles()["wordpress"].exclusions}
+    patterns = {fields.path for fields in profiles()["wordpress"].exclusions if fields.path_match == PathMatch.PATTERN}
+    admin, below = {path for path in every if path.startswith("/wp-admin/")}, {"/wp-json", "/wp-json/wp/v2/media"}
+    assert paths[2] == admin | patterns
+    assert paths[3] == set()
+    assert paths[4] == patterns | (below & every)
+    assert paths[1] == every - admin - {"/wp-json/wp/v2/media"}
+    offer = (await ada_api.get(API)).json()[0]
+    assert (offer["applied_version"], offer["added"], offer["removed"]) == (2, [], [])
+    assert {row["policy_id"] for row in offer["applied"]} == {1, 2, 4}
+    assert "In Policy 4." in read((await ada.get(PLACE)).text).text
+    assert (await ada_api.delete(f"{API}/wordpress")).status_code == 204
+    assert (await ada_api.get("/api/v1/ledger")).json()["total"] == 0
+
+
+async def test_a_path_that_is_bound_later_gets_its_exclusions_by_an_update(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient
+) -> None:
+    await ada_api.post(API, json={"profile": "wordpress", "path": "/blog"})
+    await ada.post("/policies", data=a_policy())
+    await ada_api.post("/api/v1/vhosts/1/policy-bindings", json={"path": "/blog", "policy_id": 2})
+
+    offer = next(offer for offer in (await ada_api.get(API)).json() if offer["path"] == "/blog")
+    assert {row["policy_id"] for row in offer["added"]} == {2}
+    assert {row["policy_id"] for row in offer["removed"]} == {1}
+    assert len(offer["added"]) == len(offer["removed"])
+    await ada_api.post(API, json={"profile": "wordpress", "path": "/blog"})
+
+    assert await exclusions(ada_api) == []
+
+
 async def test_a_viewer_sees_and_changes_nothing(vera: httpx2.AsyncClient) -> None:
     page = read((await vera.get(PLACE)).text)
 

@@ -8,12 +8,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.engines import Engines, RuleSet
 from guardpanel.errors import Conflict, Invalid
-from guardpanel.models import Policy, RuleExclusion, VirtualHost
-from guardpanel.models.rules.rule_exclusion import CheckedExclusion
+from guardpanel.models import RuleExclusion, VirtualHost
 from guardpanel.models.virtual_host import NOUN
 from guardpanel.services import virtual_hosts
 from guardpanel.services.profiles.catalogue import Profile, profiles
 from guardpanel.services.profiles.choice import ProfileChoice
+from guardpanel.services.profiles.judging_policies import JudgingPolicies
 from guardpanel.services.profiles.plans import Plan, Source, applied, plan
 from guardpanel.services.rules import catalogue
 from guardpanel.services.saving import revisions
@@ -47,7 +47,8 @@ class AppliedProfile:
 async def applied_to(session: AsyncSession, host: VirtualHost) -> list[AppliedProfile]:
     """What virtual hosts' pages tell, without asking the agent."""
     profiles_there = []
-    for (key, prefix), rows in applied(await _rows(session, host)).items():
+    policies = await JudgingPolicies.load(session, host)
+    for (key, prefix), rows in applied(await _rows(session, host, policies)).items():
         profile, version = profiles().get(key), _version(rows) or 0
         name = f"{profile.name if profile else key}{f' below {prefix}' if prefix else ''}"
         profiles_there.append(AppliedProfile(name, version, profile.version if profile else version))
@@ -57,8 +58,8 @@ async def applied_to(session: AsyncSession, host: VirtualHost) -> list[AppliedPr
 async def offers(session: AsyncSession, engines: Engines, host_id: int) -> list[Offer]:
     """Those applied first, each with its prefix, then the others for the whole site."""
     host = await virtual_hosts.find(session, host_id)
-    level = await _level(session, host)
-    groups = applied(await _rows(session, host))
+    policies = await JudgingPolicies.load(session, host)
+    groups = applied(await _rows(session, host, policies))
     await session.commit()
     rule_set = (await catalogue.load(engines)).rule_set
     known = [(profiles()[key], prefix) for key, prefix in groups if key in profiles()]
@@ -66,15 +67,20 @@ async def offers(session: AsyncSession, engines: Engines, host_id: int) -> list[
         (profile, "") for profile in profiles().values() if profile.key not in {applied.key for applied, _ in known}
     ]
     return [
-        _offer(profile, prefix, host_id, groups.get((profile.key, prefix), []), level, rule_set)
+        _offer(profile, prefix, host_id, groups.get((profile.key, prefix), []), policies, rule_set)
         for profile, prefix in (*known, *others)
     ]
 
 
 def _offer(
-    profile: Profile, prefix: str, host_id: int, rows: Sequence[RuleExclusion], level: int, rule_set: RuleSet | None
+    profile: Profile,
+    prefix: str,
+    host_id: int,
+    rows: Sequence[RuleExclusion],
+    policies: JudgingPolicies,
+    rule_set: RuleSet | None,
 ) -> Offer:
-    return Offer(profile, prefix, _version(rows), plan(profile, prefix, host_id, rows, level, rule_set))
+    return Offer(profile, prefix, _version(rows), plan(profile, prefix, host_id, rows, policies, rule_set))
 
 
 def _version(rows: Iterable[RuleExclusion]) -> int | None:
@@ -91,14 +97,13 @@ async def apply(changes: Changes, request: SaveRequest, host_id: int, choice: Pr
 
     async def mutate(session: AsyncSession) -> Source:
         host = await virtual_hosts.find(session, host_id)
-        if host.policy_id is None:
+        policies = await JudgingPolicies.load(session, host)
+        if not policies.by_id:
             raise Invalid.at("profile", f"{host.name} has no policy, so no rule inspects its requests.")
         change.summary = f"{host.name}: applied the profile {source.name}"
-        rows = applied(await _rows(session, host)).get((profile.key, choice.path), [])
-        made = plan(profile, choice.path, host_id, rows, await _level(session, host), rule_set)
-        await _put(
-            session, made, RuleExclusion(policy_id=host.policy_id, source=str(source), crs_version=crs), request.who
-        )
+        rows = applied(await _rows(session, host, policies)).get((profile.key, choice.path), [])
+        made = plan(profile, choice.path, host_id, rows, policies, rule_set)
+        await _put(session, made, str(source), crs, request.who)
         return source
 
     return await changes.save(change, mutate)
@@ -111,7 +116,8 @@ async def remove(changes: Changes, request: SaveRequest, host_id: int, choice: P
 
     async def mutate(session: AsyncSession) -> str:
         host = await virtual_hosts.find(session, host_id)
-        rows = applied(await _rows(session, host)).get((choice.profile, choice.path), [])
+        policies = await JudgingPolicies.load(session, host)
+        rows = applied(await _rows(session, host, policies)).get((choice.profile, choice.path), [])
         if not rows:
             raise Conflict(f"The profile {name} is not applied to {host.name}{choice.path}.")
         change.summary = f"{host.name}: removed the profile {name}"
@@ -122,29 +128,24 @@ async def remove(changes: Changes, request: SaveRequest, host_id: int, choice: P
     return await changes.save(change, mutate)
 
 
-async def _put(session: AsyncSession, made: Plan, pattern: RuleExclusion, owner: str) -> None:
+async def _put(session: AsyncSession, made: Plan, source: str, crs_version: str, owner: str) -> None:
     for row in made.removed:
         await session.delete(row)
     for row in made.kept:
-        if row.source != pattern.source:
-            row.source = pattern.source
+        if row.source != source:
+            row.source = source
             row.touch(await revisions.version_after(session, row.version))
             session.add(row)
-    for fields in made.added:
-        own = RuleExclusion(policy_id=pattern.policy_id, source=pattern.source)
-        values = {**fields.model_dump(), "owner": owner, "crs_version": pattern.crs_version}
-        session.add(own.replace(CheckedExclusion.model_validate(values)))
+    for row in made.added:
+        row.source, row.owner, row.crs_version = source, owner, crs_version
+        session.add(row)
 
 
-async def _rows(session: AsyncSession, host: VirtualHost) -> Sequence[RuleExclusion]:
-    """Those that profiles made in the policy that the virtual host uses now."""
+async def _rows(session: AsyncSession, host: VirtualHost, policies: JudgingPolicies) -> Sequence[RuleExclusion]:
+    """Those that profiles made in policies that the virtual host and its paths use now."""
     wanted = select(RuleExclusion).where(
-        RuleExclusion.virtual_host_id == host.id, RuleExclusion.policy_id == host.policy_id, RuleExclusion.source != ""
+        RuleExclusion.virtual_host_id == host.id,
+        col(RuleExclusion.policy_id).in_(policies.by_id),
+        RuleExclusion.source != "",
     )
     return (await session.exec(wanted.order_by(col(RuleExclusion.id)))).all()
-
-
-async def _level(session: AsyncSession, host: VirtualHost) -> int:
-    """Up to which rules run in its policy."""
-    policy = await session.get(Policy, host.policy_id) if host.policy_id else None
-    return policy.detection_paranoia_level if policy else 1

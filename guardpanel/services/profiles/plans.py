@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from guardpanel.engines import RuleSet
 from guardpanel.models import RuleExclusion
 from guardpanel.models.rules.rule_choices import ids
-from guardpanel.models.rules.rule_exclusion import RuleExclusionColumns, RuleExclusionFields
+from guardpanel.models.rules.rule_exclusion import CheckedExclusion, RuleExclusionColumns, RuleExclusionFields
 from guardpanel.services.profiles.catalogue import Profile, profiles
+from guardpanel.services.profiles.judging_policies import JudgingPolicies
 
 OPERATORS_OWN = {"reason", "owner", "ends_on", "enabled"}
 "Fields of an exclusion that say nothing of what it does."
@@ -47,7 +48,8 @@ class Source:
 
 @dataclass(frozen=True)
 class Plan:
-    added: list[RuleExclusionFields]
+    added: list[RuleExclusion]
+    "Not stored yet."
     kept: list[RuleExclusion]
     removed: list[RuleExclusion]
 
@@ -57,17 +59,24 @@ class Plan:
 
 
 def plan(
-    profile: Profile, prefix: str, host_id: int, rows: Sequence[RuleExclusion], level: int, rule_set: RuleSet | None
+    profile: Profile,
+    prefix: str,
+    host_id: int,
+    rows: Sequence[RuleExclusion],
+    policies: JudgingPolicies,
+    rule_set: RuleSet | None,
 ) -> Plan:
-    """`rows`: those that this profile made there before. `level`: up to which rules run in the policy."""
+    """`rows`: those that this profile made there before. `policies`: of the virtual host and its paths."""
     wanted = {
-        _effect(fields): fields
-        for fields in _running(profile.below(prefix), level, rule_set)
-        for fields in [fields.model_copy(update={"virtual_host_id": host_id})]
+        _effect(row): row
+        for policy in policies.by_id.values()
+        for fields in _running(profile.below(prefix), policy.detection_paranoia_level, rule_set)
+        if policy.id in policies.of(fields, prefix)
+        for row in [_row(fields, policy.id, host_id)]
     }
     there = {_effect(row): row for row in rows}
     return Plan(
-        [fields for effect, fields in wanted.items() if effect not in there],
+        [row for effect, row in wanted.items() if effect not in there],
         [row for effect, row in there.items() if effect in wanted],
         [row for row in rows if there[_effect(row)] is not row or _effect(row) not in wanted],
     )
@@ -98,6 +107,12 @@ def _runs(choice: str, level: int, rule_set: RuleSet) -> bool:
     return rule is not None and (rule.paranoia_level or 0) <= level
 
 
-def _effect(fields: RuleExclusionColumns) -> str:
-    values = {name: getattr(fields, name) for name in RuleExclusionColumns.model_fields if name not in OPERATORS_OWN}
-    return repr(sorted((name, value) for name, value in values.items()))
+def _row(fields: RuleExclusionFields, policy_id: int, host_id: int) -> RuleExclusion:
+    given = {**fields.model_dump(), "virtual_host_id": host_id}
+    return RuleExclusion(policy_id=policy_id).replace(CheckedExclusion.model_validate(given))
+
+
+def _effect(row: RuleExclusion) -> str:
+    """What it does, and in which policy."""
+    values = {name: getattr(row, name) for name in RuleExclusionColumns.model_fields if name not in OPERATORS_OWN}
+    return repr((row.policy_id, sorted(values.items())))

@@ -76,6 +76,13 @@ def choices(
     return [(after, before if row.enabled else None) for after, before in both]
 
 
+def of_paths(places: Sequence[Place]) -> list[int]:
+    """The policies that some paths of a virtual host have, and not the rest of it."""
+    (rest, *bound) = places
+    numbers = dict.fromkeys(place.policy_id for place in bound if place.is_inspected)
+    return [number for number in numbers if number is not None and number != rest.policy_id]
+
+
 async def inspected(session: AsyncSession, policy_ids: Collection[int]) -> list[Place]:
     """Where these policies are in effect."""
     uses = users()

@@ -33,9 +33,14 @@ async def index(
         policy_id=chosen.id if chosen else None, **listing.paging,
     )  # fmt: skip
     backends = [f"be_{host.id}" for host in hosts.items if host.enabled]
+    names = {choice.id: choice.name for choice in choices}
     context = {
         "listing": listing, "results": hosts, "policies": {choice.id: choice for choice in choices}, "chosen": chosen,
-        "policy_names": {choice.id: choice.name for choice in choices},
+        "policy_names": names,
+        "path_policies": {
+            number: [names[policy_id] for policy_id in policy_uses.of_paths(places)]
+            for number, places in (await policy_uses.of_hosts(ctx.session, hosts.items)).items()
+        },
         "servers": await ctx.panel.engines.servers(backends),
     }  # fmt: skip
     return await page(ctx.request, "virtual_hosts/index.html", context)

@@ -16,7 +16,8 @@ from guardpanel.ingest import recorded
 from guardpanel.panel import Panel
 from tests.corpus import CORPUS
 from tests.events import a_recorded_request, as_line
-from tests.factories import a_virtual_host
+from tests.factories import a_policy, a_virtual_host
+from tests.html import read
 
 pytestmark = pytest.mark.anyio
 
@@ -65,6 +66,25 @@ async def test_a_virtual_hosts_requests_are_those_of_its_hostnames(ada: httpx2.A
 @pytest.mark.usefixtures("host")
 async def test_without_any_the_page_says_what_the_policy_records(ada: httpx2.AsyncClient) -> None:
     assert "1 in 100 requests that fire no rule is recorded." in (await ada.get(PAGE)).text
+
+
+@pytest.mark.usefixtures("host")
+async def test_paths_with_another_policy_are_named_with_what_it_records(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient
+) -> None:
+    await ada.post("/policies", data=a_policy("Strict", record_one_in="7"))
+    off, old = {"enforcement_mode": "off"}, {"policy_id": 2, "redirect": "302", "redirect_to": "/new"}
+    for path, fields in (("/admin", {"policy_id": 2}), ("/off", off), ("/old", old)):
+        answer = await ada_api.post("/api/v1/vhosts/1/policy-bindings", json={"path": path, **fields})
+        assert answer.status_code == 201, answer.text
+
+    text = " ".join(read((await ada.get(PAGE)).text).text.split())
+    row = read((await ada.get("/virtual-hosts")).text).text
+
+    assert "Paths with another policy /admin/… Strict 1 in 7 recorded" in text
+    assert "/off" not in text
+    assert "/old" not in text
+    assert "on paths: Strict" in " ".join(row.split())
 
 
 @pytest.mark.usefixtures("host")

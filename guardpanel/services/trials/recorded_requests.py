@@ -6,8 +6,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import Invalid, StorageFailed
 from guardpanel.events.client_keys import client_key
-from guardpanel.models import Policy, VirtualHost
-from guardpanel.services import virtual_hosts
+from guardpanel.models import PathBinding, Policy, VirtualHost
+from guardpanel.services import policy_uses, virtual_hosts
 from guardpanel.services.events.reading import Events
 from guardpanel.services.events.recorded import Kept, hosts_of
 
@@ -16,16 +16,28 @@ from guardpanel.services.events.recorded import Kept, hosts_of
 class RecordedOfHost:
     virtual_host: VirtualHost
     policy: Policy | None
+    path_policies: tuple[tuple[str, Policy], ...]
+    "Paths with another policy."
     kept: Kept
 
 
 async def of_virtual_host(session: AsyncSession, events: Events, virtual_host_id: int, limit: int) -> RecordedOfHost:
     virtual_host = await virtual_hosts.find(session, virtual_host_id)
     policy = await virtual_hosts.policy_of(session, virtual_host)
+    path_policies = await _of_paths(session, virtual_host)
     hosts = await hosts_of(session, virtual_host, await events.recorded_hosts())
     kept = await events.recorded(hosts, limit)
     displayable = tuple(request.displayable for request in kept.newest)
-    return RecordedOfHost(virtual_host, policy, replace(kept, newest=displayable))
+    return RecordedOfHost(virtual_host, policy, path_policies, replace(kept, newest=displayable))
+
+
+async def _of_paths(session: AsyncSession, host: VirtualHost) -> tuple[tuple[str, Policy], ...]:
+    policies = []
+    for place in await policy_uses.of_host(session, host):
+        policy = await policy_uses.policy_of(session, place)
+        if isinstance(place.path, PathBinding) and place.is_inspected and policy and policy.id != host.policy_id:
+            policies.append((place.path.name, policy))
+    return tuple(policies)
 
 
 async def forget(session: AsyncSession, events: Events, virtual_host_id: int, client: str | None) -> int:

@@ -21,6 +21,8 @@ class Lapi:
     "Decisions by type, scope, and value."
     ended: list[dict[str, Any]] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    may_answer: threading.Event = field(default_factory=threading.Event)
+    "Cleared: it takes its time."
     answer: bytes | None = None
     "Another response, raw."
     _told: dict[str, tuple[set[int], int]] = field(default_factory=dict)
@@ -63,10 +65,12 @@ class Lapi:
 @contextmanager
 def lapi() -> Iterator[Lapi]:
     here = Lapi(free_port())
+    here.may_answer.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             here.requests.append(self.path)
+            assert here.may_answer.wait(60)
             url, key = urlsplit(self.path), self.headers.get("x-api-key", "")
             if here.answer is not None:
                 self.wfile.write(here.answer)

@@ -21,10 +21,11 @@ from guardpanel.engines import Deployer, deployer, supervisor
 from guardpanel.engines.releases import Releases
 from guardpanel.engines.tls import panel_certificate
 from guardpanel.engines.tls.panel_tls import PanelTls
-from guardpanel.models import Session
+from guardpanel.models import AddressList, Feed, Session
 from guardpanel.panel import Panel
 from guardpanel.services import exclusion_ends
 from guardpanel.services.access import automatic_bans
+from guardpanel.services.access.crowdsec import Stream
 from guardpanel.services.https import certificate_renewals
 from guardpanel.services.issuing import plans
 from guardpanel.services.issuing.issuer import Issuer
@@ -105,6 +106,7 @@ def planted(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> Planted:
             "revocation lists": (panel.revocation_lists, "_due"),
             "feed maps": (panel.feeds, "_fed"),
             "CrowdSec": (panel.feeds.crowdsec, "_fed"),
+            "CrowdSec questions": (panel.feeds.crowdsec, "_take"),
             "countries": (panel.geo.sources[0], "look"),
             "rule exclusions": (exclusion_ends, "ending"),
             "certificates": (certificate_renewals, "renew"),
@@ -128,6 +130,15 @@ async def test_background_tasks_survive_unexpected_errors(panel: Panel, planted:
     engines = Deployer(panel.settings, "secret", panel.background)
     engines.tidy()
     panel.background.once("feed downloads", partial(panel.feeds._download, 1))
+    row, stream = AddressList(id=1, name="Gone"), Stream((datetime.now(UTC), "", None))
+    ask = partial(
+        panel.feeds.crowdsec._ask,
+        row,
+        Feed(address_list_id=1, list_created_at=row.created_at),
+        stream,
+        panel.feeds.reach,
+    )
+    panel.background.once("CrowdSec questions", ask)
 
     results: dict[str, tuple[int, str, str]] = {}
     async with asyncio.timeout(60):

@@ -89,7 +89,7 @@ async def test_bans_of_a_crowdsec_are_live_as_they_begin_and_end(here: Installat
     async def ask() -> None:
         for stream in feeds.crowdsec._streams.values():
             stream.due_at = 0.0
-        await feeds.crowdsec.ask_due(feeds.reach)
+        await asyncio.gather(*await feeds.crowdsec.begin_due(feeds.reach, Background()))
 
     with lapi() as crowdsec:
         crowdsec.ban(LISTED)

@@ -1,11 +1,13 @@
 """Lists that follow a CrowdSec, as pages and JSON, against a stand-in for its local API."""
 
+import asyncio
 from collections.abc import Iterator
 
 import httpx2
 import pytest
 from sqlmodel import select
 
+from guardpanel.background import Background
 from guardpanel.feed_reach import FeedReach
 from guardpanel.models import Feed, Revision
 from guardpanel.panel import Panel
@@ -31,10 +33,10 @@ def here() -> Iterator[Lapi]:
 def by_hand(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is asked but by `ask`."""
 
-    async def nothing(_reach: FeedReach) -> None:
+    async def nothing(_reach: FeedReach, _background: Background) -> None:
         pass
 
-    monkeypatch.setattr(panel.feeds.crowdsec, "ask_due", nothing)
+    monkeypatch.setattr(panel.feeds.crowdsec, "begin_due", nothing)
 
 
 @pytest.fixture
@@ -44,11 +46,15 @@ async def listed(ada: httpx2.AsyncClient, here: Lapi) -> Lapi:
     return here
 
 
+async def begin(panel: Panel) -> list[asyncio.Task[None]]:
+    return await CrowdSec.begin_due(panel.feeds.crowdsec, panel.feeds.reach, panel.background)
+
+
 async def ask(panel: Panel) -> str:
     """Now, whatever is due. Returns what is wrong."""
     for stream in panel.feeds.crowdsec._streams.values():
         stream.due_at = 0.0
-    await CrowdSec.ask_due(panel.feeds.crowdsec, panel.feeds.reach)
+    await asyncio.gather(*await begin(panel))
     return (await state(panel)).problem
 
 
@@ -57,8 +63,8 @@ async def state(panel: Panel) -> Feed:
         return (await session.exec(select(Feed))).one()
 
 
-def applies(panel: Panel) -> list[str]:
-    lines = (panel.settings.feeds_dir / "1.map").read_text().splitlines()
+def applies(panel: Panel, list_id: int = 1) -> list[str]:
+    lines = (panel.settings.feeds_dir / f"{list_id}.map").read_text().splitlines()
     return [line.partition(" ")[0] for line in lines]
 
 
@@ -128,8 +134,31 @@ async def test_a_start_has_what_held(ada: httpx2.AsyncClient, panel: Panel, list
     again = await type(panel.feeds).opened(panel.changes, panel.engines.feeds, panel.feeds.reach)
     await again.mend()
     assert applies(panel) == ["203.0.113.7"]
-    await again.crowdsec.ask_due(again.reach)
+    await asyncio.gather(*await again.crowdsec.begin_due(again.reach, panel.background))
     assert listed.requests[-1].endswith("startup=true")
+
+
+async def test_a_slow_one_holds_up_no_other(ada: httpx2.AsyncClient, panel: Panel, listed: Lapi) -> None:
+    """Nor does it change what the list has from another one by then."""
+    with lapi() as second:
+        form = an_address_list(name="Second", filled_from="crowdsec", feed_url=second.url, feed_key=KEY, entries="")
+        await ada.post(PLACE, data=form)
+        listed.ban("203.0.113.7")
+        second.ban("203.0.113.8")
+        listed.may_answer.clear()
+        try:
+            slow, quick = await begin(panel)
+            await quick
+            assert applies(panel, 2) == ["203.0.113.8"]
+            assert not slow.done()
+            assert await begin(panel) == []  # The one is being asked, the other is not due.
+            moved = an_address_list(filled_from="crowdsec", feed_url=second.url, feed_key=KEY, entries="", version="1")
+            assert (await ada.post(f"{PLACE}/1", data=moved)).status_code == 303
+            await asyncio.gather(*await begin(panel))
+        finally:
+            listed.may_answer.set()
+        await slow
+    assert applies(panel) == ["203.0.113.8"]
 
 
 async def test_the_key_is_sealed_and_never_shown(

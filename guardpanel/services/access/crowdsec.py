@@ -10,6 +10,7 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from time import monotonic
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from guardpanel.access import contents, decisions
 from guardpanel.access.decisions import Decisions
 from guardpanel.access.entries import Entries
 from guardpanel.access.fetching import DownloadFailed, get
+from guardpanel.background import Background
 from guardpanel.errors import NotFound, Problem
 from guardpanel.feed_reach import FeedReach
 from guardpanel.models import AddressList, Feed
@@ -59,6 +61,11 @@ class Stream:
     due_at: float = 0.0
     failures: int = 0
     noted_at: datetime | None = None
+    question: asyncio.Task[None] | None = None
+
+    @property
+    def is_due(self) -> bool:
+        return self.due_at <= monotonic() and (self.question is None or self.question.done())
 
     @property
     def begins(self) -> bool:
@@ -70,21 +77,22 @@ class CrowdSec:
     def __init__(self, changes: Changes, maps: FeedMaps) -> None:
         self.changes, self.maps = changes, maps
         self._streams: dict[int, Stream] = {}
-        self._one = asyncio.Lock()
 
     def entries_of(self, row: AddressList, feed: Feed) -> Entries | None:
         """What applies. None: what the feed's state has."""
         stream = self._streams.get(row.id or 0)
         return stream.entries if stream and stream.source == _source(row, feed) else None
 
-    async def ask_due(self, reach: FeedReach) -> None:
-        """Whatever becomes of one, the others are asked."""
-        async with self._one:
-            streams = [(row, feed, self._stream(row, feed)) for row, feed in await self._fed()]
-            self._streams = {row.id or 0: stream for row, _, stream in streams}
-            due = [self._ask(*stream, reach) for stream in streams if stream[2].due_at <= monotonic()]
-            for failure in filter(None, await asyncio.gather(*due, return_exceptions=True)):
-                raise failure
+    async def begin_due(self, reach: FeedReach, background: Background) -> list[asyncio.Task[None]]:
+        """Begin to ask those whose turn it is, each by itself: a slow one holds up no other."""
+        streams = [(row, feed, self._stream(row, feed)) for row, feed in await self._fed()]
+        self._streams = {row.id or 0: stream for row, _, stream in streams}
+        begun = []
+        for row, feed, stream in streams:
+            if stream.is_due:
+                stream.question = background.once("CrowdSec questions", partial(self._ask, row, feed, stream, reach))
+                begun.append(stream.question)
+        return begun
 
     async def _fed(self) -> list[tuple[AddressList, Feed]]:
         async with self.changes.database.read() as session:
@@ -97,6 +105,8 @@ class CrowdSec:
     async def _ask(self, row: AddressList, feed: Feed, stream: Stream, reach: FeedReach) -> None:
         try:
             await self._take(row, feed, stream, reach)
+        except NotFound:  # The list was changed meanwhile.
+            return
         except Problem as problem:
             stream.failures, stream.noted_at = stream.failures + 1, None
             stream.due_at = monotonic() + min(LONGEST_WAIT, EVERY_SECONDS * 2 ** min(stream.failures - 1, 16))
@@ -110,6 +120,8 @@ class CrowdSec:
     async def _take(self, row: AddressList, feed: Feed, stream: Stream, reach: FeedReach) -> None:
         begins, asked_at = stream.begins, monotonic()
         body = await self._answer(row, feed, reach, begins=begins)
+        if self._streams.get(row.id or 0) is not stream:
+            raise NotFound("This list asks another CrowdSec by now.")
         now = datetime.now(UTC).timestamp()
         if begins:
             stream.holds, stream.begun_at = await asyncio.to_thread(decisions.begun, body, now), asked_at

@@ -6,6 +6,7 @@ A look costs the same however long a list is: only what was written is read, and
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -49,20 +50,21 @@ class Written:
 class FeedMaps:
     def __init__(self, maps: OutsideMaps) -> None:
         self._maps = maps
-        self._one = asyncio.Lock()
+        self._one: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        "By list: to change a long one takes seconds, for which no other waits."
         self._written: dict[int, Written] = {}
 
     async def open(self, list_id: int, current: Current) -> None:
         """Before HAProxy starts: it reads the file. Raises StorageFailed (507)."""
         await asyncio.to_thread(existing, self._maps.of(list_id).path)
-        async with self._one:
+        async with self._one[list_id]:
             await self._write(list_id, await current())
             self._written[list_id].is_told = True  # As far as is known: `mend` asks.
 
     async def apply(self, list_id: int, digest: str, current: Current) -> bool:
         """Make it so, unless it is. `digest`: of what `current` reads. Returns whether HAProxy has it. Raises StorageFailed
         (507)."""
-        async with self._one:
+        async with self._one[list_id]:
             written = self._written.get(list_id)
             if written is not None and (written.digest, written.writes) == (digest, self._maps.of(list_id).writes):
                 return written.is_told or await self._tell(list_id, b"", await contents.map_of(await current()))
@@ -71,7 +73,7 @@ class FeedMaps:
 
     async def mend(self, list_id: int, current: Current) -> None:
         """Tell HAProxy everything if it decides otherwise than what was written."""
-        async with self._one:
+        async with self._one[list_id]:
             written = self._written[list_id]
             try:
                 if not await self._maps.of(list_id).decides_otherwise(written.total, written.some()):

@@ -70,7 +70,7 @@ class Feeds:
         """Runs as long as the panel."""
         background.keep("feeds", lambda: self.begin_due(background), EVERY_SECONDS)
         background.keep("feed maps", self.mend, MEND_SECONDS)
-        background.keep("CrowdSec", lambda: self.crowdsec.ask_due(self.reach), LOOK_SECONDS)
+        background.keep("CrowdSec", lambda: self.crowdsec.begin_due(self.reach, background), LOOK_SECONDS)
 
     async def begin_due(self, background: Background) -> list[asyncio.Task[None]]:
         """Begin to download what is due, each by itself: a slow one holds up no other, and begins again when it has ended."""

@@ -69,6 +69,15 @@ class Places:
         return self.run_dir / "agent-control.sock"
 
     @property
+    def agent_configuration(self) -> Path:
+        return self.run_dir / "coraza.yaml"
+
+    @property
+    def place_note(self) -> Path:
+        """Says where the data directory was at the last start."""
+        return self.run_dir / "place"
+
+    @property
     def events_dir(self) -> Path:
         """Where the agent writes events."""
         return self.data_dir / "events"

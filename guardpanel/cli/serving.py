@@ -82,6 +82,7 @@ def _serve(*, supervise: bool) -> None:
     with ExitStack() as held:
         try:
             held.enter_context(only_panel(settings.panel_lock))
+            _leave_former_place(settings)
             preflight.refuse_busy_ports(settings, proxy=supervise)
             run(preflight.require_engines(settings))
             _warn_of_no_tls(settings)
@@ -91,6 +92,13 @@ def _serve(*, supervise: bool) -> None:
             typer.echo(f"guardpanel: {problem.message}", err=True)
             raise typer.Exit(1) from problem
         uvicorn.Server(_config(settings, tls, supervise=supervise)).run()
+
+
+def _leave_former_place(settings: "Settings") -> None:
+    from guardpanel.engines.moved import leave_former_place
+
+    if former := leave_former_place(settings):
+        typer.echo(f"guardpanel: the data directory was at {former}. Its files are rendered anew.", err=True)
 
 
 def _warn_of_no_tls(settings: "Settings") -> None:

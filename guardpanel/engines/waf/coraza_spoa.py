@@ -46,7 +46,7 @@ SHORTEST_TRY, LONGEST_TRY = 0.1, 2.0
 
 def agent_of(settings: Settings) -> Agent:
     """Our agent or an operator's, depending on what the binary reports."""
-    ours = Agent(settings.agent_bin, settings.agent_control_socket, settings.run_dir / "coraza.yaml")
+    ours = Agent(settings.agent_bin, settings.agent_control_socket, settings.agent_configuration)
     if not is_foreign(ours):
         return ours
     return CorazaSpoa(ours.configured, ours.control, ours.configuration, socket=settings.agent_socket)

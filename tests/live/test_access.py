@@ -1,5 +1,7 @@
-"""Who may come: the order of allow list, ban, deny list, country, limit and WAF as one table, and where and how long each counts."""
+"""Who may come: the order of allow list, ban, deny list, country, limit and WAF in each mode as one table, what else comes between
+them as another, and where and how long each counts."""
 
+import base64
 import json
 import socket
 from collections.abc import Iterator
@@ -28,12 +30,17 @@ class Chosen(NamedTuple):
     foreign: bool
     limited: bool
     attacks: bool
+    mode: str = "block"
 
     @property
     def address(self) -> str:
         """Each address of 127.0.0.0/8 is this machine's."""
         listed = self.allowed * 1 + self.banned * 2 + self.denied * 4
-        return f"127.{10 + listed}.{self.limited + 2 * self.foreign}.{1 + self.attacks}"
+        return f"127.{10 + listed}.{self.limited + 2 * self.foreign + 4 * MODES.index(self.mode)}.{1 + self.attacks}"
+
+    @property
+    def host(self) -> str:
+        return f"{'once' if self.limited else 'shop'}.{self.mode.replace('_', '-')}.test"
 
     @property
     def expected(self) -> tuple[int, str]:
@@ -42,18 +49,77 @@ class Chosen(NamedTuple):
             return 403, "banned"
         if self.denied and not self.allowed:
             return 403, "denied"
+        if self.mode == "off":
+            return 200, "-"
+        passes = self.mode == "detect_only"
         if self.foreign and not self.allowed:
-            return 403, "country"
+            return (200, "geo_passed") if passes else (403, "country")
         if self.limited and not self.allowed:
-            return 429, "limited"
+            return (200, "limited_passed") if passes else (429, "limited")
+        if passes:
+            return 200, "-"
         return (403, "blocked") if self.attacks else (200, "-")
 
+    @property
+    def is_judged(self) -> bool:
+        """By its country and its client's limits: nobody on an allow list is, and in Detect only it is logged."""
+        return self.mode != "off" and not self.allowed and self.expected[1] not in {"banned", "denied"}
 
-TABLE = [Chosen(*row) for row in product((False, True), repeat=6)]
+
+MODES = ("block", "detect_only", "off")
+EITHER = (False, True)
+TABLE = [Chosen(*row) for row in product(EITHER, EITHER, EITHER, EITHER, EITHER, EITHER, MODES)]
+
+
+class Served(NamedTuple):
+    """A request of a client to a virtual host that asks for a login, and what comes before that."""
+
+    allowed: bool
+    banned: bool
+    is_odd: bool
+    "Servers read its path in several ways."
+    redirected: bool
+    foreign: bool
+    maintenance: bool
+    limited: bool
+    attacks: bool
+    logs_in: bool
+
+    @property
+    def address(self) -> str:
+        others = (self.is_odd, self.redirected, self.maintenance, self.limited, self.attacks, self.logs_in)
+        number = sum(bit << at for at, bit in enumerate(others))
+        return f"127.{100 + self.allowed + 2 * self.banned}.{int(self.foreign)}.{1 + number}"
+
+    @property
+    def host(self) -> str:
+        return f"{'closed' if self.maintenance else 'staff'}.{'once' if self.limited else 'shop'}.test"
+
+    @property
+    def target(self) -> str:
+        path = ("/old" if self.redirected else "/a") + ("/%2e%2e/b" if self.is_odd else "")
+        return path + (ATTACK[1:] if self.attacks else "")
+
+    @property
+    def expected(self) -> tuple[int, str]:
+        """Status and verdict, as docs/access.md has them."""
+        steps = (
+            (self.banned and not self.allowed, (403, "banned")),
+            (self.is_odd, (400, "odd_path")),
+            (self.redirected, (302, "-")),
+            (self.foreign and not self.allowed, (403, "country")),
+            (self.maintenance, (503, "maintenance")),
+            (self.limited and not self.allowed, (429, "limited")),
+            (self.attacks, (403, "blocked")),
+            (not self.logs_in, (401, "login_asked")),
+        )
+        return next((answer for applies, answer in steps if applies), (200, "-"))
 
 
 def networks(name: str) -> list[str]:
-    return sorted({f"{chosen.address.rsplit('.', 2)[0]}.0.0/16" for chosen in TABLE if getattr(chosen, name)})
+    bit = {"allowed": 1, "banned": 2}.get(name, 0)
+    served = [f"127.{100 + number}.0.0/16" for number in range(4) if number & bit]
+    return sorted({f"{chosen.address.rsplit('.', 2)[0]}.0.0/16" for chosen in TABLE if getattr(chosen, name)}) + served
 
 
 LISTS: list[dict[str, Any]] = [
@@ -65,7 +131,11 @@ LISTS: list[dict[str, Any]] = [
     {"name": "Nobody yet", "entries": []},
 ]  # fmt: skip
 
-COUNTRIES = "".join(f"127.{second}.0.0/16 DE\n127.{second}.2.0/23 AQ\n" for second in range(10, 71))
+COUNTRIES = "".join(f"127.{second}.0.0/16 DE\n" for second in range(10, 104))
+COUNTRIES += "".join(f"127.{second}.{third}.0/23 AQ\n" for second in range(10, 71) for third in (2, 6, 10))
+COUNTRIES += "".join(f"127.{second}.1.0/24 AQ\n" for second in range(100, 104))
+
+LOGIN = {"name": "ada", "password": "correct horse"}
 
 BANS = "".join(f"{network} {FUTURE}\n" for network in networks("banned"))
 BANS += f"127.50.0.1 {FOREVER}\n127.50.0.2 {PAST}\n127.50.1.0/24 {FOREVER}\n"
@@ -77,15 +147,26 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     asks: dict[str, Any] = {"enforcement_mode": "block", "country_mode": "reject", "countries": ["AQ"]}
     once = {"client_limits": True, "rate_limit_requests": 1, "rate_limit_window_seconds": 3600}
     policies = {"Block": asks, "Once": {**asks, **once}}
-    hosts = {"shop.test": host, "blog.test": host, "once.test": {**host, "policy": "Once"}}
-    given = rows(policies, hosts, address_lists=LISTS)
+    hosts = {"shop.test": host, "blog.test": host}
+    for mode in MODES:
+        for name, limits in (("shop", {}), ("once", once)):
+            policies[f"{name} {mode}"] = {**asks, **limits, "enforcement_mode": mode}
+            hosts[f"{name}.{mode.replace('_', '-')}.test"] = {**host, "policy": f"{name} {mode}"}
+    first = len(hosts) + 1
+    for maintenance, name in product((False, True), ("shop", "once")):
+        fields = {"policy": f"{name} block", "maintenance": maintenance, "requires_login": True}
+        hosts[f"{'closed' if maintenance else 'staff'}.{name}.test"] = {**host, **fields}
+    numbers = range(first, first + 4)
+    paths = [{"virtual_host_id": at, "path": "/old", "redirect": "302", "redirect_to": "/new"} for at in numbers]
+    logins = [{**LOGIN, "virtual_host_id": at} for at in numbers]
+    given = rows(policies, hosts, address_lists=LISTS, paths=paths, logins=logins)
     with Stack(haproxy, given, list_maps=maps_of(LISTS), bans=BANS, countries=COUNTRIES) as running:
         yield running
 
 
-def ask(stack: Stack, peer: str, target: str = CLEAN, host: str = "shop.test") -> Response:
+def ask(stack: Stack, peer: str, target: str = CLEAN, host: str = "shop.test", **headers: str) -> Response:
     """As a visitor with this address."""
-    request = head("GET", host, target, {"user-agent": "Mozilla/5.0", "accept": "*/*"})
+    request = head("GET", host, target, {"user-agent": "Mozilla/5.0", "accept": "*/*", **headers})
     with socket.create_connection(stack.address, DEADLINE, source_address=(peer, 0)) as connection:
         connection.sendall(request)
         return stack.answer(connection, request)
@@ -107,24 +188,57 @@ def logged(stack: Stack, peer: str) -> dict[str, Any]:
     return lines()[0]
 
 
-@pytest.mark.parametrize("chosen", TABLE, ids=lambda chosen: "".join("-+"[bit] for bit in chosen))
+@pytest.mark.parametrize("chosen", TABLE, ids=lambda chosen: "".join("-+"[bit] for bit in chosen[:6]) + chosen.mode)
 def test_the_order_is_allow_ban_deny_country_limit_waf(stack: Stack, chosen: Chosen) -> None:
-    host = "once.test" if chosen.limited else "shop.test"
     if chosen.limited:
-        ask(stack, chosen.address, FIRST, host)
+        ask(stack, chosen.address, FIRST, chosen.host)
 
-    answer = ask(stack, chosen.address, ATTACK if chosen.attacks else CLEAN, host)
+    answer = ask(stack, chosen.address, ATTACK if chosen.attacks else CLEAN, chosen.host)
     line = logged(stack, chosen.address)
 
     assert (answer.status, line["verdict"]) == chosen.expected
     assert line["list"] == ("2" if chosen.expected[1] == "denied" else "-")
-    is_asked = chosen.expected[1] in {"country", "limited", "blocked", "-"} and not chosen.allowed
-    assert line["country"] == (("AQ" if chosen.foreign else "DE") if is_asked else "-")
-    assert line["limit"] == ("rate" if chosen.expected[1] == "limited" else "-")
+    assert line["country"] == (("AQ" if chosen.foreign else "DE") if chosen.is_judged else "-")
+    is_counted = chosen.is_judged and chosen.limited and chosen.expected[1] != "country"
+    assert line["limit"] == ("rate" if is_counted else "-")
     if answer.status != 200:
         assert line["id"].encode() in answer.body
     # A ban that is longer than a year: nobody is told to come back.
     assert ("retry-after" in answer.headers) is (chosen.expected[1] == "limited")
+
+
+@pytest.mark.pairwise
+@pytest.mark.parametrize("allowed", [False, True])
+@pytest.mark.parametrize("banned", [False, True])
+@pytest.mark.parametrize("is_odd", [False, True])
+@pytest.mark.parametrize("redirected", [False, True])
+@pytest.mark.parametrize("foreign", [False, True])
+@pytest.mark.parametrize("maintenance", [False, True])
+@pytest.mark.parametrize("limited", [False, True])
+@pytest.mark.parametrize("attacks", [False, True])
+@pytest.mark.parametrize("logs_in", [False, True])
+def test_paths_redirects_maintenance_and_logins_have_their_place(
+    stack: Stack,
+    allowed: bool,
+    banned: bool,
+    is_odd: bool,
+    redirected: bool,
+    foreign: bool,
+    maintenance: bool,
+    limited: bool,
+    attacks: bool,
+    logs_in: bool,
+) -> None:
+    served = Served(allowed, banned, is_odd, redirected, foreign, maintenance, limited, attacks, logs_in)
+    if served.limited:  # Counted by policy, and not while there is maintenance.
+        ask(stack, served.address, FIRST, "once.block.test")
+    login = base64.b64encode(":".join(LOGIN.values()).encode()).decode()
+    headers = {"authorization": f"Basic {login}"} if served.logs_in else {}
+
+    answer = ask(stack, served.address, served.target, served.host, **headers)
+    line = logged(stack, served.address)
+
+    assert (answer.status, line["verdict"]) == served.expected
 
 
 @pytest.mark.parametrize(

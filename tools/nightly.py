@@ -65,6 +65,12 @@ def go(name: str, *arguments: str, **environment: str) -> Form:
     return Form(name, [*command, *arguments, "./..."], environment, SPOA)
 
 
+AGAIN = sorted(
+    f"tests/live/{path.name}" for path in (ROOT / "tests" / "live").glob("test_*.py") if ".again(" in path.read_text()
+)
+"What is tried after a restart of HAProxy as after a reload."
+
+
 def forms() -> list[Form]:
     haproxies = (ROOT / ".tools" / "haproxies-all").read_text().strip()
     others = [f"--ignore=tests/{folder}" for folder in ("live", "load", "crash", "e2e", "parsers")]
@@ -80,6 +86,7 @@ def forms() -> list[Form]:
         go("soak", "-run", "TestSoak", GUARDPANEL_SOAK_SECONDS=some(600, 3)),
         go("reloads", "-run", "TestReloads", GUARDPANEL_RELOADS=some(1_000, 10)),
         pytest("live-all", "-n", "4", *TOGETHER, "tests/live", GUARDPANEL_TEST_HAPROXIES=haproxies),
+        pytest("live-restarted", "-n", "4", *AGAIN, GUARDPANEL_TEST_AGAIN="restart"),
         pytest("browser", "-n", "3", *TOGETHER, "tests/e2e", GUARDPANEL_TEST_HAPROXIES=haproxies),
         pytest("short-forms", "-n", "2", "tests/crash", "tests/parsers", "tests/load"),
         pytest(

@@ -31,6 +31,9 @@ from tests.rows import SECRET, digests_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
+AGAIN = os.environ.get("GUARDPANEL_TEST_AGAIN", "reload")
+"What HAProxy is put through before tests ask it, by `again`: `reload`, or `restart` as a form of `make nightly` has it."
+
 DEADLINE = 60.0
 "Seconds for anything that must happen."
 
@@ -193,6 +196,12 @@ class Stack:
         self.master.terminate()
         self.master.wait(DEADLINE)
         self.start_haproxy()
+
+    def again(self, rows: Rows) -> None:
+        """The same after a reload, or a restart."""
+        self.reload(rows)
+        if AGAIN == "restart":
+            self.restart()
 
     def start_agent(self) -> None:
         self.agent = self.start(

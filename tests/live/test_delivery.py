@@ -89,7 +89,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     block = {"enforcement_mode": "block"}
     given = rows({"Site": block, "Reads": {**block, "response_inspection": True}}, hosts, header_rules=rules)
     with Stack(haproxy, given, agent_seconds=60, countries="127.0.0.0/8 NL\n") as running:
-        running.reload(given)
+        running.again(given)
         yield running
 
 

@@ -48,7 +48,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     with Stack(haproxy, state(server, [])) as running:
         assert "<p>" in running.get("shop.test", ATTACK).text
         assert "Shop" not in running.get("shop.test", ATTACK).text
-        running.reload(state(server, PAGES))
+        running.again(state(server, PAGES))
         yield running
 
 

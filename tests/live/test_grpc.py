@@ -57,7 +57,7 @@ def stack(haproxy: str, server: Origin, clear: GrpcOrigin, sealed: GrpcOrigin, o
     }
     given = rows({"Calls": calls, "Watches": {**calls, "enforcement_mode": "detect_only"}}, hosts)
     with Stack(haproxy, given) as running:
-        running.reload(given)
+        running.again(given)
         yield running
 
 

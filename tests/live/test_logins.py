@@ -47,7 +47,7 @@ def state(server: Origin, logins: list[dict[str, Any]] = LOGINS, **fields: Any) 
 def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     with Stack(haproxy, state(server, requires_login=False)) as running:
         assert asked(running, "staff.test").status == 200
-        running.reload(state(server))
+        running.again(state(server))
         yield running
 
 

@@ -42,6 +42,13 @@ def other() -> Iterator[Origin]:
 
 
 @pytest.fixture(scope="module")
+def server() -> Iterator[Origin]:
+    """Of its own: other tests have theirs answer some of these paths otherwise."""
+    with origin() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def stack(haproxy: str, server: Origin, other: Origin) -> Iterator[Stack]:
     common: dict[str, Any] = {
         "servers": [{"address": server.address}],
@@ -54,7 +61,7 @@ def stack(haproxy: str, server: Origin, other: Origin) -> Iterator[Stack]:
     elsewhere = {"path": "/other", "own_servers": [f"http://{other.address}"]}
     given = rows({"Site": {"enforcement_mode": "block"}}, hosts, paths=[*PATHS, elsewhere])
     with Stack(haproxy, given, agent_seconds=60) as running:
-        running.reload(given)
+        running.again(given)
         yield running
 
 

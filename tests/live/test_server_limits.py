@@ -30,7 +30,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
         {"hasty.test": host(2, 1), "patient.test": host(2, 60), "free.test": host(0, 1)},
     )
     with Stack(haproxy, given) as running:
-        running.reload(given)
+        running.again(given)
         yield running
 
 

@@ -47,7 +47,9 @@ OTHERS = ["/", "/logins", "/my/login", "/api/uber", "/?/login", "/%3F/login"]
 def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     common = {"servers": [{"address": server.address}], "health_check": False}
     hosts = {f"{name.lower()}.test": {**common, "policy": name} for name in POLICIES}
-    with Stack(haproxy, rows(POLICIES, hosts)) as running:
+    given = rows(POLICIES, hosts)
+    with Stack(haproxy, given) as running:
+        running.again(given)
         yield running
 
 

@@ -24,7 +24,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
         },
     )
     with Stack(haproxy, given) as running:
-        running.reload(given)
+        running.again(given)
         yield running
 
 

@@ -5,7 +5,7 @@ from fastapi import Response
 from guardpanel.dependencies import Editor, RowId, Viewer
 from guardpanel.errors import NeedsConfirmation, NotFound, Problem
 from guardpanel.models.policies.enforcement import EnforcementMode
-from guardpanel.services import policies, policy_uses, server_states, virtual_hosts
+from guardpanel.services import policies, policy_uses, server_loads, server_states, virtual_hosts
 from guardpanel.services.trials import trials
 from guardpanel.services.trials.trials import Kind
 from guardpanel.views.answers import page, redirect
@@ -51,10 +51,24 @@ async def show(virtual_host_id: RowId, ctx: ContextDep, _viewer: Viewer) -> Resp
     return await show_one(ctx, virtual_host_id)
 
 
+@router.get("/{virtual_host_id}/servers/{server_id}")
+async def show_server(virtual_host_id: RowId, server_id: RowId, ctx: ContextDep, _viewer: Viewer) -> Response:
+    facts = await server_loads.load(ctx.session, ctx.panel.engines, virtual_host_id, server_id)
+    endpoint = facts.row.endpoint
+    context = {
+        "facts": facts,
+        "host": facts.host,
+        "row": facts.row,
+        "known": ctx.panel.engines.addresses.of(endpoint.host) if endpoint.is_name else None,
+    }
+    return await page(ctx.request, "virtual_hosts/server.html", context)
+
+
 @router.post("/{virtual_host_id}/servers/{server_id}")
 async def set_server(virtual_host_id: RowId, server_id: RowId, ctx: ContextDep, editor: Editor) -> Response:
-    """Take a server out, or back, from the virtual host's page."""
+    """Take a server out, or back, from the virtual host's page or its own."""
     form, url = await Form.read(ctx.request), f"{EDITING.noun.path}/{virtual_host_id}"
+    url += f"/servers/{server_id}" if form.checked("stays") else ""
     try:
         state = server_states.state_of(form.value("state"))
         saved = await server_states.choose(ctx.changes, form.save_request(editor), virtual_host_id, server_id, state)

@@ -23,7 +23,7 @@ NEWEST_EVENT = "/events/{newest}"
 
 PAGES = (
     "/", "/virtual-hosts", "/virtual-hosts?mode=block", "/virtual-hosts/new", "/virtual-hosts/1", "/virtual-hosts/1/edit",
-    "/virtual-hosts/1/delete", "/virtual-hosts/1/paths/new", "/virtual-hosts/1/headers/new", "/virtual-hosts/1/logins/new", "/virtual-hosts/1/logins/1", "/virtual-hosts/1/logins/1/edit", "/virtual-hosts/1/logins/1/delete", "/virtual-hosts/4", "/policies", "/policies/new", "/policies/1", "/policies/1/edit", "/policies/1/delete", "/policies/1/body-readings/new",
+    "/virtual-hosts/1/delete", "/virtual-hosts/1/paths/new", "/virtual-hosts/1/headers/new", "/virtual-hosts/1/servers/1", "/virtual-hosts/1/logins/new", "/virtual-hosts/1/logins/1", "/virtual-hosts/1/logins/1/edit", "/virtual-hosts/1/logins/1/delete", "/virtual-hosts/4", "/policies", "/policies/new", "/policies/1", "/policies/1/edit", "/policies/1/delete", "/policies/1/body-readings/new",
     "/policies/2/delete", "/events", "/events?rule=942100&client=127.0.0.0/8&min_score=1", "/events?method=PUT",
     "/events?rule=x&client=y", NEWEST_EVENT, "/events/nothing", "/event-groups", "/event-groups/1-0123456789abcdef",
     "/changes", "/changes?outcome=rejected&who=ada@example.org", "/changes?q=nothing",

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from guardpanel.engines.haproxy.server_states import Servers, ServerStatus
+from guardpanel.engines.haproxy.server_states import ServerLoad, Servers, ServerStatus
 
 COLUMNS = [
     *("pxname", "svname", "qcur", "qmax", "scur", "smax", "slim", "stot", "bin", "bout", "dreq", "dresp", "ereq"),
@@ -51,7 +51,7 @@ def test_a_server_has_what_haproxy_says_of_its_last_check() -> None:
     words = 'Layer7 wrong status, "502"'
     facts = {"last_chk": words, "check_code": "502", "check_duration": "7", "lastchg": "61", "addr": "127.0.0.1:9"}
     assert stat(row("be_17", "s2", "DOWN", **facts)).of("be_17") == (
-        ServerStatus("s2", "DOWN", words, "502", 7, 61, "127.0.0.1:9"),
+        ServerStatus("s2", "DOWN", words, "502", 7, 61, "127.0.0.1:9", load=ServerLoad.of({})),
     )
 
 

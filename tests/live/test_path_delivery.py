@@ -202,6 +202,18 @@ async def test_a_paths_servers_are_as_up_as_the_virtual_hosts(haproxy: str, serv
             if again:
                 await again()
         assert await running.look() == []
+        first, _ = await running.engines.servers_of("be_1.1")
+        assert first.load is not None
+        assert (first.load.requests >= 6, first.load.bytes_from > 0, first.load.connections, first.load.weight) == (
+            True,
+            True,
+            0,
+            100,
+        )
+        assert [(server.load and server.load.requests) for server in await running.engines.servers_of("be_1")] == [0, 0]
+        _, second = await running.engines.servers_of("be_1")
+        assert second.load is not None
+        assert second.load.seconds_down >= 0
 
         workers = (await running.engines.cli.processes()).workers
         await saved(draining=True)

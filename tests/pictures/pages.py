@@ -24,6 +24,7 @@ PAGES: Mapping[str, str] = {
     "virtual-host-busiest-paths": "/virtual-hosts/1/traffic/paths",
     "virtual-host-busiest-clients": "/virtual-hosts/1/traffic/clients",
     "virtual-host-access-log": "/virtual-hosts/1/traffic/log",
+    "server": "/virtual-hosts/1/servers/1",
     "all-traffic": "/traffic",
     "login-new": "/virtual-hosts/1/logins/new",
     "login": "/virtual-hosts/1/logins/1",

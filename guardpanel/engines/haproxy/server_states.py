@@ -2,7 +2,37 @@
 columns each: rows are parsed on demand."""
 
 import csv
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, Self
+
+
+class ServerLoad(NamedTuple):
+    """What a server does, and did since HAProxy's last reload."""
+
+    connections: int
+    most_connections: int
+    waiting: int
+    most_waiting: int
+    requests: int
+    connection_errors: int
+    response_errors: int
+    retries: int
+    bytes_to: int
+    bytes_from: int
+    failed_checks: int
+    times_down: int
+    seconds_down: int
+    weight: int
+
+    @classmethod
+    def of(cls, facts: Mapping[str, str]) -> Self:
+        return cls(*(int(facts.get(column) or 0) for column in LOAD))
+
+
+LOAD = (  # noqa: SIM905 a list reads worse
+    "scur smax qcur qmax stot econ eresp wretr bin bout chkfail chkdown downtime weight"
+).split()
+"Columns of `show stat` (HAProxy's management guide §9.1), in the order of ServerLoad."
 
 
 class ServerStatus(NamedTuple):
@@ -18,6 +48,7 @@ class ServerStatus(NamedTuple):
     address: str
     recovering: str = ""
     "`1 of 2`: down, but one of two required checks has passed."
+    load: ServerLoad | None = None
 
     @property
     def is_up(self) -> bool:
@@ -72,6 +103,7 @@ class Servers:
             since_seconds=int(facts["lastchg"] or 0),
             address=facts["addr"],
             recovering=_recovering(facts["status"]),
+            load=ServerLoad.of(facts),
         )
 
 

@@ -1,7 +1,7 @@
 """The event to fix: its request, the policy that would judge it now, and the ladder for both."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -144,23 +144,29 @@ async def ladder(changes: Changes, case: Case, widths: Sequence[Width] = tuple(W
 
 
 def _missing(case: Case, before: Evaluation) -> list[EvaluatedRule]:
-    """Rules that fired then but not on what the event contains. If it contains everything, the policy has changed. Of an event
-    that is about the response: those about the response."""
+    """Rules that fired then but not on what the event contains, or not on each field. If it contains everything, the policy has
+    changed. Of an event that is about the response: those about the response."""
     if not case.request.gaps:
         return []
     level = case.event.scores.get("blocking_paranoia_level") or case.policy.blocking_paranoia_level
-    again = {rule.id for rule in causes(before, level)}
-    return [
-        _as_evaluated(rule)
+    again = {rule.id: {(match.variable, match.key) for match in rule.matches} for rule in causes(before, level)}
+    missing = [
+        _as_evaluated(rule, again.get(rule.id, set()))
         for rule in scores.causes(case.event)
-        if rule.id not in again
-        and (rule.phase in scores.RESPONSE_PHASES) == case.is_of_response
-        and (rule.paranoia_level or 1) <= level
+        if (rule.phase in scores.RESPONSE_PHASES) == case.is_of_response and (rule.paranoia_level or 1) <= level
     ]
+    return [rule for rule in missing if rule.matches or rule.id not in again]
 
 
-def _as_evaluated(rule: FiredRule) -> EvaluatedRule:
-    """Where a part of a field’s name is masked, any text fits in its place."""
+def _as_evaluated(rule: FiredRule, known: Collection[tuple[str, str]]) -> EvaluatedRule:
+    """Without fields that are known. Where a part of a field’s name is masked, any text fits in its place."""
+    every = [
+        Match(match.variable, match.key.replace(MASKED, STANDS_IN), match.value, match.chain) for match in rule.matches
+    ]
+    left = [match for match in every if (match.variable, match.key) not in known]
+    if known:  # masked values are hidden.py's
+        left = [match for match in left if MASKED not in match.value]
+    is_chain = any(match.chain for match in every)
     return EvaluatedRule(
         id=rule.id,
         phase=rule.phase,
@@ -168,8 +174,5 @@ def _as_evaluated(rule: FiredRule) -> EvaluatedRule:
         message=rule.message,
         data=rule.data,
         tags=rule.tags,
-        matches=tuple(
-            Match(match.variable, match.key.replace(MASKED, STANDS_IN), match.value, match.chain)
-            for match in rule.matches
-        ),
+        matches=tuple(every if is_chain and left else left),
     )

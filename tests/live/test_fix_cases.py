@@ -126,6 +126,15 @@ def test_a_path_that_cannot_be_typed_decoded_is_matched_as_it_was_sent(judge: Ju
     assert others[0] == "blocked" and (others[1] == "blocked" or len(path) > LONGEST)
 
 
+@pytest.mark.parametrize("path", ["/tag/100%", "/a%20b/100%", "/caf%C3%A9%zz"])
+def test_an_address_that_the_engine_cannot_parse_is_freed_alone(judge: Judge, path: str) -> None:
+    """A broken escape: nothing in its path is decoded, so it is compared as it was sent."""
+    fields, others = tried_beside(judge, path, f"{path}%", f"/x{path}", f"{path}?q={SCRIPT}")
+
+    assert [(row.rules, row.path) for row in fields] == [(["200009"], path)]
+    assert others == ["blocked"] * 3
+
+
 ON_THE_PATH = [
     "/files/..%2f..%2fconf/a.txt", "/files/..%252fa", "/a/%2e%2e/b", "/files/..%5ca", "/team/x.git/config", "/old/a.bak", "/a.php~",
     "/a%0aSet-Cookie:%20b", "/x/%24%7Bjndi:ldap://a/b%7D", "/a%00b", "/a/sleep(10)", "/unix:aaaa%7Chttp://x/", "/a/phpinfo()",

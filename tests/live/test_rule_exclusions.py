@@ -150,6 +150,16 @@ FORMS: dict[str, Tried] = {
         [a_form("/p", {"x": XSS})],
         [a_form("/p", {"x": PASSWD}), a_form("/q", {"x": XSS})],
     ),
+    "a rule of Coraza's own, which reads no address with a broken escape": (
+        on("/y%20z/100%", rules=["200009"], path_match="as_sent", target="request"),
+        [a_request("GET", "/y%20z/100%?q=1")],
+        [a_request("GET", path) for path in ("/y%20z/50%", "/y%20z/100%25%", "/y%20z/100%?q=%3Cscript%3E", "/y%20z/100%/../a")],
+    ),
+    "a rule about the body, where another argument has a value": (
+        on("/z", rules=["200002"], target="request", only_if=["action=x"]),
+        [a_request("POST", "/z?action=x", b'{"a":', content_type="application/json")],
+        [a_request("POST", f"/z{query}", b'{"a":', content_type="application/json") for query in ("", "?action=y")],
+    ),
     "chained rules": (
         on("/r", rules=["943110"], target="header", target_name="referer"),
         [a_request("GET", "/r?PHPSESSID=abc", referer="https://evil.example/x")],
@@ -189,6 +199,21 @@ def test_visitors_of_one_virtual_host_are_freed_and_those_of_another_are_not(hap
         assert statuses() == [200, 403, 403]
         stack.reload(rows(policies, hosts))
         assert statuses() == [403, 403, 403]
+
+
+@pytest.mark.live
+@pytest.mark.one_haproxy
+def test_an_address_with_a_broken_escape_reaches_the_server_where_it_is_freed(haproxy: str, server: Origin) -> None:
+    freed = {"policy": "Strict", "rules": ["200009"], "target": "request", "path": "/tag/100%"}
+    hosts = {"one.test": {"policy": "Strict", "servers": [{"address": server.address}], "health_check": False}}
+
+    with Stack(haproxy, rows({"Strict": {"enforcement_mode": "block"}}, hosts, exclusions=[freed])) as stack:
+        answers = [
+            stack.get("one.test", target) for target in ("/tag/100%?q=1", "/tag/50%", "/tag/100%?q=%3Cscript%3E")
+        ]
+
+    assert [answer.status for answer in answers] == [200, 400, 403]
+    assert answers[0].seen["target"] == "/tag/100%?q=1"
 
 
 @pytest.fixture(scope="module")

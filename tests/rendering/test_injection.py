@@ -193,7 +193,7 @@ def excluding(typed: dict[str, Any]) -> list[str] | None:
             assert len(problem["msg"]) > 10
         return None
     (application,) = render(DesiredState.from_rows(given, FACTS)).applications
-    return application.directives.partition("# Rule exclusions")[2].partition("\nInclude")[0].split("\n")[1:]
+    return application.directives.partition("# Rule exclusions")[2].partition("\n\nInclude")[0].split("\n")[1:]
 
 
 @pytest.mark.parametrize("place", TYPED_INTO_EXCLUSIONS)

@@ -71,7 +71,7 @@ def test_what_has_an_effect_is_taken(others: dict[str, Any]) -> None:
         ({"rules": ["attack-lfi"], "target": "body"}, "target", "The rules of attack-lfi don’t inspect the raw body."),
         ({"rules": ["942200"], "target": "cookie", "target_name": "FCCDCF"}, "target_name", "doesn’t inspect the cookie “FCCDCF”"),
         ({"rules": ["920450"], "target": "header_name", "target_name": "x", "only_if": ["a=b"]}, "only_if", "920450 runs before arguments in the body are known."),
-        ({"rules": ["200002"], "target": "request", "only_if": ["a=b"]}, "only_if", "200002 runs before"),
+        ({"rules": ["200009"], "target": "request", "only_if": ["a=b"]}, "only_if", "200009 runs before"),
         ({"rules": ["paranoia-level/1"], "target": "request"}, "rules", "paranoia-level/1 is 213 of 346 rules."),
         ({"path_match": "pattern", "path": r"^posts/\d+"}, "path", "This never matches: a path begins with /. Enter /posts/"),
         ({"path_match": "pattern", "path": r"/files/\.\./a"}, "path", "Choose Exactly as sent"),
@@ -93,6 +93,7 @@ def test_a_placebo_is_refused_at_its_field(others: dict[str, Any], field: str, w
     [
         ({"rules": ["942100"]}, ""),
         ({"rules": ["942100"], "only_if": ["a=b"]}, ""),
+        ({"rules": ["200002"], "target": "request", "only_if": ["a=b"]}, ""),
         (
             {"rules": ["921140-921150"], "target": "request", "only_if": ["a=b"]},
             "Rule 921140 runs before arguments in the body are known: it inspects as before.",

@@ -30,6 +30,8 @@ BARE_ATTRIBUTE = re.compile(rb"(=\s*)\[masked\](?=[\s/>?])")
 
 
 OF_BODIES = {"content-type", "content-encoding"}
+BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 PART_NAME = re.compile(rb'(?i)content-disposition:[^\r\n]*[;\s]name="([^"\r\n]*)"')
 FILE_NAME = re.compile(rb"(?i)[;\s]filename\*?=")
@@ -55,7 +57,7 @@ class Request:
 
     @property
     def path(self) -> str:
-        """As the engine compares it: decoded, without the query."""
+        """As the engine compares it: decoded unless an escape in it is broken, without the query."""
         return _path_in(self.uri)
 
     @property
@@ -137,7 +139,13 @@ class Request:
 
 
 def _path_in(uri: str) -> str:
-    return unquote(uri.partition("?")[0], errors="surrogateescape")
+    path = uri.partition("?")[0]
+    return path if is_unreadable(uri) else unquote(path, errors="surrogateescape")
+
+
+def is_unreadable(uri: str) -> bool:
+    """Whether the engine cannot parse it, and decodes nothing of its path."""
+    return bool(BROKEN_ESCAPE.search(uri.partition("?")[0]) or CONTROL.search(uri))
 
 
 def _fields_in(body: bytes, boundary: str) -> list[tuple[str, str]]:

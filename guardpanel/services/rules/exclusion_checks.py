@@ -15,9 +15,6 @@ from guardpanel.rendering.exclusions import variables
 from guardpanel.services.rules.exclusion_words import kind
 from guardpanel.services.rules.targets import joined, looked_at
 
-FIRST_OF_CRS = 900_000
-"Earlier rules are Coraza's own: they precede an exclusion, which acts on them too late in phase 2."
-
 NO_SLASH = re.compile(r"\^?[A-Za-z0-9_~-](?![*?{])")
 "Pattern beginnings that no path has."
 
@@ -138,7 +135,7 @@ def _is_everywhere(fields: RuleExclusionFields) -> bool:
 
 
 def _comes_early(rule: Rule) -> bool:
-    return rule.phase == 1 or rule.id < FIRST_OF_CRS
+    return rule.phase == 1
 
 
 def _at(fields: RuleExclusionFields) -> str:

@@ -21,6 +21,9 @@ FIELDS = {
 }
 "Singular with a name, and plural."
 
+UNPARSABLE = "200009"
+"Coraza's rule for a URL that it cannot parse."
+
 
 def reach(fields: RuleExclusionColumns, virtual_host: str = "") -> str:
     """`Rules 941100 and 941160 don’t inspect the argument “content” in POST requests to /wp-json/posts. …`"""
@@ -47,6 +50,8 @@ def prices(fields: RuleExclusionColumns) -> list[str]:
         warnings.append(f"A form field named json.{name} is excluded, too.")
     if fields.virtual_host_id:
         warnings.append("The WAF agent loads a rule set of its own for this virtual host, which takes memory.")
+    if UNPARSABLE in fields.rules:
+        warnings.append("Paths with a broken escape, such as /100%, are inspected as they were sent, without decoding.")
     if fields.path_match is PathMatch.ANY:
         warnings.append("This holds on every path.")
     return warnings

@@ -56,6 +56,10 @@ class Menu:
     key: str
 
 
+ONLY = 1
+"The id of a noun with a single row."
+
+
 @dataclass(frozen=True)
 class Noun:
     key: str
@@ -110,6 +114,12 @@ class Noun:
     def input(self) -> type[SQLModel]:
         """What the form and the JSON body are read into."""
         return self.sent or self.fields
+
+    @property
+    def is_all_shown(self) -> bool:
+        """Whether its form sends nothing but its fields and the confirmation of a save: no file, nothing that is kept secret."""
+        more = set(self.input.model_fields) - set(self.fields.model_fields)
+        return self.sent is None or more == {"save_anyway"}
 
     def name(self, row: Mapping[str, Any]) -> str:
         return self.only_name or str(row["name"])

@@ -6,7 +6,7 @@ the others with the same name are one that differs.
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -15,7 +15,7 @@ from guardpanel.errors import NotFound
 from guardpanel.models import NOUNS
 from guardpanel.models.meta import about
 from guardpanel.models.noun import Key, Noun
-from guardpanel.models.policies.policy import NOUN, PolicyFields
+from guardpanel.models.policies.policy import NOUN
 from guardpanel.rendering import Rows
 from guardpanel.services.history import history
 from guardpanel.services.saving import differences, snapshots
@@ -51,16 +51,6 @@ async def compare(session: AsyncSession, before: Side, after: Side) -> PolicyCom
     """NotFound where a policy or a revision is not there."""
     old, new = await _rows(session, before), await _rows(session, after)
     return await asyncio.to_thread(_compare, old, new, before, after)
-
-
-async def compare_draft(session: AsyncSession, policy_id: int, fields: PolicyFields) -> PolicyComparison:
-    """The policy as it is with these fields. NotFound where it is not there."""
-    side, table = Side(policy_id), NOUN.table_name
-    now = await _rows(session, side)
-    typed = fields.model_dump(mode="json")
-    drafted = [{**row, **typed} if row["id"] == policy_id else row for row in now[table]]
-    comparison = await asyncio.to_thread(_compare, now, {**now, table: drafted}, side, side)
-    return replace(comparison, before="the saved policy", after="this form")
 
 
 async def _rows(session: AsyncSession, side: Side) -> Rows:

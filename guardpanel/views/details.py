@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from guardpanel.models.noun import ONLY
 from guardpanel.services import crud
 from guardpanel.services.crud import Crud
 from guardpanel.services.saving import revisions
 from guardpanel.views.context import Context
-from guardpanel.views.editing import ONLY, Editing
+from guardpanel.views.editing import Editing
 
 
 async def detail(ctx: Context, editing: Editing[Any, Any], rows: Crud[Any, Any], row: crud.Row) -> dict[str, Any]:

@@ -14,11 +14,12 @@ from pydantic import BaseModel
 from guardpanel.dependencies import Editor, IdInPath, anew, number_in_path
 from guardpanel.errors import Conflict, NotFound, Problem
 from guardpanel.models import NOUNS
+from guardpanel.models.noun import ONLY
 from guardpanel.services.crud import Crud, Row
 from guardpanel.services.history import edits
 from guardpanel.services.history.edits import FieldsIn
 from guardpanel.services.saving.changes import SaveResult
-from guardpanel.views import merging
+from guardpanel.views import drafts, merging
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.forms import Form
@@ -27,9 +28,6 @@ from guardpanel.views.refusals import refused
 
 R = TypeVar("R", bound=Row)
 F = TypeVar("F", bound=BaseModel)
-
-ONLY = 1
-"The id of a noun with a single row."
 
 
 class Editing(Generic[R, F]):
@@ -76,6 +74,7 @@ class Editing(Generic[R, F]):
     def router(self) -> APIRouter:
         """The routes of these pages. The noun's own are added later, since `/new` must not match an id."""
         router = APIRouter(prefix=self.noun.path)
+        drafts.compare_in(router, self)
         if self.noun.only_name:
             router.get("/edit")(self.edit_only)
             router.post("")(self.update_only)

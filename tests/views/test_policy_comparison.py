@@ -58,24 +58,6 @@ async def test_what_two_policies_have_in_common_is_no_difference(
     assert 'href="/policies/1/compare"' in (await ada.get("/policies/1")).text
 
 
-async def test_a_form_is_compared_with_what_is_saved(ada: httpx2.AsyncClient) -> None:
-    """By the button in the form, for htmx as a part. Nothing is saved, and what cannot be read says so."""
-    form = read((await ada.get("/policies/1/edit")).text)
-    assert form.find("button", formaction="/policies/1/compare")
-    typed = {name: values[0] for name, values in form.values.items()}
-    part = {"hx-request-type": "partial"}
-
-    same = await ada.post("/policies/1/compare", data=typed, headers=part)
-    changed = await ada.post("/policies/1/compare", data=typed | {"inbound_anomaly_threshold": "77"}, headers=part)
-    wrong = await ada.post("/policies/1/compare", data=typed | {"inbound_anomaly_threshold": "x"})
-
-    assert "No differences" in same.text
-    assert "<html" not in changed.text
-    assert "Inbound anomaly threshold" in changed.text and "77" in changed.text
-    assert "Inbound anomaly threshold: " in read(wrong.text).text and "<html" in wrong.text
-    assert "77" not in (await ada.get("/policies/1")).text
-
-
 async def test_a_policy_is_compared_with_its_past(ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient) -> None:
     await ada.post("/policies/1/exclusions", data=an_exclusion())
     revision = (await ada_api.get("/api/v1/runtime/status")).json()["revision"]

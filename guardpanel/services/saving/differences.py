@@ -112,6 +112,16 @@ def _names(rows: Rows) -> Names:
     return {key: {row["id"]: row["name"] for row in rows[NOUNS[key].table_name]} for key in keys}
 
 
+def of_draft(noun: Noun, noun_id: int, before: BaseModel, after: BaseModel, names: Names) -> list[Difference]:
+    """What differs between a row's fields and those of a draft of it."""
+    was, now = (
+        {name: getattr(fields, name) for name in ("name", *about(noun.fields)) if hasattr(fields, name)}
+        for fields in (before, after)
+    )
+    difference = _difference((noun.key, noun_id), was, now, names, names)
+    return [difference] if difference.fields else []
+
+
 def _difference(
     key: Key, was: Mapping[str, Any] | None, now: Mapping[str, Any] | None, names: Names, names_now: Names
 ) -> Difference:

@@ -56,7 +56,7 @@ func newAgent(path, events string) (*Agent, error) {
 		admission: newAdmission(cores), patience: judgingTime,
 		evaluating: evaluationTime, evaluations: make(chan struct{}, evaluationsAtOnce),
 	}
-	agent.replays = newReplays(cores, agent.admission)
+	agent.replays = newReplays(cores)
 	agent.config.Store(config)
 	agent.metrics = newMetrics(&agent.applications, agent.admission)
 	if events != "" {

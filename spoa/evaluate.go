@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -43,6 +44,10 @@ func (a *Agent) evaluate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer a.replays.leave()
+	aside(evaluationNice, func() { a.evaluateQuestion(w, question, r.Context()) })
+}
+
+func (a *Agent) evaluateQuestion(w http.ResponseWriter, question *Question, ended context.Context) {
 	application, compiling, problem := a.asked(Under{question.Application, question.Directives})
 	switch {
 	case problem != nil:
@@ -53,7 +58,7 @@ func (a *Agent) evaluate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer application.leave()
-	evaluation, err := evaluateGuarded(application, question, time.Now().Add(a.evaluating), a.replays.givingWay(r.Context()))
+	evaluation, err := evaluateGuarded(application, question, time.Now().Add(a.evaluating), ended)
 	if err != nil {
 		refuse(w, statusOf(err), err.Error())
 		return

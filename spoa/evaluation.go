@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/base64"
 	"reflect"
 	"strconv"
@@ -66,10 +67,10 @@ type EvaluatedMatch struct {
 	Chain       int    `json:"chain"`
 }
 
-// evaluateGuarded returns the verdict or errLate. A panic in the engine affects this question only. `toVisitors`, if
-// not nil, pauses it in favor of visitors' requests.
+// evaluateGuarded returns the verdict or errLate, also when whoever asked has gone. A panic in the engine affects this question
+// only.
 func evaluateGuarded(
-	application *Application, question *Question, deadline time.Time, toVisitors func() error,
+	application *Application, question *Question, deadline time.Time, ended context.Context,
 ) (evaluation *Evaluation, err error) {
 	defer func() {
 		if what := recover(); what != nil {
@@ -80,7 +81,7 @@ func evaluateGuarded(
 	transaction := application.waf.NewTransactionWithID("evaluate")
 	defer func() { _ = transaction.Close() }()
 	limit(transaction, deadline)
-	giveWay(transaction, toVisitors)
+	endWith(transaction, ended)
 	request, err := judgeRequest(transaction, question.Request.message())
 	if err != nil {
 		return nil, err

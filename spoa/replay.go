@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -20,11 +19,6 @@ const (
 	replayRuleSets = 2
 	replaySilence  = time.Minute
 )
-
-// ReplayHead is the first line of POST /v1/replay: the rule sets under which each of the requests that follow is judged.
-type ReplayHead struct {
-	Under []Under `json:"under"`
-}
 
 // ReplayLine answers one request: a verdict for each rule set, or why there is none. The last line of a replay that did not come
 // to its end has Ended alone.
@@ -54,7 +48,14 @@ type replaying struct {
 	control      *http.ResponseController
 	ended        context.Context
 	answers      chan chan ReplayLine
+	lines        chan replayedLine
 	judging      sync.WaitGroup
+}
+
+// replayedLine is a request that is still to be judged, and where its answer goes.
+type replayedLine struct {
+	text   []byte
+	answer chan<- ReplayLine
 }
 
 // replay answers POST /v1/replay: a head, then one request a line, and the verdicts a line as they come. Before the first of them,
@@ -84,18 +85,21 @@ func (a *Agent) replay(w http.ResponseWriter, r *http.Request) {
 	if !a.replays.enter(r.Context()) { // compiling them takes a processor, too
 		return
 	}
-	applications, leave, refused := a.askedAll(head.Under)
+	asked := a.askedAll(head.Under)
 	a.replays.leave()
-	defer leave()
-	if refused != nil {
-		refused(w)
+	defer asked.leave()
+	if asked.refused != nil {
+		asked.refused(w)
 		return
 	}
 	ended, end := context.WithCancel(r.Context())
 	defer end()
 	replaying := &replaying{
-		agent: a, applications: applications, control: control, ended: ended,
-		answers: make(chan chan ReplayLine, 4*cap(a.replays.slots)),
+		agent: a, applications: asked.applications, control: control, ended: ended,
+		answers: make(chan chan ReplayLine, 4*cap(a.replays.slots)), lines: make(chan replayedLine),
+	}
+	for range cap(a.replays.slots) {
+		replaying.judging.Go(func() { aside(replayNice, replaying.judgeAll) })
 	}
 	go replaying.read(lines)
 	w.Header().Set("Content-Type", "application/x-ndjson")
@@ -105,52 +109,10 @@ func (a *Agent) replay(w http.ResponseWriter, r *http.Request) {
 	replaying.judging.Wait() // before the applications are left
 }
 
-func readHead(lines *bufio.Scanner) (*ReplayHead, error) {
-	if !lines.Scan() {
-		return nil, errors.Join(errors.New("the first line is missing"), lines.Err())
-	}
-	head := &ReplayHead{}
-	if err := readStrictly(bytes.NewReader(lines.Bytes()), head); err != nil {
-		return nil, err
-	}
-	if len(head.Under) == 0 || len(head.Under) > replayRuleSets {
-		return nil, fmt.Errorf("under requires 1 to %d rule sets", replayRuleSets)
-	}
-	for at := range head.Under {
-		if err := head.Under[at].check(); err != nil {
-			return nil, fmt.Errorf("under[%d]: %w", at, err)
-		}
-	}
-	return head, nil
-}
-
-// askedAll are the applications, entered; `leave` leaves them. `refused` answers where one cannot be had.
-func (a *Agent) askedAll(under []Under) (applications []*Application, leave func(), refused func(http.ResponseWriter)) {
-	leave = func() {
-		for _, application := range applications {
-			application.leave()
-		}
-	}
-	for at := range under {
-		application, _, problem := a.asked(under[at])
-		switch {
-		case problem != nil:
-			return applications, leave, func(w http.ResponseWriter) {
-				answer(w, http.StatusUnprocessableEntity, map[string]any{"under": at, "errors": []Problem{*problem}})
-			}
-		case application == nil:
-			return applications, leave, func(w http.ResponseWriter) {
-				refuse(w, http.StatusNotFound, fmt.Sprintf("under[%d]: application not found", at))
-			}
-		}
-		applications = append(applications, application)
-	}
-	return applications, leave, nil
-}
-
-// read has each request judged, as many side by side as replays may be, until there are no more.
+// read hands each request to who judges it, as many side by side as replays may be, until there are no more.
 func (r *replaying) read(lines *bufio.Scanner) {
 	defer close(r.answers)
+	defer close(r.lines)
 	for count := 0; ; count++ {
 		_ = r.control.SetReadDeadline(time.Now().Add(replaySilence))
 		if !lines.Scan() {
@@ -160,22 +122,36 @@ func (r *replaying) read(lines *bufio.Scanner) {
 			r.answered(ReplayLine{Ended: fmt.Sprintf("more than %d requests", replayRequests)})
 			return
 		}
-		line := bytes.Clone(lines.Bytes())
-		if !r.agent.replays.enter(r.ended) {
-			return
-		}
 		answer := make(chan ReplayLine, 1)
-		r.judging.Go(func() {
-			defer r.agent.replays.leave()
-			answer <- r.judge(line)
-		})
-		if !r.queue(answer) {
+		if !r.hand(replayedLine{bytes.Clone(lines.Bytes()), answer}) || !r.queue(answer) {
 			return
 		}
 	}
 	_ = r.control.SetReadDeadline(time.Time{}) // from here on, a read only notices that the client has gone
 	if err := lines.Err(); err != nil {
 		r.answered(ReplayLine{Ended: fmt.Sprintf("cannot read the next request (at most %d bytes): %v", replayLine, err)})
+	}
+}
+
+// hand waits for someone who judges the line.
+func (r *replaying) hand(line replayedLine) bool {
+	select {
+	case r.lines <- line:
+		return true
+	case <-r.ended.Done():
+		return false
+	}
+}
+
+// judgeAll judges one line after the other, while replays may.
+func (r *replaying) judgeAll() {
+	for line := range r.lines {
+		if !r.agent.replays.enter(r.ended) {
+			line.answer <- ReplayLine{Ended: "its client has gone"}
+			continue
+		}
+		line.answer <- r.judge(line.text)
+		r.agent.replays.leave()
 	}
 }
 
@@ -208,8 +184,7 @@ func (r *replaying) judge(line []byte) ReplayLine {
 	}
 	answer := ReplayLine{}
 	for _, application := range r.applications {
-		turn := r.agent.replays.givingWay(r.ended)
-		evaluation, err := evaluateGuarded(application, question, time.Now().Add(r.agent.evaluating), turn)
+		evaluation, err := evaluateGuarded(application, question, time.Now().Add(r.agent.evaluating), r.ended)
 		if err != nil {
 			return ReplayLine{Error: err.Error()}
 		}

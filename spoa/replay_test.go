@@ -10,8 +10,11 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -247,23 +250,44 @@ func TestAReplayEndsWhenItsClientGoesAway(t *testing.T) {
 	}
 }
 
-func TestReplaysTakeHalfTheProcessorsAndLeaveTheRestToVisitors(t *testing.T) {
+func TestReplaysTakeHalfTheProcessors(t *testing.T) {
 	for cores, most := range map[int]int{1: 1, 2: 1, 3: 1, 4: 2, 16: 8} {
-		if got := cap(newReplays(cores, newAdmission(cores)).slots); got != most {
+		if got := cap(newReplays(cores).slots); got != most {
 			t.Errorf("%d of %d processors", got, cores)
 		}
 	}
-	for _, each := range []struct {
-		cores, visitors, replays int
-		crowd                    bool
-	}{{1, 0, 1, false}, {1, 1, 1, true}, {2, 0, 1, false}, {2, 1, 1, true}, {8, 3, 4, false}, {8, 4, 4, true}, {8, 6, 1, false}, {8, 7, 1, true}} {
-		r := newReplays(each.cores, newAdmission(each.cores))
-		r.admission.busy.Store(int32(each.visitors))
-		r.running.Store(int32(each.replays))
-		if r.crowd() != each.crowd {
-			t.Errorf("%+v is judged otherwise", each)
+}
+
+// TestWorkAsideComesAfterVisitors: on a thread that the kernel schedules last, and that serves nobody else afterwards.
+func TestWorkAsideComesAfterVisitors(t *testing.T) {
+	usual := niceness(t)
+	for range 20 {
+		var here int
+		aside(replayNice, func() { here = niceness(t) })
+		if here != replayNice {
+			t.Fatalf("work aside has the niceness %d", here)
 		}
 	}
+	var threads sync.WaitGroup
+	for range 50 {
+		threads.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			if here := niceness(t); here != usual {
+				t.Errorf("a thread was left with the niceness %d", here)
+			}
+		})
+	}
+	threads.Wait()
+}
+
+// niceness is that of the thread that runs this.
+func niceness(t *testing.T) int {
+	got, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0) // the kernel gives 20 less it
+	if err != nil {
+		t.Fatal(err)
+	}
+	return 20 - got
 }
 
 func TestAnAgentThatIsNeverIdleStillReplays(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"time"
@@ -39,7 +40,7 @@ type running struct {
 	debuglog.Logger
 	deadline time.Time
 	looks    int
-	giveWay  func() error // yields to more urgent work; nil for what never yields
+	ended    context.Context // whoever waits for the verdict; nil for what is not ended before its time
 }
 
 func (r *running) With(...debuglog.ContextField) debuglog.Logger { return r }
@@ -56,11 +57,7 @@ func (r *running) Debug() debuglog.Event {
 }
 
 func (r *running) endIfLate() {
-	gone := false
-	if r.giveWay != nil {
-		gone = r.giveWay() != nil
-	}
-	if gone || time.Now().After(r.deadline) {
+	if r.ended != nil && r.ended.Err() != nil || time.Now().After(r.deadline) {
 		r.deadline = time.Time{} // the end of the transaction is not interrupted
 		panic(late{})
 	}
@@ -73,9 +70,9 @@ func limit(transaction types.Transaction, deadline time.Time) {
 	}
 }
 
-// giveWay has the transaction's inspection call this every few steps. An error ends it as if it were late.
-func giveWay(transaction types.Transaction, call func() error) {
+// endWith has the transaction's inspection end soon after this has ended, as if it were late.
+func endWith(transaction types.Transaction, ended context.Context) {
 	if watch, ok := transaction.DebugLogger().(*running); ok {
-		watch.giveWay = call
+		watch.ended = ended
 	}
 }

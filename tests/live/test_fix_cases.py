@@ -135,6 +135,45 @@ def test_an_address_that_the_engine_cannot_parse_is_freed_alone(judge: Judge, pa
     assert others == ["blocked"] * 3
 
 
+LIKE_IT = {
+    "/api/items/123": (["/api/items/9"], ["/api/items/9x", "/api/items/9/", "/api/items/"]),
+    "/api/items/123/parts/456": (["/api/items/1/parts/2"], ["/api/items/1/parts/x", "/api/items/x/parts/2"]),
+    "/img/123.png": (["/img/4567.png"], ["/img/4567.jpg", "/img/4567xpng"]),
+    "/u/550e8400-e29b-41d4-a716-446655440000/f/d41d8cd98f00b204e9800998ecf8427e.js": (
+        ["/u/550e8400-e29b-41d4-a716-446655440001/f/aaaaaaaa98f00b204e9800998ecf8427.js"], ["/u/me/f/d41d8cd98f00b204e9800998ecf8427e.js"],
+    ),
+    "/dist/app-1.2.3.min.js": (["/dist/app-1.10.0.min.js"], ["/dist/app-1.2.min.js", "/dist/lib-1.2.3.min.js"]),
+    "/orders/ORD-2024-000123": (["/orders/ORD-2025-7"], ["/orders/INV-2025-7"]),
+    "/blog/2024-05-17/my%20trip": (["/blog/2023-01-02/my%20trip"], ["/blog/2023/my%20trip"]),
+}  # fmt: skip
+"By the path of an event: paths of which a fix by a pattern frees the same field, and of which it does not."
+
+
+@pytest.mark.parametrize("path", LIKE_IT)
+def test_a_pattern_frees_paths_with_other_ids_and_a_directory_all_below_it(judge: Judge, path: str) -> None:
+    trial, (alike, others) = Trial(judge, a_case("GET", f"{path}?q={SCRIPT}")), LIKE_IT[path]
+
+    async def tried() -> dict[Width, list[str]]:
+        ladder = await trial.ladder()
+        widths = [rung.width for rung in ladder.rungs if rung.works]
+        assert widths.index(Width.FIELD) < widths.index(Width.PATH_PATTERN) < widths.index(Width.BELOW), widths
+        verdicts = {}
+        for width in (Width.FIELD, Width.PATH_PATTERN, Width.BELOW):
+            rung = ladder.rung(width)
+            assert rung is not None
+            sent = [a_case("GET", f"{other}?q={SCRIPT}")["request"] for other in (path, *alike, *others, f"/x{path}")]
+            verdicts[width] = [(await trial.under(rung.draft, evaluated(each, {}))).verdict for each in sent]
+        return verdicts
+
+    here, like, unlike, elsewhere = ["pass"], ["pass"] * len(alike), ["pass"] * len(others), ["blocked"]
+    stay = ["blocked"] * len(others)
+    assert asyncio.run(tried()) == {
+        Width.FIELD: here + ["blocked"] * len(alike) + stay + elsewhere,
+        Width.PATH_PATTERN: here + like + stay + elsewhere,
+        Width.BELOW: here + like + unlike + elsewhere,
+    }
+
+
 ON_THE_PATH = [
     "/files/..%2f..%2fconf/a.txt", "/files/..%252fa", "/a/%2e%2e/b", "/files/..%5ca", "/team/x.git/config", "/old/a.bak", "/a.php~",
     "/a%0aSet-Cookie:%20b", "/x/%24%7Bjndi:ldap://a/b%7D", "/a%00b", "/a/sleep(10)", "/unix:aaaa%7Chttp://x/", "/a/phpinfo()",

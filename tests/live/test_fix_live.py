@@ -134,7 +134,7 @@ def test_a_rule_about_the_response_is_fixed_untried_for_its_path_alone(panel: Pa
     assert "OWASP CRS 4.25.0." in text
     assert "These rules, this path, GET only" in text
     assert "Rule 951120 fired on what the event does not have" in text
-    assert [rung["width"] for rung in ladder["rungs"]] == ["field", "path_pattern", "off"]
+    assert [rung["width"] for rung in ladder["rungs"]] == ["field", "path_pattern", "below", "off"]
     assert (applied.status_code, ladder["narrowest"]) == (200, "field"), applied.text
     assert [status("/docs/ORA-01555:"), status("/docs/ORA-01556:")] == [200, 403]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from guardpanel.events.folding import path_pieces
 from guardpanel.models.meta import Choice
 from guardpanel.models.patterns import LONGEST
 from guardpanel.models.policies.path_condition import PathMatch, PathText, path_for
@@ -61,6 +62,7 @@ class Width(Choice):
     FIELD_PATTERN = "field_pattern", "Fields like this one, this path and method"
     PATH_PATTERN = "path_pattern", "This field, paths like this one, this method"
     PATTERNS = "patterns", "Fields and paths like these, this method"
+    BELOW = "below", "This field, everything below this directory, this method"
     FAMILY = "family", "The whole family on this field, path and method"
     REQUEST = "request", "Every field of this path and method"
     EVERYWHERE = "everywhere", "This field on every path"
@@ -138,6 +140,9 @@ def _where(width: Width, request: Request) -> dict[str, Any]:
             if not pattern or never_matches(PathMatch.PATTERN, pattern):
                 return {}
             return {"path_match": PathMatch.PATTERN, "path": pattern, "methods": methods}
+        case Width.BELOW:
+            path = directory(request.known_path)
+            return {"path_match": PathMatch.BELOW, "path": path, "methods": methods} if path else {}
         case Width.EVERYWHERE:
             return {"path_match": PathMatch.ANY}
     return exactly
@@ -146,9 +151,17 @@ def _where(width: Width, request: Request) -> dict[str, Any]:
 def paths(width: Width, request: Request) -> dict[str, Any]:
     """For which a rung reads bodies otherwise."""
     where = _where(width, request)
-    if where.get("path_match") is PathMatch.PATTERN:
+    if where.get("path_match") in {PathMatch.PATTERN, PathMatch.BELOW}:
         return {name: where[name] for name in ("path_match", "path")}
     return exact_path(request)
+
+
+def directory(path: str) -> str:
+    """The nearest one that holds the paths like this one: `/orders` of `/orders/17/items/3`. Empty where that is all of them, or
+    no form takes it."""
+    same = "".join(text if not kind else MASKED for text, kind in path_pieces(path)).partition(MASKED)[0]
+    above = same.removesuffix("/").rpartition("/")[0] if same == path else same.rpartition("/")[0]
+    return above if above and _is_taken(PathMatch.BELOW, above) else ""
 
 
 def exact_path(request: Request) -> dict[str, Any]:

@@ -41,6 +41,8 @@ def title(rung: Rung, case: Case) -> str:
             return f"{several}, paths like this one, {method} only"
         case Width.PATTERNS:
             return f"Fields and paths like these, {method} only"
+        case Width.BELOW:
+            return f"{several}, every path below {rung.draft.exclusions[0].path}, {method} only"
         case Width.FAMILY:
             return f"Whole families of rules on this field, path, and {method}"
         case Width.REQUEST:
@@ -104,7 +106,7 @@ def prices(rung: Rung, case: Case) -> list[str]:
     """What else it lets pass. Empty for narrow ones."""
     words = list(dict.fromkeys(price for fields in rung.draft.exclusions for price in exclusion_words.prices(fields)))
     words += [price for fields in rung.draft.readings for price in body_readings.prices(fields)]
-    words += _price_of_pattern(rung)
+    words += _price_of_paths(rung)
     is_off = rung.draft.disabled or any(isinstance(fields, RuleOverrideFields) for _, fields in rung.draft.rows)
     is_wide = rung.draft.policy or is_off
     if is_wide:
@@ -117,9 +119,11 @@ def prices(rung: Rung, case: Case) -> list[str]:
     return words
 
 
-def _price_of_pattern(rung: Rung) -> Iterator[str]:
+def _price_of_paths(rung: Rung) -> Iterator[str]:
     if rung.width in {Width.PATH_PATTERN, Width.PATTERNS}:
         yield f"This holds for every path that matches {rung.draft.exclusions[0].path}."
+    if rung.width is Width.BELOW:
+        yield f"This holds for every path below {rung.draft.exclusions[0].path}, whatever the application does there."
 
 
 def changes(draft: Draft, policy: Policy) -> str:

@@ -17,7 +17,7 @@ from guardpanel.services.fixes.drafts import Draft
 from guardpanel.services.fixes.folding import escaped, json_name, name_pattern, path_pattern
 from guardpanel.services.fixes.functions import condition
 from guardpanel.services.fixes.requests import Request
-from guardpanel.services.fixes.widths import Width, exclusions
+from guardpanel.services.fixes.widths import Width, directory, exclusions
 from tests.corpus import CORPUS
 
 
@@ -160,6 +160,19 @@ def test_each_width_says_where() -> None:
     assert rows[Width.FAMILY].rules == ["attack-xss"]
     assert rows[Width.REQUEST].target is Target.REQUEST
     assert (rows[Width.EVERYWHERE].path_match, rows[Width.EVERYWHERE].methods) == (PathMatch.ANY, [])
+
+
+@pytest.mark.parametrize(
+    ("path", "above"),
+    [
+        ("/posts/my-trip", "/posts"), ("/blog/my-trip/", "/blog"), ("/orders/17/items/3", "/orders"), ("/img/123.png", "/img"),
+        ("/o/ORD-2024-1", "/o"), ("/dav/[masked]/a/7", "/dav"), ("/a b/c/x", "/a b/c"), ("/posts", ""), ("/posts/", ""), ("/17/x", ""),
+        ("/", ""), ("/a/../b", ""), ("/a/b\udce9/c", ""),
+    ],
+)  # fmt: skip
+def test_the_directory_above_a_path_is_the_one_that_holds_those_like_it(path: str, above: str) -> None:
+    """That of the whole site would be every path."""
+    assert directory(path) == above
 
 
 def test_a_width_that_the_request_gives_no_reason_for_is_empty() -> None:

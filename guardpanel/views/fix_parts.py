@@ -19,10 +19,9 @@ def html(name: str, **context: Any) -> str:
 
 def choice(case: Case, ladder: Ladder, rung: Rung, *, is_chosen: bool) -> Mapping[str, Any]:
     """A rung in the ladder."""
-    after = rung.evaluation.score if rung.evaluation else 0
     return {
         "width": rung.width.value, "title": words.title(rung, case), "scope": words.scope(rung.draft), "works": rung.works,
-        "problem": rung.problem, "before": ladder.before.score, "after": after, "is_chosen": is_chosen,
+        "problem": rung.problem, "scores": words.scores(ladder.before, rung.evaluation), "is_chosen": is_chosen,
         "meter": widths.meter(rung.width), "boxes": widths.METER, "subject": words.subject(case),
         "url": f"/events/{quote(case.event.item.request_id)}/fix",
     }  # fmt: skip
@@ -31,8 +30,8 @@ def choice(case: Case, ladder: Ladder, rung: Rung, *, is_chosen: bool) -> Mappin
 def context(case: Case, ladder: Ladder, rung: Rung, findings: Findings | None = None) -> Mapping[str, Any]:
     """A rung with what it does. Without findings, they follow in a stream of their own."""
     return {
-        "case": case, "before": ladder.before.score, "width": rung.width.value, "works": rung.works,
-        "problem": rung.problem, "after": rung.evaluation.score if rung.evaluation else 0,
+        "case": case, "scores": words.scores(ladder.before, rung.evaluation), "width": rung.width.value,
+        "works": rung.works, "problem": rung.problem,
         "effects": words.effects(rung.draft, case), "prices": words.prices(rung, case),
         "seclang": words.seclang(rung.draft, case.policy.id or 0), "draft": applying.digest(rung.draft),
         "subject": words.subject(case), "findings": findings or Findings(), "places": PLACES,

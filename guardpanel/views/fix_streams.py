@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.errors import EngineUnavailable, NotFound
 from guardpanel.panel import Panel
-from guardpanel.services.fixes import cases, trial
+from guardpanel.services.fixes import cases, trial, words
 from guardpanel.services.fixes.cases import Case
 from guardpanel.services.fixes.ladder import Ladder, Rung
 from guardpanel.services.fixes.widths import Width
@@ -61,7 +61,7 @@ async def _ladder(panel: Panel, case: Case, width: str) -> AsyncGenerator[bytes]
     try:
         climb = await cases.climb(panel.changes, case)
         ladder = climb.ladder(())
-        yield part("before", fix_parts.html("before", ladder=ladder))
+        yield part("before", fix_parts.html("before", ladder=ladder, verdict=words.verdict(ladder.before)))
         async with aclosing(climb.each()) as each:
             async for rung in each:
                 rungs.append(rung)

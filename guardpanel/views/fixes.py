@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from guardpanel.dependencies import Editor, PanelDep, SessionDep, Viewer, anew
 from guardpanel.errors import Conflict, EngineUnavailable, NotFound, Problem
 from guardpanel.panel import Panel
-from guardpanel.services.fixes import applying, cases, live_proof, trial
+from guardpanel.services.fixes import applying, cases, live_proof, trial, words
 from guardpanel.services.fixes.applying import FixFields
 from guardpanel.services.fixes.cases import Case
 from guardpanel.services.fixes.ladder import Ladder
@@ -87,9 +87,10 @@ async def _whole(panel: Panel, case: Case, ladder: Ladder, width: str) -> dict[s
     """The ladder with its chosen rung and all that it does."""
     rung = ladder.rung(width) or ladder.chosen
     choices = [fix_parts.choice(case, ladder, each, is_chosen=each is rung) for each in ladder.rungs]
+    shown = {"choices": choices, "verdict": words.verdict(ladder.before)}
     if rung is None:
-        return {"choices": choices}
+        return shown
     findings = None
     if rung.works:
         findings = await trial.whole(panel.changes, panel.events, case, ladder, rung)
-    return {"choices": choices, "rung": fix_parts.context(case, ladder, rung, findings)}
+    return {**shown, "rung": fix_parts.context(case, ladder, rung, findings)}

@@ -198,9 +198,8 @@ class Climb:
 
     def _still_blocked(self, evaluation: Evaluation) -> str:
         rules = [str(rule.id) for rule in self._causes(evaluation)][:5]
-        return (
-            f"Still blocked by {', '.join(rules) or 'the engine'}: score {evaluation.score} of {evaluation.threshold}."
-        )
+        score = f": score {evaluation.score} of {evaluation.threshold}" if evaluation.threshold else ""
+        return f"Still blocked by {', '.join(rules) or 'the engine'}{score}."
 
 
 def _is_of(width: Width, draft: Draft) -> bool:

@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from guardpanel.engines.waf.evaluation import Evaluation
+from guardpanel.events.crs import is_reporting
 from guardpanel.models import Policy
 from guardpanel.models.policies.body_reading import NOUN as BODY_READING
 from guardpanel.models.policies.body_reading import BodyReadingFields
@@ -55,6 +57,19 @@ def title(rung: Rung, case: Case) -> str:
 def subject(case: Case) -> str:
     """What was tried: an event may not have its whole request."""
     return "what the event has of this request" if case.request.gaps else "this request"
+
+
+def verdict(before: Evaluation) -> str:
+    """`Score 20 of 5`, or the rule that blocks it whatever its score is."""
+    rule = before.rule
+    if not before.passes and rule and not is_reporting(rule):
+        return f"Blocked by rule {rule}, regardless of score,"
+    return f"Score {before.score} of {before.threshold}"
+
+
+def scores(before: Evaluation, after: Evaluation | None) -> str:
+    """`score 20 → 0`; empty where there was none before."""
+    return f"score {before.score} → {after.score if after else 0}" if before.threshold else ""
 
 
 def scope(draft: Draft) -> str:

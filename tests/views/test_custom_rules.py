@@ -281,7 +281,7 @@ async def test_a_rule_for_responses_that_does_nothing_says_so(
         ('SecAction "id:9000001,pass,ctl:ruleRemoveById=949110"', "nothing is blocked"),
         ('SecAction "id:9000001,pass,ctl:ruleRemoveById=900000-999999"', "includes"),
         ('SecAction "id:9000001,pass,ctl:ruleRemoveTargetByTag=OWASP_CRS;ARGS"', "includes the rules that add up"),
-        ('SecAction "id:9000001,pass,ctl:ruleRemoveById=190201"', "guardpanel’s own rules"),
+        ('SecAction "id:9000001,pass,ctl:ruleRemoveById=190201"', "guardpanel’s own"),
         ('SecAction "id:9000001,pass,setvar:tx.inbound_anomaly_score_threshold=1000"', "belongs to the rule set"),
         ('SecAction "id:9000001,pass,setvar:tx.inbound_anomaly_score_pl1=-5"', "can only add"),
         ('SecAction "id:9000001,pass,setvar:!tx.inbound_anomaly_score_pl1"', "can only add"),

@@ -50,7 +50,7 @@ async def test_a_duplicate_is_reported_at_its_field(ada: httpx2.AsyncClient) -> 
         ("12", "12 is not a family of rules."),
         ("942100-942199", "Enter one rule, family, or tag."),
         ("OWASP_CRS", "Choose a narrower tag."),
-        ("190201", "guardpanel’s own rules"),
+        ("190201", "Rule 190201 is guardpanel’s own."),
         ("x y", "is not a rule ID"),
     ],
 )

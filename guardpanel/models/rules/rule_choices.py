@@ -53,7 +53,8 @@ def must_be_free(entry: str) -> None:
             first = max(numbers.start, needed.start)
             raise refuse(f"{'Rule ' + entry if len(numbers) == 1 else f'{entry} includes {first}, which'} {what}.")
     if numbers.start < OURS.stop and OURS.start < numbers.stop:
-        raise refuse(f"{entry} are guardpanel’s own rules. Change the policy’s limits instead.")
+        own = f"Rule {entry} is guardpanel’s own" if len(numbers) == 1 else f"{entry} includes guardpanel’s own rules"
+        raise refuse(f"{own}. Change the policy’s limits instead.")
 
 
 Choices = Annotated[Lines, AfterValidator(known_choices), Field(min_length=1, max_length=100)]

@@ -23,7 +23,7 @@ FAMILIES: Mapping[int, Family] = {
     200: Family(
         "Request parsing",
         "Coraza’s own checks: a body, multipart form or URL that cannot be parsed, and too many arguments.",
-        "A client that sends a body in another format than its content type, or very long forms.",
+        "A body in another format than its content type, a URL with a broken escape (/100%), very long forms.",
         "Bodies that Coraza cannot parse pass without inspection. Attackers use that to hide from every other rule.",
     ),
     901: Family(

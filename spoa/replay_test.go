@@ -339,3 +339,13 @@ func TestAnEvaluationOfTheBeginningOfABodyIsThatOfTheLivePath(t *testing.T) {
 		t.Errorf("%s as a whole, %s as a beginning: %s", whole.Verdict, partial.Verdict, body)
 	}
 }
+
+func TestAPanicOfWorkAsideIsItsCallers(t *testing.T) {
+	defer func() {
+		if what := recover(); what != "the engine" {
+			t.Error(what)
+		}
+	}()
+	aside(replayNice, func() { panic("the engine") })
+	t.Error("the caller goes on")
+}

@@ -87,10 +87,10 @@ async def _whole(panel: Panel, case: Case, ladder: Ladder, width: str) -> dict[s
     """The ladder with its chosen rung and all that it does."""
     rung = ladder.rung(width) or ladder.chosen
     choices = [fix_parts.choice(case, ladder, each, is_chosen=each is rung) for each in ladder.rungs]
-    shown = {"choices": choices, "verdict": words.verdict(ladder.before)}
+    parts = {"choices": choices, "verdict": words.verdict(ladder.before)}
     if rung is None:
-        return shown
+        return parts
     findings = None
     if rung.works:
         findings = await trial.whole(panel.changes, panel.events, case, ladder, rung)
-    return {**shown, "rung": fix_parts.context(case, ladder, rung, findings)}
+    return {**parts, "rung": fix_parts.context(case, ladder, rung, findings)}

@@ -103,7 +103,7 @@ def test_bans_by_command(shared_panel: Panel) -> None:
     assert run(shared_panel, "ban", "remove", "203.0.113.77")[::2] == (1, "203.0.113.77 is not banned.\n")
     code, _, problem = run(shared_panel, "ban", "add", "nowhere")
     assert code == 1
-    assert "network" in problem
+    assert problem.startswith("nowhere is not an IP address")
 
 
 def test_events_by_command(shared_panel: Panel) -> None:

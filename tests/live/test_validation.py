@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from guardpanel.engines.waf import validation
+from guardpanel.engines.waf.agent import Agent
 from guardpanel.engines.waf.validation import VALID, by_a_new, by_the_running
+from guardpanel.rendering import DesiredState, render
 from tests.live.judging import Judge
 from tests.live.stack import agent_binary
-from tests.rows import rows
+from tests.rows import FACTS, rows
 
 pytestmark = pytest.mark.anyio
 
@@ -40,6 +42,21 @@ async def test_both_say_the_same(judge: Judge) -> None:
 
     assert by_running == by_new
     assert '"line":2' in by_new
+
+
+async def test_what_the_running_agent_compiled_no_new_process_compiles(
+    judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def again(*_: object) -> str:
+        raise AssertionError("compiled twice")
+
+    monkeypatch.setattr(validation, "by_a_new", again)
+    bundle = render(DesiredState.from_rows(rows({"Other": {"inbound_anomaly_threshold": 7}}, {}), FACTS))
+    names = [application.name for application in bundle.applications]
+
+    await Agent(str(agent_binary()), judge.control, tmp_path / "coraza.yaml").check(bundle, names)
+
+    assert names
 
 
 async def test_what_runs_another_binary_is_not_called(judge: Judge, tmp_path: Path) -> None:

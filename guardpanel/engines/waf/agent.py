@@ -113,7 +113,8 @@ class Agent:
         document = await asyncio.to_thread(readable_yaml.read, bundle.files["coraza.yaml"])
         document["applications"] = [entry for entry in document["applications"] if entry["name"] in names]
         output = await validation.by_the_running(self.control, binary, document)
-        output = output or await validation.by_a_new(binary, document)
+        if output is None:
+            output = await validation.by_a_new(binary, document)
         if output != validation.VALID:
             raise self._rejected(output, to_validate)
         self._valid.update((app.name, version) for app in to_validate)

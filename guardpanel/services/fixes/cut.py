@@ -74,10 +74,11 @@ def _is_a_name(text: bytes) -> bool:
 
 XML_PIECE = re.compile(
     rb"[^<]+|<!\[CDATA\[.*?\]\]>|<!--.*?-->|<\?.*?\?>|<!(?!\[CDATA\[|--)[^>]*>"
-    rb"|<(?P<ends>/?)(?P<name>[^\s<>/!?]+)(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>",
+    rb"|<(?P<ends>/?)(?P<name>[^\s<>/!?]++)(?:[^<>\"']|\"[^\"]*\"|'[^']*')*+>",
     re.DOTALL,
 )
-"A text, a section, a comment, an instruction, a declaration or a tag, each of them whole."
+"""A text, a section, a comment, an instruction, a declaration or a tag, each of them whole. It is tried once: going back in a
+tag that has no end would take seconds of an attacker's long name."""
 
 HALF_AN_ENTITY = re.compile(rb"&[^\s;&]{0,12}\Z")
 

@@ -84,14 +84,17 @@ func isNameByte(b byte) bool {
 	return b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || strings.IndexByte("_.-[]%+:", b) >= 0 || b >= 0x80
 }
 
-// isPartHeader reports whether a text ends in a part's Content-Disposition, which may continue on a second line. HTML in
-// a field has inputs with a name, too.
+// longestPartHeaders is how far back a part's Content-Disposition is looked for.
+const longestPartHeaders = 1 << 10
+
+// isPartHeader reports whether a text ends in a part's headers, in which Content-Disposition may continue on any number of
+// lines. HTML in a field has inputs with a name, too, but after a blank line.
 func isPartHeader(before string) bool {
-	line := strings.LastIndexByte(before, '\n')
-	if line > 0 && strings.Trim(before[line:], xmlSpace) == "" {
-		line = strings.LastIndexByte(before[:line], '\n')
+	before = before[max(0, len(before)-longestPartHeaders):]
+	for _, blank := range []string{"\r\n\r\n", "\n\n"} {
+		before = before[strings.LastIndex(before, blank)+1:]
 	}
-	return strings.HasPrefix(lower(before[line+1:]), "content-disposition")
+	return strings.Contains(lower(before), "content-disposition")
 }
 
 // part returns the content of a multipart field whose headers continue at `from`.

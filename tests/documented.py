@@ -18,7 +18,7 @@ def operations() -> list[tuple[str, re.Pattern[str], frozenset[int]]]:
     paths = json.loads((ROOT / "openapi.json").read_text("utf-8"))["paths"]
     return [
         (method.upper(), pattern(path), frozenset(int(status) for status in operation["responses"]))
-        for path, methods in sorted(paths.items(), key=lambda item: item[0].count("{"))
+        for path, methods in sorted(paths.items(), key=lambda item: (item[0].count("{"), -item[0].count("/")))
         for method, operation in methods.items()
     ]
 

@@ -43,20 +43,20 @@ class Download:
     marks: Marks = NO_MARKS
 
 
-async def download(url: str, marks: Marks, reach: FeedReach) -> Download | None:
+async def download(url: str, marks: Marks, reach: FeedReach, *, largest: int = LARGEST_BODY) -> Download | None:
     """What is there. None if it is still what the marks are of. Raises DownloadFailed."""
     if url.startswith("file:"):
-        return await asyncio.to_thread(read_file, url, marks, reach)
+        return await asyncio.to_thread(read_file, url, marks, reach, largest)
     try:
         async with asyncio.timeout(LONGEST_SECONDS):
-            return await _follow(url, marks, reach)
+            return await _follow(url, marks, reach, largest)
     except TimeoutError:
         raise DownloadFailed(f"It took longer than {LONGEST_SECONDS:.0f} s.") from None
 
 
-async def _follow(url: str, marks: Marks, reach: FeedReach) -> Download | None:
+async def _follow(url: str, marks: Marks, reach: FeedReach, largest: int) -> Download | None:
     for _ in range(MOST_REDIRECTS + 1):
-        answer = await get(urlsplit(url), {"accept": "text/plain, */*;q=0.5", **marks.headers}, reach)
+        answer = await get(urlsplit(url), {"accept": "text/plain, */*;q=0.5", **marks.headers}, reach, largest=largest)
         if answer.status not in REDIRECTS:
             return _downloaded(answer, marks)
         url = _redirected(url, answer.headers.get("location", ""))
@@ -92,7 +92,7 @@ def _mark(answer: Answer, name: str, longest: int) -> str:
 # Files
 
 
-def read_file(url: str, marks: Marks, reach: FeedReach) -> Download | None:
+def read_file(url: str, marks: Marks, reach: FeedReach, largest: int = LARGEST_BODY) -> Download | None:
     """Below the directory of the settings alone, wherever links lead."""
     if reach.files is None:
         raise DownloadFailed("Files can’t be read: GUARDPANEL_FEED_FILES names no directory.")
@@ -100,14 +100,14 @@ def read_file(url: str, marks: Marks, reach: FeedReach) -> Download | None:
         path = Path(unquote(urlsplit(url).path)).resolve(strict=True)
         if not path.is_relative_to(reach.files.resolve(strict=True)):
             raise DownloadFailed(f"Only files below {reach.files} can be read (GUARDPANEL_FEED_FILES).")
-        return _read(path, marks)
+        return _read(path, marks, largest)
     except RuntimeError:  # Links in a circle, until Python 3.12.
         raise DownloadFailed("The file can’t be read: its links go in a circle.") from None
     except OSError as error:
         raise DownloadFailed(f"The file can’t be read: {error.strerror or error}.") from error
 
 
-def _read(path: Path, marks: Marks) -> Download | None:
+def _read(path: Path, marks: Marks, largest: int) -> Download | None:
     """Opened once, without waiting: a pipe would never end."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     with os.fdopen(descriptor, "rb") as file:
@@ -117,7 +117,7 @@ def _read(path: Path, marks: Marks) -> Download | None:
         etag = f"{state.st_ino}-{state.st_size}-{state.st_mtime_ns}"
         if etag == marks.etag:
             return None
-        body = file.read(LARGEST_BODY + 1)
-    if len(body) > LARGEST_BODY:
-        raise too_large(LARGEST_BODY)
+        body = file.read(largest + 1)
+    if len(body) > largest:
+        raise too_large(largest)
     return Download(body, Marks(etag))

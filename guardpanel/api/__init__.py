@@ -19,6 +19,7 @@ from guardpanel.api import (
     profiles,
     recorded_requests,
     request_counts,
+    revocation_lists,
     rules,
     runtime,
 )
@@ -31,6 +32,7 @@ for part in (
     *(import_module(f"{__name__}.{noun.module}") for noun in NOUNS.values()),
     bans,
     feeds,
+    revocation_lists,
     orders,
     rules,
     ledger,

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from guardpanel.certificates.client_authority_chains import usable
 from guardpanel.certificates.judging import SHORTEST_RSA, UNREADABLE, key_type, unreadable_part
-from guardpanel.certificates.names import called, day
+from guardpanel.certificates.names import called, day, with_names
 from guardpanel.certificates.pem import NOT_A_CERTIFICATE, blocks, decoded, utf8
 from guardpanel.certificates.reading import is_authority, is_root, signed
 from guardpanel.errors import FieldError, Invalid
@@ -93,27 +93,27 @@ def _read(into: Authorities, at: str, data: bytes) -> None:
 
 def _certificate(block: bytes, at: str, number: int) -> Certificate:
     try:
-        return x509.load_pem_x509_certificate(block)
+        return with_names(x509.load_pem_x509_certificate(block))
     except ValueError:
         raise Invalid.at(at, f"Certificate {number} is damaged.") from None
 
 
 def _list(block: bytes, at: str, number: int) -> RevocationList:
     try:
-        return x509.load_pem_x509_crl(block)
+        return with_names(x509.load_pem_x509_crl(block))
     except ValueError:
         raise Invalid.at(at, f"Revocation list {number} is damaged.") from None
 
 
 def _read_binary(into: Authorities, at: str, data: bytes) -> None:
     with suppress(ValueError):
-        into.certificates.append(x509.load_der_x509_certificate(data))
+        into.certificates.append(with_names(x509.load_der_x509_certificate(data)))
         return
     with suppress(ValueError):
-        into.lists.append(x509.load_der_x509_crl(data))
+        into.lists.append(with_names(x509.load_der_x509_crl(data)))
         return
     try:
-        into.certificates += pkcs7.load_der_pkcs7_certificates(data)
+        into.certificates += [with_names(each) for each in pkcs7.load_der_pkcs7_certificates(data)]
     except (ValueError, UnsupportedAlgorithm):
         raise Invalid.at(at, NO_LIST if at == LISTS else NOT_A_CERTIFICATE) from None
 

@@ -2,12 +2,21 @@
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from guardpanel.models.certificates.certificate import certificate_name
 from guardpanel.models.types import hidden_character
+
+Issued = TypeVar("Issued", x509.Certificate, x509.CertificateRevocationList)
+
+
+def with_names(item: Issued) -> Issued:
+    """It, if its issuer and subject can be read. They are only read when they are asked for. Raises ValueError."""
+    _ = item.issuer, getattr(item, "subject", None)
+    return item
 
 
 class UnreadableName(ValueError):

@@ -16,6 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key, pkcs7, pkcs12
 
+from guardpanel.certificates.names import with_names
 from guardpanel.errors import Invalid
 from guardpanel.models.certificates.certificate import LARGEST
 
@@ -137,7 +138,7 @@ class _Reader:
 
     def certificate(self, block: bytes, number: int) -> x509.Certificate:
         try:
-            return x509.load_pem_x509_certificate(block)
+            return with_names(x509.load_pem_x509_certificate(block))
         except ValueError:
             raise Invalid.at(self.at, f"Certificate {number} is damaged.") from None
 
@@ -162,6 +163,8 @@ class _Reader:
     def take_pkcs12(self, data: bytes) -> bool:
         try:
             bundle = pkcs12.load_pkcs12(data, self.password)
+            holders = [holder for holder in (bundle.cert, *bundle.additional_certs) if holder is not None]
+            certificates = [with_names(holder.certificate) for holder in holders]
         except (ValueError, UnsupportedAlgorithm) as error:
             if "password" not in str(error).lower():
                 return False
@@ -169,22 +172,21 @@ class _Reader:
             raise Invalid.at("password", words) from None
         if bundle.key is None:
             raise Invalid.at(self.at, "This file holds no private key.")
-        for holder in (bundle.cert, *bundle.additional_certs):
-            if holder is not None:
-                self.contents.add(holder.certificate)
+        for certificate in certificates:
+            self.contents.add(certificate)
         self.contents.add_key(bundle.key, self.at)
         return True
 
     def take_der(self, data: bytes) -> bool:
         try:
-            self.contents.add(x509.load_der_x509_certificate(data))
+            self.contents.add(with_names(x509.load_der_x509_certificate(data)))
         except ValueError:
             return self.take_pkcs7(data)
         return True
 
     def take_pkcs7(self, data: bytes) -> bool:
         try:
-            certificates = pkcs7.load_der_pkcs7_certificates(data)
+            certificates = [with_names(certificate) for certificate in pkcs7.load_der_pkcs7_certificates(data)]
         except (ValueError, UnsupportedAlgorithm):
             return False
         for certificate in certificates:

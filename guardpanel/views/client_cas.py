@@ -11,12 +11,12 @@ from starlette.datastructures import UploadFile
 
 from guardpanel.certificates.client_authorities import must_fit, read
 from guardpanel.certificates.client_authority_state import list_state
-from guardpanel.dependencies import RowId, Viewer
-from guardpanel.errors import Invalid
+from guardpanel.dependencies import Editor, RowId, Viewer
+from guardpanel.errors import Conflict, Invalid
 from guardpanel.models import ClientCa
 from guardpanel.models.certificates.client_ca import LARGEST, ClientCaFields
 from guardpanel.services import client_cas
-from guardpanel.views.answers import page
+from guardpanel.views.answers import page, redirect
 from guardpanel.views.certificate_form import KEY, MOST_FILES
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.details import detail
@@ -90,3 +90,14 @@ async def show(ctx: ContextDep, client_ca_id: RowId, _viewer: Viewer) -> Respons
         **await detail(ctx, EDITING, client_cas.ROWS, row),
     }
     return await page(ctx.request, "client_cas/show.html", context)
+
+
+@router.post("/{client_ca_id}/revocation-lists/download")
+async def download(ctx: ContextDep, client_ca_id: RowId, editor: Editor) -> Response:
+    form, url = await Form.read(ctx.request), EDITING.noun.url(client_ca_id)
+    try:
+        downloaded = await ctx.panel.revocation_lists.download(client_ca_id, form.save_request(editor))
+    except Conflict as problem:
+        return redirect(url, problem.message, failed=True)
+    words = "The download failed" if downloaded.problem else "Up to date"
+    return redirect(url, words, failed=bool(downloaded.problem))

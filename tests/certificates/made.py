@@ -1,5 +1,6 @@
 """Certificates as authorities, beginners and attackers make them. Keys are made once for all tests."""
 
+import base64
 import datetime as dt
 import functools
 import subprocess
@@ -145,6 +146,17 @@ def full_chain(*names: str) -> str:
 
 
 @functools.cache
+def armored(der: bytes, label: str = "CERTIFICATE") -> str:
+    return f"-----BEGIN {label}-----\n{base64.encodebytes(der).decode()}-----END {label}-----\n"
+
+
+def misspelled(der: bytes, name: str) -> bytes:
+    """With a name that is no UTF-8 where it last occurs."""
+    before, _, after = der.rpartition(name.encode())
+    assert after
+    return before + b"\xff" * len(name) + after
+
+
 def by_openssl(
     *options: str, subject: str = "/CN=shop.example", days: int = 90, new_key: str = "ec"
 ) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from guardpanel.errors import Invalid
 from guardpanel.models import ClientCa
 from guardpanel.models.certificates.client_ca import LARGEST
 from guardpanel.panel import Panel
-from tests.certificates.made import DAY, NOW, Made, intermediate, leaf, made, root
+from tests.certificates.made import DAY, NOW, Made, armored, intermediate, leaf, made, misspelled, root
 from tests.conftest import Person
 from tests.corpus import CORPUS
 
@@ -86,6 +86,15 @@ def a_part() -> x509.IssuingDistributionPoint:
     return x509.IssuingDistributionPoint(None, None, True, False, None, False, False)
 
 
+def misspelled_ca() -> str:
+    return armored(misspelled(root().der, "Example Root"))
+
+
+def misspelled_list() -> str:
+    der = x509.load_pem_x509_crl(revoked(root()).encode()).public_bytes(Encoding.DER)
+    return armored(misspelled(der, "Example Root"), "X509 CRL")
+
+
 @cache
 def old_root() -> Made:
     return ended("Old Root")
@@ -130,6 +139,8 @@ def bad() -> dict[str, tuple[str, str, str, str]]:
         "list twice": (whole(), lists() + revoked(root()), ors, "A revocation list is there twice"),
         "may not sign lists": (no_crl.pem, revoked(no_crl), ors, "No CRL may not sign revocation lists"),
         "damaged list": (whole(), lists().replace("MIG", "MIH", 1), ors, "Revocation list 1 is damaged."),
+        "subject that is no text": (misspelled_ca(), "", ca, "Certificate 1 is damaged."),
+        "list of an issuer that is no text": (whole(), lists() + misspelled_list(), ors, "Revocation list 3 is damaged."),
         "cut-off list": (whole(), lists()[:-40], ors, "The last revocation list is cut off."),
         "delta": (whole(), lists(extension=x509.DeltaCRLIndicator(1)), ors, "The revocation list of Example Intermediate is a delta"),
         "part of a list": (whole(), lists(extension=a_part()), ors, "is only for a part of its certificates"),

@@ -22,12 +22,14 @@ from tests.certificates.made import (
     NOW,
     Made,
     alternative,
+    armored,
     by_openssl,
     full_chain,
     intermediate,
     key,
     leaf,
     made,
+    misspelled,
     root,
 )
 
@@ -148,6 +150,7 @@ def of_forms() -> list[Case]:
         Case("NUL bytes", "\0" * 100, own, at="certificate", words=not_one),
         Case("DER in Base64", base64.b64encode(leaf().der), own, warned="that signed this one is missing"),
         Case("key called certificate", own.replace("PRIVATE KEY", "CERTIFICATE"), own, at="certificate", words="Certificate 1 is damaged."),
+        Case("subject is no text", armored(misspelled(leaf().der, "Example Intermediate")), own, at="certificate", words="Certificate 1 is damaged."),
         Case("empty block", "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", own, at="certificate", words="Certificate 1 is damaged."),
         Case("last one cut off", good[:-60], own, at="certificate", words="The last certificate is cut off."),
         Case("first one cut off", leaf().pem[:-40] + intermediate().pem, own, at="certificate", words="A certificate is cut off."),

@@ -16,7 +16,7 @@ from guardpanel.services import client_cas
 from guardpanel.services.https.revocation_lists import RevocationLists
 from guardpanel.services.saving.changes import SaveRequest
 from tests.certificates.made import intermediate, made, root
-from tests.certificates.test_client_cas import lists, revoked, whole
+from tests.certificates.test_client_cas import lists, misspelled_list, revoked, whole
 
 pytestmark = pytest.mark.anyio
 
@@ -88,8 +88,10 @@ async def test_lists_are_saved_when_they_change_and_not_otherwise(downloads: Dow
         (revoked(intermediate(), extension=x509.DeltaCRLIndicator(1)), "is a delta"),
         (intermediate().pem, "intermediate.crl: There is no revocation list."),
         ("<html>", "PEM"),
+        (misspelled_list(), "Revocation list 1 is damaged."),
         ("", ""),
         (b"-----BEGIN X509 CRL-----\n" + b"A" * 300_000, "Larger than 256 KiB"),
+        (b"A" * 1_100_000, "larger than 1 MiB"),
     ],
 )  # fmt: skip
 async def test_the_last_good_lists_stay(downloads: Downloads, text: str | bytes, words: str) -> None:
@@ -105,6 +107,46 @@ async def test_the_last_good_lists_stay(downloads: Downloads, text: str | bytes,
     downloads.put(revoked(root()), revoked(intermediate(), serials=(7,)))
     assert (await downloads.look(timedelta(seconds=50)))[1] == problem
     assert await downloads.look(timedelta(seconds=20)) == (lists(serials=(7,)), "")
+
+
+async def test_of_two_places_with_a_list_of_one_ca_the_newest_is_used(downloads: Downloads) -> None:
+    downloads.put(lists(), older(serials=(7,)))
+    assert await downloads.look() == (lists(), "")
+
+
+async def test_cas_with_one_name_each_have_a_list(downloads: Downloads) -> None:
+    """One and its successor: the older list of one is not taken for that of the other."""
+    successor = made(common_name="Example Root", kind="successor", ca=True)
+    fields = client_cas.fields_of(await downloads.row())
+    fields.certificates, fields.revocation_lists = root().pem + successor.pem, ""
+    await client_cas.update(downloads.panel.changes, ADA, 1, fields)
+    for serials in ((), (7,)):
+        texts = revoked(root(), serials=serials), revoked(successor, days=(-2, 30), serials=serials)
+        downloads.put(*texts)
+        assert await downloads.look(timedelta(hours=2)) == ("".join(texts), "")
+
+
+async def test_whatever_becomes_of_one_client_ca_the_others_are_downloaded(
+    downloads: Downloads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urls = [f"file://{file}" for file in downloads.files]
+    fields = ClientCaFields(name="Guests", certificates=whole(), revocation_list_urls=urls)
+    await client_cas.create(downloads.panel.changes, ADA, fields)
+    downloads.put(revoked(root()), revoked(intermediate()))
+
+    bodies = downloads.lists._bodies
+
+    async def planted(row: ClientCa) -> list[bytes]:
+        if row.id == 1:
+            raise RuntimeError("planted")
+        return await bodies(row)
+
+    monkeypatch.setattr(downloads.lists, "_bodies", planted)
+    with pytest.raises(RuntimeError, match="planted"):
+        await downloads.lists.look()
+
+    async with downloads.panel.database.read() as session:
+        assert (await client_cas.find(session, 2)).revocation_lists == lists()
 
 
 async def test_a_list_that_no_url_brings_stays_as_it_was_pasted(downloads: Downloads) -> None:

@@ -8,6 +8,7 @@ import pytest
 from guardpanel.feed_reach import FeedReach
 from guardpanel.models import ClientCa
 from guardpanel.panel import Panel
+from guardpanel.services import client_cas
 from guardpanel.services.https.revocation_lists import RevocationLists
 from tests.certificates.made import DAY, NOW, Made, intermediate, root
 from tests.certificates.test_client_cas import lists, whole
@@ -79,6 +80,47 @@ async def test_the_page_reports_what_became_of_the_downloads(
     await panel.revocation_lists.look()
     assert "Revocation lists downloaded" in await page() and f"file://{file}" in await page()
     assert "Staff: revocation lists" in read((await ada.get("/changes")).text).text
+
+
+async def test_lists_are_downloaded_on_request(
+    ada: httpx2.AsyncClient, vera: httpx2.AsyncClient, panel: Panel, tmp_path: Path
+) -> None:
+    file, one = tmp_path / "all.crl", f"{PLACE}/1"
+    panel.revocation_lists = RevocationLists(panel.changes, FeedReach(files=tmp_path))
+    await ada.post(PLACE, data=a_client_ca(whole(), revocation_list_urls=f"file://{file}"))
+
+    failed = await ada.post(f"{one}/revocation-lists/download")
+    assert failed.status_code == 303 and "Download failed" in (await ada.get(one)).text
+    file.write_text(lists())
+    assert (await vera.post(f"{one}/revocation-lists/download")).status_code == 403
+    await ada.post(f"{one}/revocation-lists/download")
+
+    page = (await ada.get(one)).text
+    assert "Revocation lists downloaded" in page and f'action="{one}/revocation-lists/download"' in page
+    assert "Download now" not in (await vera.get(one)).text
+    async with panel.database.read() as session:
+        assert (await client_cas.find(session, 1)).revocation_lists == lists()
+
+
+async def test_downloads_over_json(ada_api: httpx2.AsyncClient, panel: Panel, tmp_path: Path) -> None:
+    file, one = tmp_path / "all.crl", "/api/v1/client-cas/1/revocation-lists"
+    panel.revocation_lists = RevocationLists(panel.changes, FeedReach(files=tmp_path))
+    body = {"name": "Staff", "certificates": whole()}
+    await ada_api.post("/api/v1/client-cas", json=body)
+    assert [(await ada_api.get(one)).status_code, (await ada_api.post(f"{one}/download")).status_code] == [409, 409]
+    await ada_api.patch("/api/v1/client-cas/1", json={"revocation_list_urls": [f"file://{file}"]})
+    assert (await ada_api.get(one)).json()["tried_at"] is None
+
+    failed = (await ada_api.post(f"{one}/download")).json()
+    file.write_text(lists())
+    good = (await ada_api.post(f"{one}/download")).json()
+
+    assert (failed["failures"], failed["is_stale"], failed["checked_at"]) == (1, True, None)
+    assert "The file can’t be read" in failed["problem"]
+    assert (good["failures"], good["problem"], good["checked_at"]) == (0, "", good["tried_at"])
+    assert (await ada_api.get(one)).json() == good
+    assert (await ada_api.get("/api/v1/client-cas/1")).json()["revocation_lists"] == lists()
+    assert (await ada_api.post("/api/v1/client-cas/2/revocation-lists/download")).status_code == 404
 
 
 async def test_an_ended_list_is_said_wherever_its_virtual_host_is(ada: httpx2.AsyncClient, panel: Panel) -> None:

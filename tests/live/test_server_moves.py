@@ -127,7 +127,7 @@ async def test_it_is_there_after_a_reload_and_in_the_next_save(
 
 async def test_ports_and_kinds_of_addresses_change_too(running: Installation) -> None:
     await saved(running, at("192.0.2.1:80"))
-    for address in ("192.0.2.1:81", "[2001:db8::1]:81", "[2001:db8::2]:80", "192.0.2.2:80"):
+    for address in ("192.0.2.1:81", "[2001:db8::1]:81", "[2001:db8::2]:80", "[::1:2]:80", "192.0.2.2:80"):
         assert await saved(running, at(address)) is await can_move(running)
         assert await places(running) == [address]
 

@@ -10,6 +10,7 @@ HAProxy's src/server_state.c, and tried on each version.
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from guardpanel.listen_addresses import bind_text
@@ -127,7 +128,15 @@ def rows_in(text: str) -> dict[Key, Row]:
 
 def place_of(row: Row) -> str:
     """Address and port, as haproxy.cfg has them."""
-    return bind_text(row["srv_addr"], int(row["srv_port"]))
+    return bind_text(_canonical(row["srv_addr"]), int(row["srv_port"]))
+
+
+def _canonical(address: str) -> str:
+    """HAProxy writes `::1:2` as `::0.1.0.2`. What is no address is left as it is."""
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        return address
 
 
 def in_place(before: Mapping[Key, Row], live: Backends) -> dict[Key, Row]:
@@ -139,7 +148,7 @@ def in_place(before: Mapping[Key, Row], live: Backends) -> dict[Key, Row]:
 
     def is_there(key: Key, row: Row) -> bool:
         server = places.get(key)
-        return server is None or (server.host, server.port) == (row["srv_addr"], row["srv_port"])
+        return server is None or (server.host, server.port) == (_canonical(row["srv_addr"]), row["srv_port"])
 
     return {key: row for key, row in before.items() if is_there(key, row)}
 

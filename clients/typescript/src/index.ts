@@ -46,7 +46,7 @@ export async function logIn(
 export interface Answer<T> {
   data: T;
   response: Response;
-  /** The row's version. Send it as `if-match` with a change, so that nobody's save is overwritten. */
+  /** The row's version. Send it as `if-match` with a change, so that no other save is overwritten. */
   etag: string | null;
 }
 

@@ -1,7 +1,7 @@
 """A file's rows, saved in one transaction: each by its noun's service, with all its checks. Either all of them, or none."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from guardpanel.services.saving.changes import Changes
 from guardpanel.services.saving.differences import Kind
 from guardpanel.services.site_file import matching
 from guardpanel.services.site_file.batch import Batch
-from guardpanel.services.site_file.entries import Document, Entry, Errors
+from guardpanel.services.site_file.entries import MOST_ERRORS, Document, Entry, Errors
 from guardpanel.services.site_file.keys import Values, operations
 from guardpanel.services.site_file.references import References
 from guardpanel.services.site_file.rows import FileRow, again, stored
@@ -161,30 +161,31 @@ class Applying:
         if self._batch.last is not None:
             self.steps.append(Step(kind, noun.key, row_id, self._batch.last))
 
-    def _waits(self, entry: Entry, name: str) -> bool:
-        """For another row of the file, which is refused itself."""
-        late = [
-            other for _, _, other in self._late.values() if other and other.noun.key == entry.noun.references.get(name)
-        ]
-        value = entry.raw.get(name)
-        return any(other.name in (value if isinstance(value, list) else [value]) for other in late)
-
     def _refuse(self) -> None:
         errors: Errors = {}
-        only_warns = True
-        for place, (_, problem, entry) in self._late.items():
-            if not problem.message:
-                continue
-            only_warns = only_warns and isinstance(problem, NeedsConfirmation)
+        refused = {place: late for place, late in self._late.items() if late[1].message}
+        late_names = {(entry.noun.key, entry.name) for _, _, entry in self._late.values() if entry}
+        for place, (_, problem, entry) in refused.items():
             if entry is None:
                 errors[place] = FieldError(problem.message)
                 continue
             fields = problem.errors or {"": FieldError(problem.message)}
-            fields = {name: error for name, error in fields.items() if not self._waits(entry, name)}
-            errors |= dict(entry.error(name, error.message, error.engine) for name, error in fields.items())
-        if only_warns and errors:
+            errors |= dict(
+                entry.error(name, self._references.completed(error.message), error.engine)
+                for name, error in fields.items()
+                if not _waits(entry, name, late_names)
+            )
+            if len(errors) >= MOST_ERRORS:
+                break
+        if errors and all(isinstance(problem, NeedsConfirmation) for _, problem, _ in refused.values()):
             raise NeedsConfirmation(" ".join(dict.fromkeys(error.message for error in errors.values())), errors)
         raise Invalid.of(errors)
+
+
+def _waits(entry: Entry, name: str, late_names: Collection[tuple[str, str]]) -> bool:
+    """For another row of the file, which is refused itself."""
+    value, key = entry.raw.get(name), entry.noun.references.get(name, "")
+    return any((key, str(each)) in late_names for each in (value if isinstance(value, list) else [value]))
 
 
 def counted(steps: list[Step]) -> str:

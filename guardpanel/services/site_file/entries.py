@@ -15,6 +15,9 @@ from guardpanel.services.site_file.nodes import Node, refuse
 Errors = dict[str, FieldError]
 "By place in the file: `policies.0.name`."
 
+MOST_ERRORS = 100
+"The first of them are named: each is compared with what could be meant."
+
 TYPED: frozenset[Kind] = frozenset({"number", "flag"})
 "Kinds of fields that are not text."
 
@@ -57,6 +60,12 @@ class Document:
     entries: dict[str, list[Entry]] = field(default_factory=lambda: {key: [] for key in NOUNS})
     errors: Errors = field(default_factory=dict)
 
+    def refuse(self, place: str, error: FieldError) -> None:
+        """Raises Invalid (422) once there are many."""
+        self.errors[place] = error
+        if len(self.errors) == MOST_ERRORS:
+            raise Invalid.of(self.errors)
+
 
 def document_of(root: Node) -> Document:
     """Raises Invalid (422) with each key that is none."""
@@ -79,8 +88,8 @@ def _read_sections(
     """Sections in the order of the nouns. `by_key`: what is left once an entry's own keys are taken."""
     before = f"{parent.path}." if parent else ""
     allowed = [*known, *(keys(parent.noun) if parent else (FORMAT_KEY,))]
-    for key in by_key.keys() - known.keys():
-        document.errors[before + key] = _unknown(key, by_key[key], allowed)
+    for key in (key for key in by_key if key not in known):
+        document.refuse(before + key, _unknown(key, by_key[key], allowed))
     for section, noun in known.items():
         if section in by_key:
             for path, node in _items(document, noun, before + section, by_key[section]):
@@ -99,14 +108,14 @@ def _items(document: Document, noun: Noun, path: str, node: Node) -> Iterator[tu
     if noun.only_name:
         yield path, node
     elif node.items is None:
-        document.errors[path] = FieldError("Enter a list: each row begins with “- ”.", None, f"line {node.line}")
+        document.refuse(path, FieldError("Enter a list: each row begins with “- ”.", None, f"line {node.line}"))
     else:
         yield from ((f"{path}.{number}", each) for number, each in enumerate(node.items))
 
 
 def _read_entry(document: Document, noun: Noun, path: str, node: Node, parent: Entry | None) -> None:
     if node.by_key is None:
-        document.errors[path] = FieldError("Enter keys with values, such as name: …", None, f"line {node.line}")
+        document.refuse(path, FieldError("Enter keys with values, such as name: …", None, f"line {node.line}"))
         return
     fields = keys(noun)
     own = {fields[key]: each for key, each in node.by_key.items() if key in fields}
@@ -132,9 +141,9 @@ def _value(document: Document, noun: Noun, path: str, name: str, node: Node) -> 
         return _of_kind(about(noun.input), name, node)
     fields = about(model)
     for number, item in enumerate(node.items):
-        for key in (item.by_key or {}).keys() - fields.keys():
-            unknown = _unknown(key, (item.by_key or {})[key], list(fields))
-            document.errors[f"{path}.{name}.{number}.{key}"] = unknown
+        for key, each in (item.by_key or {}).items():
+            if key not in fields:
+                document.refuse(f"{path}.{name}.{number}.{key}", _unknown(key, each, list(fields)))
     return [
         item.value if item.by_key is None else {key: _of_kind(fields, key, each) for key, each in item.by_key.items()}
         for item in node.items

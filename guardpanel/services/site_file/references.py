@@ -12,6 +12,8 @@ from guardpanel.models.noun import Noun
 from guardpanel.services.site_file.keys import labels
 from guardpanel.services.site_file.rows import stored
 
+MOST_COMPARED = 20
+
 
 class References:
     """Read anew once a noun's rows have changed."""
@@ -19,6 +21,9 @@ class References:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
         self._ids: dict[str, Mapping[str, int]] = {}
+        self._missing: dict[str, tuple[str, str]] = {}
+        "Noun and name, by the words that no row has this name."
+        self._completed: dict[str, str] = {}
 
     def forget(self, noun: Noun) -> None:
         self._ids.pop(noun.key, None)
@@ -26,15 +31,26 @@ class References:
     async def resolve(self, noun: Noun, raw: Mapping[str, Any]) -> dict[str, Any]:
         """With ids. Raises Invalid (422) at each field that names no row."""
         data, errors = dict(raw), {}
-        for name in noun.references.keys() & raw.keys():
+        for name in (name for name in noun.references if name in raw):
             ids = await self._ids_of(noun.references[name])
             try:
                 data[name] = _resolved(NOUNS[noun.references[name]], ids, raw[name])
             except LookupError as error:
-                errors[name] = FieldError(str(error.args[0]))
+                words, *missing = error.args
+                errors[name] = FieldError(words)
+                if missing:
+                    self._missing[words] = noun.references[name], *missing
         if errors:
             raise Invalid.of(errors)
         return data
+
+    def completed(self, words: str) -> str:
+        """With the name that could be meant. For the first few alone, since each takes as long as there are names."""
+        if words in self._missing and words not in self._completed and len(self._completed) < MOST_COMPARED:
+            key, name = self._missing[words]
+            similar = get_close_matches(name, self._ids.get(key, ()), 1)
+            self._completed[words] = f"{words} Is {similar[0]} meant?" if similar else words
+        return self._completed.get(words, words)
 
     async def _ids_of(self, key: str) -> Mapping[str, int]:
         if key not in self._ids:
@@ -55,6 +71,4 @@ def _resolved(noun: Noun, ids: Mapping[str, int], value: Any) -> Any:
         return ids[same[0]]
     if several := [label for label in ids if label.startswith(f"{value} #")]:
         raise LookupError(f"Several are named {value}. Write {' or '.join(several)}.")
-    similar = get_close_matches(str(value), ids, 1)
-    meant = f" Is {similar[0]} meant?" if similar else ""
-    raise LookupError(f"There is no {noun.in_sentence} named {str(value)[:100]}.{meant}")
+    raise LookupError(f"There is no {noun.in_sentence} named {str(value)[:100]}.", str(value))

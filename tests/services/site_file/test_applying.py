@@ -12,6 +12,7 @@ from guardpanel.services.saving.change import SaveRequest
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.site_file import plans
 from guardpanel.services.site_file.applying import Options
+from guardpanel.services.site_file.entries import MOST_ERRORS
 from guardpanel.services.site_file.keys import sections
 from tests.fakes import FakeEngines
 from tests.services.saved import host_fields, policy_fields, rows
@@ -119,6 +120,27 @@ async def test_each_line_that_is_wrong_is_named_at_once(changes: Changes) -> Non
             "line 10",
         ),
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("policies:\n- name: Strict\n" + "".join(f"  limit_{n}: 1\n" for n in range(5_000)), "Unknown key. "),
+        ("policies:\n" + "- name: Strict\n  enforcement_mode: blok\n" * 300, "Choose one of "),
+        ("virtual_hosts:\n" + "".join(f"- hostnames: [h{n}.example]\n  policy: Defaul{n}\n" for n in range(300)), "There is no policy named Defaul"),
+    ],
+)  # fmt: skip
+async def test_of_many_wrong_lines_the_first_are_named_within_seconds(
+    changes: Changes, text: str, message: str
+) -> None:
+    """A minute of the processor for each thousand, and more for all, would be those of everything that the panel does."""
+    refused = list((await refusal(changes, text)).values())
+
+    assert MOST_ERRORS <= len(refused) < 2 * MOST_ERRORS
+    lines = [int(str(where).removeprefix("line ")) for words, where in refused if words.startswith(message)]
+    assert len(lines) >= MOST_ERRORS // 2
+    assert lines == sorted(lines)
+    assert max(lines) < text.count("\n") // 2
 
 
 async def test_a_value_that_is_wrong_is_named_by_line_and_key(changes: Changes) -> None:

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import tarfile
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -92,6 +93,42 @@ def test_a_newer_guardpanels_database_is_said_to_be_one(
     assert "The database’s schema is 9999" in done.output
     assert "Start the version that wrote it" in done.output
     assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("options", "listen"), [(["--prun"], ""), ([], "nowhere"), (["--prune", "one more"], "")], ids=["option", "setting", "argument"]
+)  # fmt: skip
+def test_a_plan_that_cannot_be_made_is_no_change(
+    run: CliRunner, monkeypatch: pytest.MonkeyPatch, options: list[str], listen: str
+) -> None:
+    """2 says that something would change."""
+    if listen:
+        monkeypatch.setenv("GUARDPANEL_LISTEN", listen)
+
+    done = run.invoke(main, ["plan", "site.yaml", *options])
+
+    assert done.exit_code == 1, done.output
+    assert "Traceback" not in done.output
+
+
+def test_wait_live_ends_in_time_if_the_panel_does_not_respond(run: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    create(run, "--role", "admin")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        monkeypatch.setenv("GUARDPANEL_LISTEN", f"127.0.0.1:{silent.getsockname()[1]}")
+        answering = threading.Thread(target=_healthy_once, args=[silent])
+        answering.start()
+        done = run.invoke(main, ["wait-live", "--timeout", "0"])
+        answering.join(60)
+
+    assert (done.exit_code, done.output) == (1, "The panel did not respond in time.\n")
+
+
+def _healthy_once(silent: socket.socket) -> None:
+    connection, _ = silent.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
 
 def test_an_account_is_made_before_the_panel_has_ever_run(run: CliRunner, folder: Path) -> None:

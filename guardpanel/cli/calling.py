@@ -24,6 +24,9 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 600.0
 "A save may wait for engines, and for other saves."
 
+LEAST_SECONDS = 2.0
+"For a look at the panel, however little time is left."
+
 Query = dict[str, str]
 
 
@@ -149,14 +152,19 @@ async def until_live(settings: "Settings", email: str, timeout: float) -> str:
 
     from guardpanel.errors import Problem
 
-    ends, problem = monotonic() + timeout, "It did not respond in time."
+    ends, problem = monotonic() + timeout, ""
     while True:
         try:
-            async with _caller(settings, email) as caller:
+            async with (
+                asyncio.timeout(max(ends - monotonic(), LEAST_SECONDS)),
+                _caller(settings, email) as caller,
+            ):
                 status = await caller.read("/api/v1/runtime/status")
             if status["state"] == "ok":
                 return ""
             problem = status["words"]
+        except TimeoutError:
+            problem = problem or "The panel did not respond in time."
         except Problem as error:
             problem = error.message
         if monotonic() >= ends:

@@ -1,9 +1,13 @@
 """Commands for scripts, by the running panel: what there is, bans, events, and whether all of it is live."""
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
+
+if TYPE_CHECKING:
+    from guardpanel.cli.calling import Caller
 
 app = typer.Typer()
 vhost = typer.Typer(help="Virtual hosts.", no_args_is_help=True)
@@ -22,6 +26,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Name = Annotated[str, typer.Argument(help="Its name.")]
 
 PER_PAGE = 500
+MOST_PAGES = 10
+"Of events at once: of more, in a flood, the newest are printed."
+
 BETWEEN_SECONDS = 2.0
 
 
@@ -86,7 +93,7 @@ def ban_remove(network: Annotated[str, typer.Argument(help="As it is listed.")],
     from guardpanel.cli.calling import Caller, calling, document
 
     async def lift(caller: Caller) -> bool:
-        target = f"/api/v1/security/banned-ips/{network}"
+        target = f"/api/v1/security/banned-ips/{quote(network, safe='/:')}"
         return bool(document(await caller.call("DELETE", target))["cleared"])
 
     if not calling(lift, email):
@@ -107,19 +114,19 @@ def events_tail(
 
     from guardpanel.cli.calling import Caller, calling
 
+    def show(items: list[dict[str, Any]]) -> None:
+        for event in reversed(items):
+            _print(event, _line(event), as_json=as_json)
+
     async def tail(caller: Caller) -> None:
-        known: set[str] = set()
-        count = number
-        while True:
-            page = await caller.read("/api/v1/logs", {"page_size": str(count), "kind": "all"})
-            for event in reversed(page["items"]):
-                if event["producer_event_id"] not in known:
-                    _print(event, _line(event), as_json=as_json)
-            known = {event["producer_event_id"] for event in page["items"]}
-            if not follow:
-                return
-            count = PER_PAGE
+        newest = await _events(caller, 1, PER_PAGE if follow else number)
+        show(newest[:number])
+        known = [_id(event) for event in newest]
+        while follow:
             await asyncio.sleep(BETWEEN_SECONDS)
+            new = await _since(caller, set(known))
+            show(list(new.values()))
+            known = [*new, *known][: PER_PAGE * MOST_PAGES]
 
     calling(tail, email)
 
@@ -168,6 +175,27 @@ def _export(section: str, name: str) -> None:
         typer.echo(f"There is none named {name}.", err=True)
         raise typer.Exit(1)
     typer.echo(text, nl=False)
+
+
+async def _since(caller: "Caller", known: set[str]) -> dict[str, dict[str, Any]]:
+    """Events by id, newest first. What comes meanwhile pushes others to the next page: these are taken once."""
+    new: dict[str, dict[str, Any]] = {}
+    for page in range(1, MOST_PAGES + 1):
+        items = [event for event in await _events(caller, page, PER_PAGE) if _id(event) not in known]
+        new |= {_id(event): event for event in items if _id(event) not in new}
+        if len(items) < PER_PAGE:
+            break
+    return new
+
+
+async def _events(caller: "Caller", page: int, count: int) -> list[dict[str, Any]]:
+    query = {"page": str(page), "page_size": str(count), "kind": "all"}
+    items: list[dict[str, Any]] = (await caller.read("/api/v1/logs", query))["items"]
+    return items
+
+
+def _id(event: dict[str, Any]) -> str:
+    return str(event["producer_event_id"])
 
 
 def _line(event: dict[str, Any]) -> str:

@@ -1,10 +1,13 @@
 """The configuration as a file: exported, planned and applied, by the running panel."""
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+from typer.exceptions import TyperException
 
 from guardpanel.cli.running import database_of, run_or_say, settings_or_say
 
@@ -16,6 +19,9 @@ app = typer.Typer()
 
 NOTHING, CHANGES, REFUSED = 0, 2, 1
 "Exit codes of a plan."
+
+ODD, LONGEST_NAME = re.compile(r"[^\w .@/+-]"), 100
+"What the list of changes does not show of a file's name."
 
 File = Annotated[str, typer.Argument(help="A YAML file, or - for standard input.")]
 Prune = Annotated[bool, typer.Option("--prune", help="Delete what the file does not name.")]
@@ -50,7 +56,18 @@ def exported() -> str:
     return run_or_say(write(settings_or_say()))
 
 
-@app.command()
+class Planning(TyperCommand):
+    """To scripts, 2 says that something would change: a wrong option is a refusal."""
+
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        try:
+            return super().make_context(*args, **more)
+        except TyperException as error:
+            error.exit_code = REFUSED
+            raise
+
+
+@app.command(cls=Planning)
 def plan(
     file: File,
     prune: Prune = False,
@@ -60,6 +77,7 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Show what applying a file would change. Exits with 0 if nothing, 2 if something, 1 if it is refused."""
+    _must_have_settings()
     answer = _sent("plan", file, prune=prune, save_anyway=save_anyway, email=email, as_json=as_json)
     if not as_json:
         _print_changes(answer)
@@ -89,7 +107,11 @@ def _sent(verb: str, file: str, *, prune: bool, save_anyway: bool, email: str, a
 
     content = _read(file)
     name = "standard input" if file == "-" else file
-    query = {"name": Path(name).name, "prune": str(prune).lower(), "save_anyway": str(save_anyway).lower()}
+    query = {
+        "name": ODD.sub("_", Path(name).name)[:LONGEST_NAME],
+        "prune": str(prune).lower(),
+        "save_anyway": str(save_anyway).lower(),
+    }
 
     async def send(caller: Caller) -> "Answer":
         target = f"/api/v1/configuration/{verb}"
@@ -104,6 +126,13 @@ def _sent(verb: str, file: str, *, prune: bool, save_anyway: bool, email: str, a
             _print_refusal(name, body)
         raise typer.Exit(REFUSED)
     return body
+
+
+def _must_have_settings() -> None:
+    try:
+        settings_or_say()
+    except typer.Exit as ended:
+        raise typer.Exit(REFUSED) from ended
 
 
 def _read(file: str) -> bytes:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -57,6 +58,14 @@ def test_a_file_is_planned_and_applied_by_the_command(shared_panel: Panel, tmp_p
     assert "- name: From a file\n  enforcement_mode: block\n" in shared_panel.command("export")
 
 
+def test_any_name_of_a_file_will_do(shared_panel: Panel, tmp_path: Path) -> None:
+    file = tmp_path / f"site (2), über & {'long' * 30}.yaml"
+    file.write_text("policies: []\n")
+
+    assert run(shared_panel, "plan", str(file))[0] == 0
+    assert run(shared_panel, "apply", str(file)) == (0, "Nothing changed: the file says what is live.\n", "")
+
+
 def test_a_refusal_names_the_files_line(shared_panel: Panel, tmp_path: Path) -> None:
     file = tmp_path / "site.yaml"
     file.write_text(SITE.replace("policy: From a file", "policy: From the file").replace("block", "blok"))
@@ -101,6 +110,7 @@ def test_bans_by_command(shared_panel: Panel) -> None:
 
     assert run(shared_panel, "ban", "remove", "203.0.113.77")[:2] == (0, "Lifted the ban of 203.0.113.77.\n")
     assert run(shared_panel, "ban", "remove", "203.0.113.77")[::2] == (1, "203.0.113.77 is not banned.\n")
+    assert run(shared_panel, "ban", "remove", "no ban?#")[2].startswith("no ban?# is not an IP address")
     code, _, problem = run(shared_panel, "ban", "add", "nowhere")
     assert code == 1
     assert problem.startswith("nowhere is not an IP address")
@@ -119,3 +129,32 @@ def test_events_by_command(shared_panel: Panel) -> None:
         ]
 
     assert json.loads(lines[0])["vhost"] == "unknown-to-all.example"
+
+
+def test_events_are_followed_from_the_newest_on(shared_panel: Panel) -> None:
+    for number in range(3):
+        httpx2.get(shared_panel.proxy, headers={"host": f"before-{number}.example"})
+    ends = time.monotonic() + 60
+    while run(shared_panel, "events", "tail", "-n", "500")[1].count("before-") < 3:
+        assert time.monotonic() < ends
+
+    command = [sys.executable, "-m", "guardpanel", "events", "tail", "-n", "1", "--follow"]
+    tail = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=shared_panel.environment, cwd=ROOT)
+    at_last = threading.Timer(60, tail.kill)
+    at_last.start()
+    lines: list[str] = []
+    try:
+        assert tail.stdout
+        for line in tail.stdout:
+            lines.append(line)
+            if len(lines) == 1:
+                httpx2.get(shared_panel.proxy, headers={"host": "afterwards.example"})
+            if "afterwards.example" in line:
+                break
+    finally:
+        at_last.cancel()
+        tail.kill()
+        tail.communicate()
+
+    assert "afterwards.example" in lines[-1]
+    assert sum("before-" in line for line in lines) <= 1, lines

@@ -229,6 +229,10 @@ async def test_a_paths_servers_are_as_up_as_the_virtual_hosts(haproxy: str, serv
         await path_bindings.ROWS.under(1).create(running.changes, ada, own)
         assert (await served(running, "/own"), other.received[-1].split()[1]) == (200, "/own")
         assert await running.look() == []
+        await running.engines.cli._ask("@1 set server be_1.2/p1 state maint")
+        running.engines.answers.forget()
+        [words] = await running.look()
+        assert words.startswith(f"http://{other.address} of ") and "/own/…, was set to MAINT" in words
 
 
 async def is_down(running: Installation, section: str, at: int) -> bool:

@@ -1,12 +1,18 @@
 """Settings made through HAProxy's Runtime API, which the next reload would reset."""
 
+from collections.abc import Iterable
+
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.engines import Drift, Place
 from guardpanel.engines.haproxy.server_states import is_of_path
 from guardpanel.engines.haproxy.status import LONGEST
-from guardpanel.models import Server, VirtualHost
+from guardpanel.models import PathBinding, Server, VirtualHost
 from guardpanel.services.saving.changes import Changes
+
+Key = tuple[str, str]
+"HAProxy’s section, and its server."
 
 
 async def servers(changes: Changes) -> list[Drift]:
@@ -15,24 +21,47 @@ async def servers(changes: Changes) -> list[Drift]:
         (backend, name): state
         for backend, states in (await changes.engines.servers(patience=LONGEST)).states.items()
         for name, state in states
-        if state in {"MAINT", "DRAIN"} and not is_of_path(backend)
+        if state in {"MAINT", "DRAIN"} and (name.startswith("p") or not is_of_path(backend))
     }
     if not out:
         return []
     async with changes.database.read() as session:
-        numbers = {int(name.removeprefix("be_")) for name, _ in out}
-        rows = await session.exec(
-            select(Server, VirtualHost)
-            .join(VirtualHost, col(VirtualHost.id) == col(Server.virtual_host_id))
-            .where(
-                col(Server.virtual_host_id).in_(numbers),
-                col(Server.enabled),
-                ~col(Server.draining),
-                col(Server.weight) > 0,
-            )
+        known = {**await _of_hosts(session, out), **await _of_paths(session, out)}
+    return [
+        Drift(Place.HAPROXY, f"{known[place]} was set to {state} through HAProxy’s Runtime API.")
+        for place, state in out.items()
+        if place in known
+    ]
+
+
+async def _of_hosts(session: AsyncSession, out: Iterable[Key]) -> dict[Key, str]:
+    """What those are called that should take requests."""
+    numbers = {int(backend.removeprefix("be_")) for backend, _ in out if not is_of_path(backend)}
+    rows = await session.exec(
+        select(Server, VirtualHost)
+        .join(VirtualHost, col(VirtualHost.id) == col(Server.virtual_host_id))
+        .where(
+            col(Server.virtual_host_id).in_(numbers),
+            col(Server.enabled),
+            ~col(Server.draining),
+            col(Server.weight) > 0,
         )
-        return [
-            Drift(Place.HAPROXY, f"{server.address} of {host.name} was set to {state} through HAProxy’s Runtime API.")
-            for server, host in rows.all()
-            if (state := out.get((f"be_{host.id}", f"s{server.position + 1}")))
-        ]
+    )
+    return {
+        (f"be_{host.id}", f"s{server.position + 1}"): f"{server.address} of {host.name}" for server, host in rows.all()
+    }
+
+
+async def _of_paths(session: AsyncSession, out: Iterable[Key]) -> dict[Key, str]:
+    """A path's own servers take requests whenever they can."""
+    numbers = {int(backend.partition(".")[2]) for backend, _ in out if is_of_path(backend)}
+    rows = await session.exec(
+        select(PathBinding, VirtualHost)
+        .join(VirtualHost, col(VirtualHost.id) == col(PathBinding.virtual_host_id))
+        .where(col(PathBinding.id).in_(numbers))
+    )
+    return {
+        (f"be_{host.id}.{path.id}", f"p{at}"): f"{url} of {host.name}, {path.name},"
+        for path, host in rows.all()
+        for at, url in enumerate(path.own_servers, start=1)
+    }

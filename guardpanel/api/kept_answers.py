@@ -80,23 +80,32 @@ class KeptAnswers:
         version, sent = self.version, list[Message]()
 
         async def watched(message: Message) -> None:
-            sent.append(message)
+            if scope["state"].get("may_be_kept"):
+                sent.append(message)
             # What dresses an answer adds to its list of headers.
             await send({**message, "headers": list(message["headers"])} if "headers" in message else message)
 
         await self.app(scope, receive, watched)
         state = scope["state"]
-        if state.get("may_be_kept") and sent[0]["status"] == 200 and version == self._follow(scope):
+        if sent and sent[0]["status"] == 200 and version == self._follow(scope):
             self.tokens[token] = state["viewer_until"]
             self._keep(key, sent, scope.get("route"))
 
     def _keep(self, key: Key, sent: list[Message], route: Any) -> None:
         body = b"".join(message.get("body", b"") for message in sent[1:])
-        size = len(body) + len(key[0]) + len(key[1]) + BESIDE
+        size = _size(key, body)
+        if size > MOST:
+            return
+        if before := self.answers.pop(key, None):
+            self.size -= _size(key, before.body)
         if self.size + size > MOST:
             self.size, self.answers = 0, {}
         self.size += size
         self.answers[key] = KeptAnswer(sent[0], body, route, time.monotonic() + SECONDS)
+
+
+def _size(key: Key, body: bytes) -> int:
+    return len(body) + len(key[0]) + len(key[1]) + BESIDE
 
 
 def _token(scope: MutableMapping[str, Any]) -> str:

@@ -149,6 +149,22 @@ async def test_its_memory_is_bounded(ada_api: httpx2.AsyncClient, app: Any, monk
     assert sum(len(answer.body) for answer in kept.answers.values()) < kept.size <= 20_000
 
 
+async def test_an_answer_that_is_kept_anew_takes_no_more(
+    ada_api: httpx2.AsyncClient, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_answers, "SECONDS", 0.0)
+    sizes = []
+    for _ in range(3):
+        await ada_api.get(VHOSTS)
+        sizes.append(next(layer for layer in layers(app) if isinstance(layer, KeptAnswers)).size)
+    monkeypatch.setattr(kept_answers, "MOST", 100)
+    await ada_api.get(f"{VHOSTS}?page=1")
+    kept = next(layer for layer in layers(app) if isinstance(layer, KeptAnswers))
+
+    assert sizes[0] == sizes[1] == sizes[2] > 0
+    assert [query for _, query in kept.answers] == [b""]
+
+
 async def test_an_error_is_not_kept(ada_api: httpx2.AsyncClient, app: Any) -> None:
     assert (await ada_api.get(VHOST)).status_code == 404
     assert (await ada_api.get(f"{VHOSTS}?per_page=0")).status_code == 422

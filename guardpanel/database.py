@@ -8,6 +8,7 @@ mode loses updates silently). `synchronous=FULL`: a committed save survives a po
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -47,11 +48,17 @@ class Database:
         self.reading = _engine(url, "BEGIN", pool_size=5)
         self.writing = _engine(url, "BEGIN IMMEDIATE", pool_size=1)
         self._one_writer = asyncio.Lock()
-        self._watching = sqlite3.connect(make_url(url).database or "", check_same_thread=False, isolation_level=None)
+        self._watching = sqlite3.connect(
+            make_url(url).database or "", timeout=0, check_same_thread=False, isolation_level=None
+        )
 
     def version(self) -> int:
-        """Changes whenever anything is written to the database, by any process. Takes microseconds: it reads shared memory."""
-        (number,) = self._watching.execute("PRAGMA data_version").fetchone()
+        """Changes whenever anything is written to the database, by any process. Takes microseconds: it reads shared memory.
+        While SQLite is busy, each answer differs."""
+        try:
+            (number,) = self._watching.execute("PRAGMA data_version").fetchone()
+        except sqlite3.OperationalError:
+            return -time.monotonic_ns()
         return int(number)
 
     @asynccontextmanager

@@ -17,6 +17,9 @@ YAML = "application/yaml"
 
 FILE: dict[str, Any] = {"requestBody": {"required": True, "content": {YAML: {"schema": {"type": "string"}}}}}
 
+DOCUMENT = {"type": "object", "properties": {"format": {"type": "integer"}}, "required": ["format"]}
+"What the YAML of an export holds, beside the lists of all nouns."
+
 router = APIRouter(prefix="/api/v1/configuration", tags=["configuration"])
 
 
@@ -54,7 +57,7 @@ class Applying(BaseModel):
     "",
     name="export_configuration",
     response_class=Response,
-    responses={200: {"content": {YAML: {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {YAML: {"schema": DOCUMENT}}}},
 )
 async def export_configuration(session: SessionDep, _user: Viewer) -> Response:
     """All rows by name as YAML, without secrets. Equal configurations give equal bytes."""

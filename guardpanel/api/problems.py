@@ -1,5 +1,6 @@
 """Problems as RFC 9457 documents, with the `detail` string that the React panel shows unchanged."""
 
+import re
 from http import HTTPStatus
 
 from fastapi import Request
@@ -22,6 +23,9 @@ from guardpanel.errors import (
     Stale,
 )
 from guardpanel.services.input import words
+
+SINGULAR = re.compile(r"(s)es$|s$")
+"`backend` of `backends`, `status` of `statuses`."
 
 MOST_NAMED = 3
 "Fields with the same error that are named in `detail`."
@@ -131,7 +135,7 @@ def _readable(name: str) -> str:
     words: list[str] = []
     for part in name.split("."):
         if part.isdecimal() and words:
-            words[-1] = words[-1].removesuffix("s")
+            words[-1] = SINGULAR.sub(r"\1", words[-1])
         words.append(str(int(part) + 1) if part.isdecimal() else part)
     return " ".join(words)
 

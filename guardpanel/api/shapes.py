@@ -4,13 +4,14 @@ client's keys and names."""
 from collections.abc import Mapping
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, ClassVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, get_args, get_origin
 
 from pydantic import BaseModel, Field, create_model
 from pydantic.fields import FieldInfo
 
 from guardpanel.api.saves import Body, DeploymentOut
 from guardpanel.dependencies import SessionDep
+from guardpanel.models.json_form import JsonForm
 from guardpanel.models.noun import Noun
 
 
@@ -83,7 +84,8 @@ class Shapes:
     def _body(self, base: type[Body], fields: Mapping[str, FieldInfo]) -> Any:
         """All keys of a write, unvalidated: the model validates the values."""
         may_be_named = {
-            name: (_sent(info.annotation) | None, _words(info, default=None)) for name, info in fields.items()
+            name: (_with_forms(_sent(info.annotation) | None, info), _words(info, default=None))
+            for name, info in fields.items()
         }
         body = self._with(base, "In", may_be_named)
         body.NULLABLE = base.NULLABLE | _nullable(fields)
@@ -116,6 +118,14 @@ def _sent(annotation: Any) -> Any:
     item: Any = create_model(f"{row.__name__.removesuffix('Fields')}In", __base__=Body, **fields)  # type: ignore[call-overload]
     item.NULLABLE = _nullable(row.model_fields)
     return list[item]
+
+
+def _with_forms(annotation: Any, info: FieldInfo) -> Any:
+    """With the other forms that it may have."""
+    for form in info.metadata:
+        if isinstance(form, JsonForm):
+            annotation = Annotated[annotation, form]
+    return annotation
 
 
 def _default(info: FieldInfo) -> dict[str, Any]:

@@ -49,8 +49,8 @@ def _ours(case: Case) -> Case:
     policy, settings = case["policy"], case["fix"].get("settings", [])
     level = policy["paranoia_level"]
     added = {str(entry) for setting in settings if "add" in setting for entry in setting["add"]}
-    lists = {
-        name: [entry for entry in policy[name] if entry not in added]
+    lists = {  # The rule set looks for a method within the list: UNLOCK allows LOCK.
+        name: [entry for entry in policy[name] if not any(word in entry for word in added)]
         for name in ("allowed_methods", "allowed_content_types")
     }
     return {**case, "policy": {"blocking_paranoia_level": level, "detection_paranoia_level": level, **lists}}

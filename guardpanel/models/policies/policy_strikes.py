@@ -3,10 +3,11 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 from sqlmodel import Field
 
+from guardpanel.models.json_form import JsonForm
 from guardpanel.models.policies.path_condition import bound_path
 from guardpanel.models.types import Lines, refuse, visible
 
@@ -43,4 +44,4 @@ def status_texts(value: object) -> object:
 
 
 LoginPaths = Annotated[Lines, AfterValidator(known_paths), Field(max_length=50)]
-Statuses = Annotated[Lines, BeforeValidator(status_texts), AfterValidator(known_statuses), Field(max_length=20)]
+Statuses = Annotated[Lines, JsonForm(status_texts), AfterValidator(known_statuses), Field(max_length=20)]

@@ -24,6 +24,9 @@ SHORT = 60
 DIGEST = re.compile(r"(?<=\()([0-9a-f]{8})[0-9a-f]{56}(?=\))")
 "Of the entries of a list: its beginning tells it apart."
 
+HASHED = re.compile(r"\([0-9a-f]{8}…\)")
+"The same as it is shown. In a summary, it says nothing."
+
 MOST = 2_000
 "Maximum characters of a value that are shown."
 
@@ -231,7 +234,7 @@ def _item(noun: Noun, field: About, value: Any, names: Names) -> str:
 
 
 def _pair(field: About, was: str, now: str) -> str:
-    if "\n" in was + now or len(was) > SHORT or len(now) > SHORT or was == now:
+    if "\n" in was + now or len(was) > SHORT or len(now) > SHORT or was == now or HASHED.search(was + now):
         return field.in_sentence
     if field.choices:
         was, now = lowered(was), lowered(now)

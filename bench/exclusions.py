@@ -1,5 +1,5 @@
-"""What rule exclusions cost: a save of one more until it is live, alone and beside as many custom rules, and a request that none
-of them is for.
+"""What rule exclusions and custom rules cost: a save of one more exclusion until it is live, alone and beside as many custom
+rules, and a request that none of them is for.
 
     make bench-exclusions      (or: .venv/bin/python -m bench.exclusions --exclusions 200)
 
@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import statistics
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import httpx2
@@ -47,6 +48,10 @@ def exclusion(at: int) -> dict[str, Any]:
     }
 
 
+def custom_rule(at: int) -> dict[str, Any]:
+    return {"name": f"Rule {at}", "variables": ["ARGS:q"], "operator_argument": f"word {at}", "rule_id": FIRST + at}
+
+
 def saves(most: int) -> None:
     with running_panel() as panel, httpx2.Client(base_url=panel.url, timeout=60) as client:
         an_account(panel)
@@ -69,14 +74,8 @@ async def store(url: str, most: int) -> None:
     async with database.write() as session:
         for at in range(most):
             excluded = RuleExclusionFields.model_validate(exclusion(at))
-            rule = {
-                "name": f"Rule {at}",
-                "variables": ["ARGS:q"],
-                "operator_argument": f"word {at}",
-                "rule_id": FIRST + at,
-            }
             session.add(RuleExclusion(policy_id=1).replace(excluded))
-            session.add(CustomRule(policy_id=1).replace(CustomRuleFields.model_validate(rule)))
+            session.add(CustomRule(policy_id=1).replace(CustomRuleFields.model_validate(custom_rule(at))))
     await database.close()
 
 
@@ -102,15 +101,29 @@ def saves_beside_custom_rules(most: int) -> None:
 
 
 def requests(most: int) -> None:
-    for number in (0, most):
-        given = [{"policy": "Strict", **exclusion(at)} for at in range(number)]
-        with Judge(rows({"Strict": {"enforcement_mode": "block"}}, {}, exclusions=given)) as judge:
-            request = a_form("/elsewhere", {"title": "An ordinary title", "text": "An ordinary text. " * 10})
-            took = [judge.says(request)["seconds"]["inspect"] for _ in range(REQUESTS)]
-        print(
-            f"{number:5d} exclusions: a form to another path {in_words([1000 * seconds for seconds in took])} ms",
-            flush=True,
-        )
+    """Of a form to another path, in turns with a policy that has nothing of its own."""
+    given = [{"policy": "Strict", **exclusion(at)} for at in range(most)]
+    own = [{"policy": "Strict", **custom_rule(at)} for at in range(most)]
+    request = a_form("/elsewhere", {"title": "An ordinary title", "text": "An ordinary text. " * 10})
+    variants = {
+        "nothing": ([], []),
+        f"{most} exclusions": (given, []),
+        f"{most} custom rules": ([], own),
+        "both": (given, own),
+    }
+    with ExitStack() as stack:
+        judges = {
+            name: stack.enter_context(
+                Judge(rows({"Strict": {"enforcement_mode": "block"}}, {}, exclusions=exclusions, custom_rules=rules))
+            )
+            for name, (exclusions, rules) in variants.items()
+        }
+        took: dict[str, list[float]] = {name: [] for name in judges}
+        for _ in range(REQUESTS):
+            for name, judge in judges.items():
+                took[name].append(1000 * judge.says(request)["seconds"]["inspect"])
+    for name, seconds in took.items():
+        print(f"{name:>18}: a form to another path {in_words(seconds)} ms", flush=True)
 
 
 def in_words(took: list[float]) -> str:

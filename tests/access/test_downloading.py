@@ -145,13 +145,10 @@ async def test_an_answer_without_a_list_fails(origin: Origin, reach: FeedReach, 
     assert words in await failure(origin.url("/odd"), reach)
 
 
-async def test_a_body_without_an_announced_length_is_bounded(
-    origin: Origin, reach: FeedReach, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_body_without_an_announced_length_is_bounded(origin: Origin, reach: FeedReach) -> None:
     origin.answers["/endless"] = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + b"a" * 3_000_000
-    get = fetching.get
-    monkeypatch.setattr(downloading, "get", lambda url, headers, reach: get(url, headers, reach, largest=1_000_000))
-    assert "It is larger than" in await failure(origin.url("/endless"), reach)
+    with pytest.raises(DownloadFailed, match="It is larger than"):
+        await download(origin.url("/endless"), NO_MARKS, reach, largest=1_000_000)
 
 
 async def test_a_body_in_pieces_of_a_byte_leaves_others_their_turn(origin: Origin, reach: FeedReach) -> None:
@@ -245,8 +242,8 @@ async def test_files_are_read_below_their_directory_alone(reach: FeedReach, tmp_
     assert "GUARDPANEL_FEED_FILES names no directory" in await failure(url, FeedReach())
 
 
-async def test_a_file_is_bounded(reach: FeedReach, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_is_bounded(reach: FeedReach) -> None:
     assert reach.files is not None
     (reach.files / "large.txt").write_bytes(LIST * 100)
-    monkeypatch.setattr(downloading, "LARGEST_BODY", 100)
-    assert "It is larger than" in await failure(f"file://{reach.files}/large.txt", reach)
+    with pytest.raises(DownloadFailed, match="It is larger than"):
+        await download(f"file://{reach.files}/large.txt", NO_MARKS, reach, largest=100)

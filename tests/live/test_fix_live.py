@@ -59,7 +59,7 @@ def test_the_narrowest_fix_passes_only_the_blocked_request(panel: Panel) -> None
         assert (ladder["narrowest"], narrowest["width"], narrowest["works"]) == ("field", "field", True)
         assert ladder["before"]["verdict"] == "blocked"
         assert {rung["width"] for rung in ladder["rungs"] if rung["works"]} == {
-            "field", "family", "request", "everywhere", "off",
+            "field", "below", "family", "request", "everywhere", "off",
         }  # fmt: skip
 
         assert [(each["place"], each["tried"] - each["blocked"]) for each in ladder["attacks"]][1:] == [

@@ -140,7 +140,7 @@ def test_events_are_followed_from_the_newest_on(shared_panel: Panel) -> None:
     while run(shared_panel, "events", "tail", "-n", "500")[1].count("before-") < 3:
         assert time.monotonic() < ends
 
-    command = [sys.executable, "-m", "guardpanel", "events", "tail", "-n", "1", "--follow"]
+    command = [sys.executable, "-m", "guardpanel", "events", "tail", "-n", "1", "--follow", "--as", EMAIL]
     tail = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=shared_panel.environment, cwd=ROOT)
     at_last = threading.Timer(60, tail.kill)
     at_last.start()

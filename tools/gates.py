@@ -92,7 +92,7 @@ def gates() -> dict[str, list[Gate]]:
                 "--ignore=tests/load",
                 "--ignore=tests/crash",
                 "--ignore=tests/e2e",
-                minutes=15,
+                minutes=30,
                 seconds=200,
             )
         ],

@@ -84,6 +84,8 @@ def test_the_ladder_is_climbed_by_keyboard(quiet_page: Page, blog: Panel) -> Non
 
     quiet_page.locator("input[name=width]:checked").focus()
     quiet_page.keyboard.press("ArrowDown")
+    expect(quiet_page.locator("input[name=width][value=below]")).to_be_checked()
+    quiet_page.keyboard.press("ArrowDown")
 
     expect(quiet_page.get_by_text("All rules tagged attack-xss don’t inspect")).to_be_visible()
 

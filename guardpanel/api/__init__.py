@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 from guardpanel.api import (
     auth,
     bans,
+    changes,
     comparison,
     configuration,
     event_groups,
@@ -31,6 +32,7 @@ for part in (
     auth,
     *(import_module(f"{__name__}.{noun.module}") for noun in NOUNS.values()),
     bans,
+    changes,
     feeds,
     revocation_lists,
     orders,

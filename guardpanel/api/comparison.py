@@ -28,6 +28,18 @@ class DifferenceOut(BaseModel):
     kind: Literal["added", "changed", "removed"]
     fields: list[FieldOut]
 
+    @classmethod
+    def of(cls, difference: Difference) -> "DifferenceOut":
+        return cls(
+            noun=difference.noun,
+            name=difference.name,
+            kind=difference.kind,
+            fields=[
+                FieldOut(name=field.name, label=field.label, before=field.before, after=field.after)
+                for field in difference.fields
+            ],
+        )
+
 
 class PolicyComparisonOut(BaseModel):
     before: str = Field(description="What it is compared with.")
@@ -50,13 +62,5 @@ async def compare_policy(
     return PolicyComparisonOut(
         before=comparison.before,
         after=comparison.after,
-        differences=[_out(difference) for difference in comparison.differences],
+        differences=[DifferenceOut.of(difference) for difference in comparison.differences],
     )
-
-
-def _out(difference: Difference) -> DifferenceOut:
-    fields = [
-        FieldOut(name=field.name, label=field.label, before=field.before, after=field.after)
-        for field in difference.fields
-    ]
-    return DifferenceOut(noun=difference.noun, name=difference.name, kind=difference.kind, fields=fields)

@@ -19,6 +19,7 @@ TAGS = [
     {"name": "auth", "description": "Login, logout, and the current account."},
     *({"name": noun.tag, "description": noun.what} for noun in NOUNS.values()),
     {"name": "configuration", "description": "The whole configuration as a file."},
+    {"name": "changes", "description": "Every attempt to go live, what it did, and how to undo it."},
     {"name": "bans", "description": "Addresses that are rejected until a time."},
     {"name": "rules", "description": "Rules of the WAF agent’s rule set, in plain words."},
     {

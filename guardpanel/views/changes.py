@@ -153,12 +153,11 @@ async def note(request: Request, change_id: RowId, panel: PanelDep, session: Ses
 
 def only(form: Form) -> Key | None:
     """Parse a row such as `virtual_host:17`. Rejects anything else rather than restoring everything."""
-    noun, _, number = form.value("thing").partition(":")
-    if not noun and not number:
-        return None
-    if noun not in NOUNS or not (number.isascii() and number.isdigit() and len(number) < 16):
+    thing = form.value("thing")
+    key = history.row_named(thing)
+    if thing and key is None:
         raise Conflict("Nothing to restore: it did not exist then.")
-    return noun, int(number)
+    return key
 
 
 async def put_back(session: SessionDep, word: str, saved: SaveResult[Key | None], back: str = "") -> Response:
@@ -176,7 +175,7 @@ async def show_one(
     problem: Problem | None = None, form: Form | None = None,
 ) -> Response:  # fmt: skip
     live = await live_number(session)
-    comparison = await compared(panel, session, change, view.against)
+    comparison = await comparisons.of_change(panel.changes, session, change, view.against)
     context = {
         **await shown_comparison(session, comparison, view),
         "change": change, "live_revision": live, "steps": shown_steps([Step(**step) for step in change.steps]),  # type: ignore[arg-type]
@@ -194,28 +193,13 @@ async def show_restore(
     problem: Problem | None = None, form: Form | None = None,
 ) -> Response:  # fmt: skip
     live = await live_number(session)
-    target = await history.after(session, change) if change.outcome is Outcome.LIVE else None
-    current = await history.now(session)
-    await session.commit()
-    comparison = await comparisons.compare(panel.changes, current, target) if target else None
+    comparison = await comparisons.of_restore(panel.changes, session, change)
     context = {
         **await shown_comparison(session, comparison, view),
         "change": change, "live_revision": live, "what": history.what_is_restored(change), "key": Form({}).key,
         "refusal": refused(problem, live) if problem else None, "thing": form.value("thing") if form else "",
     }  # fmt: skip
     return await page(request, "changes/restore.html", context, status_code=problem.status if problem else 200)
-
-
-async def compared(panel: Panel, session: SessionDep, change: Deployment, against: int | None) -> Comparison | None:
-    """Compare with revision `against`, or the previous state. None if its result is no longer stored."""
-    before = await history.at_revision(session, against) if against else None
-    own = await history.after(session, change)
-    predecessor = None if against else await history.predecessor(session, change)
-    if predecessor is not None:
-        before = await history.after(session, predecessor)
-        own = own if before else None
-    await session.commit()  # Comparing takes a while. Release the connection first.
-    return await comparisons.compare(panel.changes, before, own) if own else None
 
 
 async def shown_comparison(session: SessionDep, comparison: Comparison | None, view: FilesView) -> dict[str, Any]:

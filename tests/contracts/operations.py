@@ -11,5 +11,5 @@ DOCUMENT: dict[str, Any] = json.loads((ROOT / "openapi.json").read_text())
 
 def there(path: str) -> str:
     """Within a row that there is."""
-    path = path.replace("/{address_list_id}/", "/1/")
+    path = path.replace("/{address_list_id}/", "/1/").replace("/{change_id}/", "/1/")
     return path.replace("/{policy_id}/", "/1/").replace("/{virtual_host_id}/", "/1/")

@@ -172,7 +172,27 @@ async def test_each_filter_of_the_access_log_counts(ada_api: httpx2.AsyncClient,
     assert len((await ada_api.get(there(ACCESS_LOG), params={"limit": 1})).json()["items"]) == 1
 
 
-OWN_FILTERS = {"/api/v1/logs", RULES, LEDGER, GROUPS, TRAFFIC, *BUSIEST, ACCESS_LOG}
+CHANGES = "/api/v1/changes"
+
+CHANGES_FOUND: dict[str, tuple[str, list[int]]] = {
+    "q": ("a.example", [2]), "row": ("policy:2", [3]), "author": ("guardpanel", [1]), "outcome": ("rejected", []),
+    "cursor": ("before-3", [2, 1]), "per_page": ("1", [3]),
+}  # fmt: skip
+"By parameter of the changes: a value, and what it leaves."
+
+
+async def test_each_filter_of_the_changes_counts(ada_api: httpx2.AsyncClient) -> None:
+    await ada_api.post("/api/v1/vhosts", json=a_vhost("a.example"))
+    await ada_api.post("/api/v1/policies", json={"name": "Strict"})
+    for name in (name for _, path, name in parameters() if path == CHANGES):
+        value, expected = CHANGES_FOUND[name]
+
+        answer = await ada_api.get(CHANGES, params={name: value})
+
+        assert [change["id"] for change in answer.json()["items"]] == expected, name
+
+
+OWN_FILTERS = {"/api/v1/logs", CHANGES, RULES, LEDGER, GROUPS, TRAFFIC, *BUSIEST, ACCESS_LOG}
 
 LISTED: dict[str, Callable[[dict[str, Any]], bool]] = {
     "page": lambda page: page["page"] == 2 and not page["items"],
@@ -183,6 +203,7 @@ LISTED: dict[str, Callable[[dict[str, Any]], bool]] = {
     "source": lambda problem: problem["errors"][0]["field"] == "source",
     "findings": lambda problem: problem["errors"][0]["field"] == "findings",
     "policy": lambda problem: problem["detail"] == "Policy not found.",
+    "against": lambda comparison: comparison["differences"][0]["kind"] == "removed",
     "revision": lambda comparison: comparison["before"] == "Default, revision 2",
 }
 

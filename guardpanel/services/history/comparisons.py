@@ -5,10 +5,15 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from guardpanel.bundle import Bundle
 from guardpanel.engines.releases import ReleaseDamaged
+from guardpanel.models import Deployment
+from guardpanel.models.revision import Outcome
 from guardpanel.rendering import EngineFacts
 from guardpanel.sealing import in_files
+from guardpanel.services.history import history
 from guardpanel.services.history.history import State
 from guardpanel.services.history.text_differences import FileDifferences, between
 from guardpanel.services.saving import differences, snapshots
@@ -39,6 +44,28 @@ class Comparison:
     agent: FileDifferences
     rendered_anew: bool
     "One side's files are not stored, and this version or these settings render others than it had."
+
+
+async def of_change(
+    changes: Changes, session: AsyncSession, change: Deployment, against: int | None = None
+) -> Comparison | None:
+    """What a change did, or how it differs from revision `against`. None if its result is no longer stored."""
+    before = await history.at_revision(session, against) if against else None
+    own = await history.after(session, change)
+    predecessor = None if against else await history.predecessor(session, change)
+    if predecessor is not None:
+        before = await history.after(session, predecessor)
+        own = own if before else None
+    await session.commit()  # Comparing takes a while. Release the connection first.
+    return await compare(changes, before, own) if own else None
+
+
+async def of_restore(changes: Changes, session: AsyncSession, change: Deployment) -> Comparison | None:
+    """What a restore of the state after a change would do. None if it never went live or is no longer stored."""
+    target = await history.after(session, change) if change.outcome is Outcome.LIVE else None
+    current = await history.now(session)
+    await session.commit()
+    return await compare(changes, current, target) if target else None
 
 
 async def compare(changes: Changes, before: State | None, after: State) -> Comparison:

@@ -179,6 +179,13 @@ def _name(now: Rows, then: Rows, only: Key | None) -> str:
     return next(noun.name(row) for row in (*then[noun.table_name], *now[noun.table_name]) if row["id"] == only[1])
 
 
+def row_named(text: str) -> Key | None:
+    """The row of `virtual_host:17`. None if that can't be one."""
+    noun, _, number = text.partition(":")
+    is_row = noun in NOUNS and number.isascii() and number.isdigit() and len(number) < 16
+    return (noun, int(number)) if is_row else None
+
+
 class RowLink(NamedTuple):
     """An existing row: its name, and the URL of its page."""
 

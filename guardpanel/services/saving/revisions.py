@@ -82,10 +82,11 @@ async def page(
     noun_id: int | None = None,
     author: str = "",
     outcome: Outcome | None = None,
+    before: int | None = None,
     offset: int = 0,
     limit: int = 50,
 ) -> Page[Deployment]:
-    """Attempts, newest first. `q` searches summary and note. The other parameters filter."""
+    """Attempts, newest first, from the one `before` this id on. `q` searches summary and note. The other parameters filter."""
     conditions: list[Any] = []
     if q:
         pattern = like(q.strip().lower())
@@ -101,7 +102,7 @@ async def page(
     rows = await session.exec(
         select(Deployment)
         .options(*LIGHT)
-        .where(*conditions)
+        .where(*conditions, *([col(Deployment.id) < before] if before else []))
         .order_by(col(Deployment.id).desc())
         .offset(offset)
         .limit(limit)

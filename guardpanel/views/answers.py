@@ -24,7 +24,7 @@ from guardpanel.services.truth import live_line
 from guardpanel.static_files import asset
 from guardpanel.views import formats, inert
 from guardpanel.views.compiled import CompiledTemplates
-from guardpanel.views.formats import ago, clock, counted, left, milliseconds, moment, seconds, thousands
+from guardpanel.views.formats import ago, clock, counted, duration, left, milliseconds, moment, seconds, thousands
 from guardpanel.views.menu import MENU
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
@@ -61,6 +61,7 @@ def environment() -> Environment:
         ago=ago,
         clock=clock,
         counted=counted,
+        duration=duration,
         left=left,
         lowered=lowered,
         milliseconds=milliseconds,

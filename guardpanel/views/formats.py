@@ -37,6 +37,16 @@ def seconds(value: float | None) -> str:
     return f"{value:.2f}" if value < 0.095 else f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
 
 
+def duration(value: int) -> str:
+    """`38 s`, `12 min`, `3 h 20 min`, `4 d 3 h`."""
+    if value < 60:
+        return f"{value} s"
+    hours, minutes = divmod(value // 60, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (0 if days else minutes, "min")]
+    return " ".join(f"{count} {unit}" for count, unit in parts if count)
+
+
 def milliseconds(value: float | None) -> str:
     return "—" if value is None else f"{value:.0f} ms"
 

@@ -1,8 +1,8 @@
-"""Numbers with what they count."""
+"""Numbers with what they count, and times with their units."""
 
 import pytest
 
-from guardpanel.views.formats import counted
+from guardpanel.views.formats import counted, duration
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,21 @@ from guardpanel.views.formats import counted
 )
 def test_a_number_stands_before_its_word_in_the_right_form(count: int, word: str, text: str) -> None:
     assert counted(count, word) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (3_599, "59 min"),
+        (3_600, "1 h"),
+        (12_000, "3 h 20 min"),
+        (86_400, "1 d"),
+        (90_061, "1 d 1 h"),
+        (8_640_000, "100 d"),
+    ],
+)
+def test_how_long_something_has_lasted_has_its_unit(seconds: int, text: str) -> None:
+    assert duration(seconds) == text

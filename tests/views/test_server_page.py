@@ -43,8 +43,9 @@ async def test_it_has_checks_and_what_the_server_does_by_path(
         "Failed checks 8",
         "Went down 2 times",
         "50, configured 100",
-        "All other paths 3, 17 1, 4 12,345 7 5 6 2.0 KiB, 4.8 MiB",
-        "/api/… 3, 17 1, 4 99",
+        "UP for 1 min",
+        "All other paths 3 (peak 17) 1 (peak 4) 12,345 7 5 6 2.0 KiB 4.8 MiB",
+        "/api/… 3 (peak 17) 1 (peak 4) 99",
     ):
         assert words in page.text
     assert "/b/…" not in page.text

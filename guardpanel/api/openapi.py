@@ -26,7 +26,7 @@ TAGS = [
         "name": "logs",
         "description": "Events: requests that fired rules, and requests that HAProxy rejected or could not deliver.",
     },
-    {"name": "events", "description": "Fixes of events that were no attacks."},
+    {"name": "events", "description": "Events with all filters and details, and fixes of those that were no attacks."},
     {"name": "runtime", "description": "What the engines are running."},
 ]
 

@@ -1,5 +1,6 @@
 """What HAProxy's log says became of a request (format: rendering/access_log.py)."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -12,6 +13,9 @@ NONE = "-"
 
 OF_A_BODY = {Verdict.TOO_LARGE_PASSED, Verdict.TOO_SLOW_PASSED, Verdict.AGENT_ERROR, Verdict.FAIL_OPEN}
 "Verdicts that a client could cause by disconnecting in the middle of its body: these count as aborted."
+
+QUERY = re.compile(rb'("path":"(?:[^"\\?]|\\.)*)\?(?:[^"\\]|\\.)*"')
+"Quotes within visitors' values are escaped, so this matches the field itself."
 
 BAD_REQUEST = 400
 
@@ -126,6 +130,11 @@ def _reason(entry: LogEntry) -> Reason | None:
 def _was_waited_for(entry: LogEntry) -> bool:
     """Whether HAProxy ended the request while it waited for the body. `slow` is set in advance, in case of a timeout."""
     return bool(entry.verdict == "slow" and entry.status == BAD_REQUEST)
+
+
+def without_query(line: bytes) -> bytes:
+    """A line of HAProxy's log, without the query of its path: it may contain secrets, which only the agent masks."""
+    return QUERY.sub(rb'\1"', line, count=1)
 
 
 def path_of(uri: str) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from guardpanel.events.lines import parsed
-from guardpanel.events.log_entry import NONE, LogEntry, conclusion, path_of
+from guardpanel.events.log_entry import NONE, LogEntry, conclusion, path_of, without_query
 from guardpanel.events.schema import A_MICROSECOND
 from guardpanel.events.texts import legible
 from guardpanel.events.words import REASON_CODES, VERDICT_CODES, Reason, Verdict
@@ -87,7 +87,7 @@ def _taken(entry: LogEntry, verdict: Verdict, why: Reason | None, line: bytes) -
         score=_number(entry.score) or 0,
         rules=_rules(entry.rules),
         reason=REASON_CODES[why] if why else None,
-        line=line,
+        line=without_query(line),
         is_strike=verdict in STRIKES and entry.server_milliseconds < 0,
     )
 

@@ -71,13 +71,12 @@ async def show(request: Request, request_id: str, panel: PanelDep, session: Sess
 
 @router.get("/{request_id}/lines")
 async def download(request_id: str, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
-    """The raw lines of the agent and HAProxy, byte for byte. A download: browsers must not render it."""
+    """The raw lines of the agent and HAProxy. A download: browsers must not render it."""
     await session.commit()
     event = await panel.events.find(request_id)
     if event is None:
         raise NotFound("Event not found.")
-    lines = [line.rstrip(b"\n") + b"\n" for line in (event.agent_line, event.proxy_line) if line]
-    return PlainTextResponse(b"".join(lines), headers={"content-disposition": 'attachment; filename="event.txt"'})
+    return PlainTextResponse(event.lines, headers={"content-disposition": 'attachment; filename="event.txt"'})
 
 
 async def missing(request: Request, panel: PanelDep, request_id: str) -> Response:

@@ -172,6 +172,37 @@ async def test_each_filter_of_the_access_log_counts(ada_api: httpx2.AsyncClient,
     assert len((await ada_api.get(there(ACCESS_LOG), params={"limit": 1})).json()["items"]) == 1
 
 
+EVENTS = "/api/v1/events"
+
+OF_EVENTS = {
+    "vhost_id": "virtual_host", "policy_id": "policy", "rule_id": "rule", "source_ip": "client", "date_from": "since",
+}  # fmt: skip
+"What the page calls the filters of the logs."
+
+EVENTS_ALONE = {
+    OF_EVENTS.get(name, name): value for name, value in EVENTS_FOUND.items() if name not in {"vhost", "action"}
+}
+
+
+async def test_each_filter_of_the_events_counts(ada_api: httpx2.AsyncClient, panel: Panel) -> None:
+    old = an_event(time="2020-01-01T00:00:00Z")
+    line = a_failed_line(EVENT, virtual_host="2", policy="2", ended="sH--", server="s1", rules="932160")
+    store(panel.settings.events_database, [EVENT, old], [line, a_log_line(old)])
+    whole = (await ada_api.get(EVENTS, params={"time": "all", "per_page": 1})).json()
+    group = (await ada_api.get(f"{EVENTS}/{EVENT['id']}")).json()["group"]
+    expected = {
+        "per_page": ("1", [EVENT["id"]]), "cursor": (whole["next_cursor"], [old["id"]]), "group": (group, [EVENT["id"]]),
+        "until": ("2020-01-02", [old["id"]]), "time": ("1h", []),
+    }  # fmt: skip
+    for name in (name for _, path, name in parameters() if path == EVENTS):
+        value, ids = expected.get(name) or (EVENTS_ALONE[name], [EVENT["id"]])
+        always = {} if name in {"since", "until", "time"} else {"time": "all"}
+
+        answer = await ada_api.get(EVENTS, params={name: value, **always})
+
+        assert [item["request_id"] for item in answer.json()["items"]] == ids, name
+
+
 CHANGES = "/api/v1/changes"
 
 CHANGES_FOUND: dict[str, tuple[str, list[int]]] = {
@@ -192,7 +223,7 @@ async def test_each_filter_of_the_changes_counts(ada_api: httpx2.AsyncClient) ->
         assert [change["id"] for change in answer.json()["items"]] == expected, name
 
 
-OWN_FILTERS = {"/api/v1/logs", CHANGES, RULES, LEDGER, GROUPS, TRAFFIC, *BUSIEST, ACCESS_LOG}
+OWN_FILTERS = {"/api/v1/logs", EVENTS, CHANGES, RULES, LEDGER, GROUPS, TRAFFIC, *BUSIEST, ACCESS_LOG}
 
 LISTED: dict[str, Callable[[dict[str, Any]], bool]] = {
     "page": lambda page: page["page"] == 2 and not page["items"],

@@ -112,6 +112,11 @@ class EventDetail:
     "As the agent wrote it, for download."
     proxy_line: bytes | None
 
+    @property
+    def lines(self) -> bytes:
+        """Those that there are, for download."""
+        return b"".join(line.rstrip(b"\n") + b"\n" for line in (self.agent_line, self.proxy_line) if line)
+
 
 def detail(item: EventItem, agent_line: bytes | None, proxy_line: bytes | None) -> EventDetail:
     """Parse both lines. They were validated when they were stored."""

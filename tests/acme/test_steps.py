@@ -10,12 +10,16 @@ from guardpanel.acme.faults import FaultKind
 from guardpanel.acme.order import Phase, Record
 from guardpanel.errors import Conflict, EngineUnavailable, NotFound, StorageFailed
 from guardpanel.models import Certificate
+from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
 from guardpanel.sealing import Seal
+from guardpanel.services import virtual_hosts
 from guardpanel.services.issuing import deeds, orders
 from guardpanel.services.issuing.steps import CHANGED, OTHER_MASTER_KEY
+from guardpanel.services.saving.changes import SaveRequest
 from tests.acme.worker import Worker, refusal
 from tests.conftest import Person
+from tests.fakes import FakeEngines
 from tests.faults import Faults
 
 pytestmark = pytest.mark.anyio
@@ -209,6 +213,32 @@ async def test_a_delivery_that_fails_is_tried_again_and_nothing_is_ordered_twice
 
     await worker.look(timedelta(minutes=15))
 
+    assert await worker.content(number)
+    assert worker.at().calls["new_order"] == 1
+
+
+async def test_a_delivery_that_could_not_be_recorded_as_live_is_not_reported_as_in_use(
+    worker: Worker, engines: FakeEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its certificate can be read, but HAProxy may have another one by the time that the disk can be written."""
+    host = {"hostnames": ["shop.example"], "servers": [{"address": "127.0.0.1:3000"}], "https": True}
+    await virtual_hosts.create(worker.panel.changes, SaveRequest("ada"), VirtualHostFields.model_validate(host))
+    number = await worker.add()
+
+    async def full(*_: object, **__: object) -> NoReturn:
+        raise StorageFailed("The database cannot be written: database or disk is full.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(worker.panel.changes.deployments, "_conclude", full)
+        await worker.look()
+    engines.fail("verify")
+    await worker.look(MINUTE)
+    assert await worker.content(number) is None
+    assert (await worker.log(number)).state == "open"
+
+    engines.fail(None)
+    await worker.look(5 * MINUTE)
+    await worker.panel.reconciler.tick()
     assert await worker.content(number)
     assert worker.at().calls["new_order"] == 1
 

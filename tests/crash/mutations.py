@@ -18,7 +18,7 @@ def no_settle(panel: Panel, _shared: Shared) -> None:
 
     async def nothing() -> None: ...
 
-    panel.changes.settle = nothing  # type: ignore[method-assign]
+    panel.changes._end_unrecorded = nothing  # type: ignore[method-assign]
 
 
 def half_settle(panel: Panel, _shared: Shared) -> None:

@@ -7,7 +7,7 @@ disconnects.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from guardpanel.engines.answers import SAVE_PATIENCE_SECONDS
 from guardpanel.engines.haproxy.reloading import START_PATIENCE_SECONDS
 from guardpanel.errors import ConfigRejected, Drifted, Problem
 from guardpanel.lock import only_one
+from guardpanel.models import Deployment
 from guardpanel.rendering import EngineFacts
 from guardpanel.sealing import Seal
 from guardpanel.services.saving import revisions, snapshots
@@ -120,14 +121,21 @@ class Changes:
         return await self.save(change, mutate)
 
     async def settle(self) -> None:
-        """End attempts whose outcome was never recorded: the panel was killed, or the disk was full."""
+        """End attempts whose outcome was never recorded: the panel was killed, or the disk was full. Raises StorageFailed while
+        it still is."""
         async with self.turn():
             await asyncio.to_thread(self.engines.sweep)
-            async with self.database.read() as session:
-                left = await revisions.open_deployments(session)
-            for deployment in left:
-                self.preparing.forget()  # The rows may be rolled back.
-                await self.deployments.settle(deployment)
+            await self._end_unrecorded()
+
+    async def _end_unrecorded(self) -> None:
+        """Whoever has the turn begins with rows that are live: a later rollback would take its own with it."""
+        for deployment in await self._unrecorded():
+            self.preparing.forget()  # The rows may be rolled back.
+            await self.deployments.settle(deployment)
+
+    async def _unrecorded(self) -> Sequence[Deployment]:
+        async with self.database.read() as session:
+            return await revisions.open_deployments(session)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -138,9 +146,12 @@ class Changes:
                 yield
 
     async def settled(self) -> None:
-        """Wait for the end of a save whose rows can be read already, and that is not live yet."""
+        """Wait for the end of a save whose rows can be read already, and that is not live yet. One whose outcome could not be
+        recorded is ended first, since it may be rolled back. Raises what `settle` raises."""
         async with self._turn:
-            return
+            left = await self._unrecorded()
+        if left:
+            await self.settle()
 
     # A save
 
@@ -148,6 +159,7 @@ class Changes:
         progress = self.saves.begin(change.request.key)
         try:
             async with self.turn():
+                await self._end_unrecorded()
                 await self._may_begin(change)
                 try:
                     value, prepared = await self.preparing.prepare(change, mutate, progress)

@@ -115,7 +115,8 @@ class Deployments:
             session.add(attempt)
 
     async def settle(self, deployment: Deployment) -> None:
-        """Complete it if HAProxy runs it and it can be verified. Otherwise roll back, as far as the engines respond."""
+        """Complete it if HAProxy runs it and it can be verified. Otherwise roll back, as far as the engines respond. Raises
+        StorageFailed, after which it is as open as before: a disk that is full decides nothing."""
         prepared = await self._prepared_before(deployment)
         if prepared is None:
             return
@@ -166,6 +167,8 @@ class Deployments:
             await self.engines.deploy(
                 prepared.release, prepared.bundle, changed=prepared.changed, tell=progress.tell, again=prepared.again
             )
+        except StorageFailed:
+            raise
         except Problem as problem:
             progress.end(problem.message)
             return False

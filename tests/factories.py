@@ -280,6 +280,7 @@ def a_path_binding(**others: Any) -> Form:
         "tunnel_timeout": "",
         "retries": "",
         "security_headers": "",
+        "error_page_id": "",
         "compression_types": "\n".join(COMPRESSED),
         "cors_origins": "",
         "cors_methods": "GET\nHEAD\nPOST",

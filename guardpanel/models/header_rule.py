@@ -1,6 +1,7 @@
-"""Header rules: what is set, added or removed in the headers of a virtual host's requests and responses."""
+"""Header rules: what is set, added or removed in the headers of a virtual host's, or a path's, requests and responses."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
@@ -15,7 +16,7 @@ LONGEST_NAME, LONGEST_VALUE = 100, 2_000
 "Bytes."
 
 MOST_RULES, LARGEST_RULES = 50, 8 * 1024
-"Of a virtual host, and bytes that they add to a request or response. HAProxy accepts 101 headers in one."
+"For a request, and bytes that they add to it, or to its response. HAProxy accepts 101 headers in one."
 
 VARIABLE = re.compile(r"\{([a-z_]+)\}")
 
@@ -72,8 +73,8 @@ def in_braces() -> str:
     return f"{', '.join(first)} and {last}"
 
 
-class HeaderRuleColumns(Fields):
-    """What form, JSON and table have in common."""
+class HeaderChangeColumns(Fields):
+    """What is done to headers of one name."""
 
     direction: Direction = described("Applies to", Direction.RESPONSE, sa_type=stored(Direction))
     action: HeaderAction = described("Action", HeaderAction.SET, sa_type=stored(HeaderAction))
@@ -81,18 +82,10 @@ class HeaderRuleColumns(Fields):
     value: Annotated[str, AfterValidator(header_value)] = described(
         "Value", "", hint=f"Text, sent as typed, none to remove. Replaced: {in_braces()}. An unknown country is --."
     )
-    position: int = described(
-        "Order",
-        100,
-        ge=1,
-        le=10_000,
-        hint="Rules with lower numbers are applied first, equal ones in the order of adding.",
-    )
-    notes: Notes = described("Notes", "")
 
 
-class HeaderRuleFields(HeaderRuleColumns):
-    """What an operator sets: the input of the form, of the JSON body and of the table."""
+class HeaderChange(HeaderChangeColumns):
+    """As an operator sets it: a header rule, or a row of a path's."""
 
     @model_validator(mode="before")
     @classmethod
@@ -126,6 +119,33 @@ class HeaderRuleFields(HeaderRuleColumns):
     def name(self) -> str:
         """`Set X-Robots-Tag in responses`"""
         return f"{self.action.word} {self.header} in {self.direction.value}s"
+
+    @property
+    def in_words(self) -> str:
+        """`Set X-Robots-Tag in responses: noindex`"""
+        return f"{self.name}: {self.value}" if self.value else self.name
+
+
+def change_in_words(change: Mapping[str, Any]) -> str:
+    """Of one as it is stored."""
+    return HeaderChange.model_validate(change).in_words
+
+
+class HeaderRuleColumns(HeaderChangeColumns):
+    """What form, JSON and table have in common."""
+
+    position: int = described(
+        "Order",
+        100,
+        ge=1,
+        le=10_000,
+        hint="Rules with lower numbers are applied first, equal ones in the order of adding.",
+    )
+    notes: Notes = described("Notes", "")
+
+
+class HeaderRuleFields(HeaderChange, HeaderRuleColumns):
+    """What an operator sets: the input of the form, of the JSON body and of the table."""
 
 
 class HeaderRule(HeaderRuleColumns, VersionedRow, table=True):

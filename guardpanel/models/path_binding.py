@@ -4,11 +4,18 @@ import re
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
+from sqlalchemy import JSON
 from sqlmodel import Field
 
-from guardpanel.models.delivery.path_delivery import PathDeliveryColumns, is_different
+from guardpanel.models.delivery.path_delivery import (
+    OwnHeadersFields,
+    PathDeliveryColumns,
+    is_different,
+    needs_section,
+)
+from guardpanel.models.header_rule import change_in_words
 from guardpanel.models.meta import Choice, described
-from guardpanel.models.noun import Noun
+from guardpanel.models.noun import Noun, Part
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.policies.path_condition import bound_path
 from guardpanel.models.references import OptionalId
@@ -97,7 +104,7 @@ class PathBindingColumns(PathDeliveryColumns):
     notes: Notes = described("Notes", "")
 
 
-class PathBindingFields(PathBindingColumns):
+class PathBindingFields(PathBindingColumns, OwnHeadersFields):
     """What an operator sets: the input of the form, of the JSON body and of the table."""
 
     @model_validator(mode="before")
@@ -124,7 +131,7 @@ class PathBindingFields(PathBindingColumns):
     @classmethod
     def some_difference(cls, mode: EnforcementMode | None, info: ValidationInfo) -> EnforcementMode | None:
         others = info.data.get("redirect", ""), info.data.get("policy_id", ""), info.data.get("requires_login", "")
-        is_readable = PathDeliveryColumns.model_fields.keys() <= info.data.keys()
+        is_readable = info.data.keys() >= DELIVERY
         if mode is None and others == (Redirect.NO, None, False) and is_readable and not is_different(info.data):
             raise refuse(
                 "Choose a policy, a mode, a redirect, a login, or delivery. Without any, the path is like the rest."
@@ -151,6 +158,9 @@ class PathBindingFields(PathBindingColumns):
         return self.path + "/…" * (self.path_match is BoundPath.BELOW)
 
 
+DELIVERY = PathDeliveryColumns.model_fields.keys() | OwnHeadersFields.model_fields.keys()
+
+
 class PathBindingInput(PathBindingFields):
     """What is sent: the fields, and what is said to a question."""
 
@@ -167,16 +177,28 @@ class PathBinding(PathBindingColumns, VersionedRow, table=True):
         default=None, foreign_key="virtualhost.id", ondelete="CASCADE", index=True, nullable=False
     )
     policy_id: int | None = Field(default=None, foreign_key="policy.id", index=True)
+    error_page_id: int | None = Field(default=None, foreign_key="errorpage.id", index=True)
     name: str = Field(default="", max_length=510)
+    own_headers: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
 
     @property
     def has_delivery(self) -> bool:
         """Whether it has delivery of its own."""
-        return is_different({name: getattr(self, name) for name in PathDeliveryColumns.model_fields})
+        return is_different(self._delivery)
+
+    @property
+    def has_section(self) -> bool:
+        """Whether HAProxy handles its requests in a section of their own."""
+        return self.redirect is Redirect.NO and needs_section(self._delivery)
+
+    @property
+    def _delivery(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in DELIVERY}
 
     def replace(self, fields: PathBindingFields) -> Self:
         for name in (*PathBindingColumns.model_fields, "name"):
             setattr(self, name, getattr(fields, name))
+        self.own_headers = [change.model_dump(mode="json") for change in fields.own_headers]
         return self
 
 
@@ -191,7 +213,8 @@ NOUN = Noun(
     "vhosts/{virtual_host_id}/policy-bindings",
     "What some paths of a virtual host get that its other paths do not: a policy, a mode, a redirect, or servers.",
     {"path_match": "below", "path": "/api", "enforcement_mode": "detect_only"},
-    references={"virtual_host_id": "virtual_host", "policy_id": "policy"},
+    parts=(Part("own_headers", change_in_words, known_by="header"),),
+    references={"virtual_host_id": "virtual_host", "policy_id": "policy", "error_page_id": "error_page"},
     within="virtual_host_id",
     sent=PathBindingInput,
 )

@@ -124,7 +124,7 @@ def sections(state: DesiredState) -> list[Section]:
         if path.has_section:
             of_paths[path.virtual_host_id].append((bound.section, bound.host, path))
     return [
-        Section(name, host, path, held_for.get(name), state.header_rules.get(host.id, ()), asks.get(host.id))
+        Section(name, host, path, held_for.get(name), state.headers_of(host.id, path), asks.get(host.id))
         for own in state.virtual_hosts
         for name, host, path in ((section_of(own.id), own, None), *of_paths.get(own.id, ()))
     ]

@@ -90,7 +90,9 @@ class ErrorPageState(NamedTuple):
 
 
 def in_use(rows: Rows, hosts: tuple[VirtualHostState, ...]) -> tuple[ErrorPageState, ...]:
-    used = {host.error_page_id for host in hosts}
+    enabled = {host.id for host in hosts}
+    paths = (row for row in rows.get("pathbinding", ()) if row["virtual_host_id"] in enabled)
+    used = {host.error_page_id for host in hosts} | {row.get("error_page_id") for row in paths}
     sets = (row for row in sorted(rows.get("errorpage", ()), key=lambda row: row["id"]))
     return tuple(ErrorPageState.from_row(row) for row in sets if row["is_default"] or row["id"] in used)
 
@@ -99,11 +101,9 @@ def logo_map(part: int) -> str:
     return f"page_logos_{part + 1}.map"
 
 
-def maps(pages: tuple[ErrorPageState, ...], hosts: tuple[VirtualHostState, ...]) -> dict[str, str]:
+def maps(pages: tuple[ErrorPageState, ...], chosen: Mapping[str, int]) -> dict[str, str]:
     """`17 3`, and by set: `3 <p>Call us.</p>`"""
-    if not pages:
-        return {}
-    own = "".join(f"{host.id} {host.error_page_id}\n" for host in hosts if host.error_page_id is not None)
+    own = "".join(f"{key} {number}\n" for key, number in chosen.items())
     lines = dict.fromkeys((TOPS_MAP, *logo_maps(pages), NAMES_MAP, ENDS_MAP), "")
     for page in pages:
         for name, fragment in page.fragments.items():
@@ -115,18 +115,19 @@ def logo_maps(pages: tuple[ErrorPageState, ...]) -> list[str]:
     return [logo_map(part) for part in range(max(len(page.parts) for page in pages))]
 
 
-def files(pages: tuple[ErrorPageState, ...], hosts: tuple[VirtualHostState, ...]) -> dict[str, str]:
-    """The pages, and the maps that they look in."""
+def files(pages: tuple[ErrorPageState, ...], chosen: Mapping[str, int], *, by_path: bool) -> dict[str, str]:
+    """The pages, and the maps that they look in. `chosen`: the sets of virtual hosts and, `by_path`, of their paths."""
     if not pages:
         return _texts("", "")
     default = next((page.id for page in pages if page.is_default), NO_PAGE)
-    head = "".join(_place(name, default) for name in (TOPS_MAP, *logo_maps(pages), NAMES_MAP))
-    return _texts(head, _place(ENDS_MAP, default)) | maps(pages, hosts)
+    which = f"%[var(txn.gp.{'bound' if by_path else 'vhost'},{NO_PAGE}),map_str({HOSTS_MAP},{default})"
+    head = "".join(_place(which, name) for name in (TOPS_MAP, *logo_maps(pages), NAMES_MAP))
+    return _texts(head, _place(which, ENDS_MAP)) | maps(pages, chosen)
 
 
-def _place(name: str, default: int) -> str:
-    """Becomes what the map has for the virtual host's set, or else for the default one. Nothing if there is none."""
-    return f"%[var(txn.gp.vhost,{NO_PAGE}),map_str({HOSTS_MAP},{default}),map_str({name})]"
+def _place(which: str, name: str) -> str:
+    """Becomes what the map has for the set that was chosen, or else for the default one. Nothing if there is none."""
+    return f"{which},map_str({name})]"
 
 
 @cache
@@ -140,5 +141,7 @@ def _texts(head: str, end: str) -> dict[str, str]:
 def preview(page: ErrorPageState, name: str) -> str:
     """A page with this set as HAProxy sends it. Raises KeyError for one that there is not."""
     only = page._replace(is_default=True)
-    text = files((only,), ())[f"errors/{name}.html"].replace("%[unique-id]", EXAMPLE_ID).replace("%%", "%")
+    text = (
+        files((only,), {}, by_path=False)[f"errors/{name}.html"].replace("%[unique-id]", EXAMPLE_ID).replace("%%", "%")
+    )
     return PLACE.sub(lambda place: page.fragments.get(place[1], ""), text)

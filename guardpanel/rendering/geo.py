@@ -5,6 +5,7 @@ configuration has them that does not ask.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from guardpanel.models.policies.enforcement import EnforcementMode
@@ -50,7 +51,7 @@ def files(state: DesiredState) -> dict[str, str]:
 def outside(state: DesiredState) -> tuple[str, ...]:
     """Files that HAProxy needs and no release has."""
     needs = parameters(state)
-    needs_countries = needs["by_country"] or ask_for_country(state.header_rules)
+    needs_countries = needs["by_country"] or ask_for_country(chain.from_iterable(state.applied_headers))
     needed = {needs["countries_map"]: needs_countries, needs["networks_map"]: needs["by_network"]}
     return tuple(path for path, is_needed in needed.items() if is_needed)
 

@@ -68,7 +68,7 @@ class Room(NamedTuple):
 
 def room(state: DesiredState) -> Room:
     """What a request may take, and HAProxy's buffer, which becomes one frame for the agent."""
-    more = header_rules.room(state.header_rules)
+    more = header_rules.room(state.applied_headers)
     if state.facts.small_frames:
         return Room(SMALL_FRAMES_HEADERS, SMALL_FRAMES_ADDRESS, SMALLEST_BUFFER + more, REWRITE + more)
     more += client_certificates.room(state)
@@ -172,12 +172,18 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
         | paths.files(state)
         | strikes.files(state)
         | client_certificates.files(state)
-        | error_pages.files(state.error_pages, state.virtual_hosts)
+        | error_pages.files(state.error_pages, chosen_pages(state), by_path=paths.have_pages(state))
     )
     for host in state.virtual_hosts:
         if host.tls_verify == "ca":
             rendered[f"ca/{host.id}.pem"] = host.tls_ca
     return rendered
+
+
+def chosen_pages(state: DesiredState) -> dict[str, int]:
+    """By what requests are bound to. Of paths alone if one has pages of its own."""
+    bound = state.bound if paths.have_pages(state) else state.bound[: len(state.virtual_hosts)]
+    return {each.key: each.host.error_page_id for each in bound if each.host.error_page_id is not None}
 
 
 def hops(traffic: TrafficState) -> Sequence[int]:

@@ -1,15 +1,15 @@
 """Header rules as the config templates see them, and the room that they take in HAProxy's buffer."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from guardpanel.models.header_rule import VARIABLE, Direction, HeaderAction, HeaderRuleColumns
+from guardpanel.models.header_rule import VARIABLE, Direction, HeaderAction, HeaderChangeColumns
 from guardpanel.models.policies.policy import KIB
 from guardpanel.rendering.forged import spellings
 from guardpanel.rendering.rows import ColumnReader, Row, Rows
 
-OF_RULE = ColumnReader(HeaderRuleColumns)
+OF_CHANGE = ColumnReader(HeaderChangeColumns)
 
 LONGEST_VARIABLE = 253
 "Bytes that a variable becomes: a hostname."
@@ -23,8 +23,10 @@ COUNTRY = "{country}"
 class HeaderRuleState(NamedTuple):
     """What is done to headers of one name."""
 
+    noun: str
     id: int
-    position: int
+    place: str
+    "Before the names of its fields: `own_headers.0.` in a path binding."
     direction: Direction
     action: HeaderAction
     header: str
@@ -32,8 +34,15 @@ class HeaderRuleState(NamedTuple):
 
     @classmethod
     def from_row(cls, row: Row) -> "HeaderRuleState":
-        values = {"id": row["id"], **OF_RULE.by_name(row)}
-        return cls(**{name: values[name] for name in cls._fields})
+        return cls("header_rule", row["id"], "", **OF_CHANGE.by_name(row))
+
+    @classmethod
+    def of_path(cls, row: Row) -> "tuple[HeaderRuleState, ...]":
+        """Those of a path binding."""
+        return tuple(
+            cls("path_binding", row["id"], f"own_headers.{at}.", **OF_CHANGE.by_name(change))
+            for at, change in enumerate(row["own_headers"])
+        )
 
     @property
     def spellings(self) -> str | None:
@@ -64,10 +73,10 @@ def size(rules: Collection[HeaderRuleState]) -> int:
     return max(sum(rule.size for rule in rules if rule.direction is direction) for direction in Direction)
 
 
-def room(rules: Mapping[int, Collection[HeaderRuleState]]) -> int:
-    """Whole KiB that HAProxy's buffer needs for headers that are added once a message is there."""
-    return -(-max(map(size, rules.values()), default=0) // KIB) * KIB
+def room(groups: Iterable[Collection[HeaderRuleState]]) -> int:
+    """Whole KiB that HAProxy's buffer needs for headers that are added to a message. `groups`: what is applied together."""
+    return -(-max(map(size, groups), default=0) // KIB) * KIB
 
 
-def ask_for_country(rules: Mapping[int, Collection[HeaderRuleState]]) -> bool:
-    return any(COUNTRY in rule.value for own in rules.values() for rule in own)
+def ask_for_country(rules: Iterable[HeaderRuleState]) -> bool:
+    return any(COUNTRY in rule.value for rule in rules)

@@ -116,9 +116,15 @@ def parameters(state: DesiredState) -> dict[str, Any]:
         "spelled_letters": spelled_letters(path.path for path in state.paths),
         "login_paths": any(path.requires_login for path in state.paths),
         "weak_paths": any(entry.is_weak for entry in bound),
+        "path_pages": have_pages(state),
         "early_rule": Token("tcp-request content"),
         "rule": Token("http-request"),
     }
+
+
+def have_pages(state: DesiredState) -> bool:
+    """Whether a path has error pages of its own."""
+    return any(name == "error_page_id" for path in state.paths for name, _ in path.differences)
 
 
 def reading(state: DesiredState) -> list[int]:

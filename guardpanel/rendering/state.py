@@ -53,17 +53,18 @@ class PathState(NamedTuple):
     servers: tuple[ServerState, ...]
     differences: tuple[tuple[str, Any], ...]
     "The virtual host's fields that are others here."
-
-    @property
-    def has_section(self) -> bool:
-        """Whether HAProxy handles its requests in a section of their own."""
-        return self.redirect is Redirect.NO and bool(self.servers or self.differences)
+    own_headers: tuple[HeaderRuleState, ...]
+    has_section: bool
+    "Whether HAProxy handles its requests in a section of their own."
 
     @classmethod
     def from_row(cls, row: Row) -> "PathState":
         values = {"id": row["id"], "virtual_host_id": row["virtual_host_id"], **OF_PATH.by_name(row)}
         servers = tuple(ServerState.of_path(at, url) for at, url in enumerate(values["own_servers"]))
         values |= {"servers": servers, "differences": tuple(path_delivery.differences(values).items())}
+        needs_section = path_delivery.needs_section({**values, "own_headers": row["own_headers"]})
+        values["has_section"] = needs_section and values["redirect"] is Redirect.NO
+        values["own_headers"] = HeaderRuleState.of_path(row)
         return cls(**{name: values[name] for name in cls._fields})
 
 
@@ -167,6 +168,16 @@ class DesiredState:
     def bound_paths(self) -> tuple[tuple[PathState, BoundHost], ...]:
         hosts = {host.id: host for host in self.virtual_hosts} if self.paths else {}
         return tuple((path, self._bound(path, hosts[path.virtual_host_id])) for path in self.paths)
+
+    @cached_property
+    def applied_headers(self) -> tuple[tuple[HeaderRuleState, ...], ...]:
+        """The header rules of each virtual host, and of each path with some of its own."""
+        of_paths = (self.headers_of(path.virtual_host_id, path) for path in self.paths if path.own_headers)
+        return (*self.header_rules.values(), *of_paths)
+
+    def headers_of(self, host_id: int, path: PathState | None) -> tuple[HeaderRuleState, ...]:
+        """In the order in which they are applied."""
+        return (*self.header_rules.get(host_id, ()), *(path.own_headers if path else ()))
 
     @staticmethod
     def _bound(path: PathState, host: VirtualHostState) -> BoundHost:

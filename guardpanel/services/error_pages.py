@@ -7,7 +7,7 @@ from typing import Unpack
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.models import ErrorPage, VirtualHost
+from guardpanel.models import ErrorPage, PathBinding, VirtualHost, path_binding, virtual_host
 from guardpanel.models.error_page import NOUN, ErrorPageFields
 from guardpanel.rendering import error_pages
 from guardpanel.services.crud import Crud, Paging
@@ -45,13 +45,16 @@ async def of_host(session: AsyncSession, host: VirtualHost) -> ErrorPage | None:
     return (await session.exec(select(ErrorPage).where(col(ErrorPage.is_default)))).first()
 
 
-async def used_by(session: AsyncSession, rows: Collection[ErrorPage]) -> Mapping[int, list[tuple[int, str]]]:
-    """The virtual hosts that name these, as (id, name)."""
-    used: dict[int, list[tuple[int, str]]] = defaultdict(list)
-    hosts = select(VirtualHost.error_page_id, VirtualHost.id, VirtualHost.name).order_by(VirtualHost.name)
-    hosts = hosts.where(col(VirtualHost.error_page_id).in_([row.id for row in rows]))
-    for number, host_id, name in (await session.exec(hosts)).all():
-        used[number or 0].append((host_id or 0, name))
+async def used_by(session: AsyncSession, rows: Collection[ErrorPage]) -> Mapping[int, list[tuple[str, str]]]:
+    """The virtual hosts, then the paths, that name these: each one's URL, and what it is called."""
+    used: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    ids = [row.id for row in rows]
+    hosts = select(VirtualHost).where(col(VirtualHost.error_page_id).in_(ids)).order_by(VirtualHost.name)
+    for host in (await session.exec(hosts)).all():
+        used[host.error_page_id or 0].append((virtual_host.NOUN.url_of(host), host.name))
+    paths = select(PathBinding, VirtualHost.name).join(VirtualHost).where(col(PathBinding.error_page_id).in_(ids))
+    for path, name in (await session.exec(paths.order_by(VirtualHost.name, PathBinding.path))).all():
+        used[path.error_page_id or 0].append((path_binding.NOUN.url_of(path), f"{path.name} of {name}"))
     return used
 
 

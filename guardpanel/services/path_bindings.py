@@ -6,7 +6,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.models import PathBinding, Policy, VirtualHost
-from guardpanel.models.delivery.path_delivery import differences
+from guardpanel.models.delivery.path_delivery import differences, is_different
 from guardpanel.models.meta import About, about
 from guardpanel.models.path_binding import (
     NOUN,
@@ -22,6 +22,7 @@ from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.policy_uses import Place
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
+from guardpanel.services.saving.differences import Names
 
 SORTS = {"name": col(PathBinding.path), "changed": col(PathBinding.updated_at)}
 
@@ -83,15 +84,18 @@ def reach(fields: PathBindingColumns, host: VirtualHost, policy: Policy | None) 
     return f"Requests for {where} {DOES[mode]}{by}.{login}"
 
 
-def own_delivery(fields: PathBindingColumns) -> list[tuple[str, str]]:
+def own_delivery(fields: PathBindingFields, names: Names) -> list[tuple[str, str]]:
     """Titles and values of what is other than on the virtual host."""
     values = differences(fields.model_dump())
     words = about(PathBindingFields)
-    listed = {"own_servers": fields.own_servers} if fields.own_servers else {}
-    return [(words[name].title, _words(words[name], value)) for name, value in (listed | values).items()]
+    headers = [change.in_words for change in fields.own_headers]
+    listed = {name: value for name, value in (("own_servers", fields.own_servers), ("own_headers", headers)) if value}
+    return [(words[name].title, _words(words[name], value, names)) for name, value in (listed | values).items()]
 
 
-def _words(field: About, value: Any) -> str:
+def _words(field: About, value: Any, names: Names) -> str:
+    if key := NOUN.references.get(field.name):
+        return names[key].get(value, "")
     if isinstance(value, list):
         return ", ".join(value) or "none"
     return f"{field.text(value)} {field.unit}".strip()
@@ -100,7 +104,7 @@ def _words(field: About, value: Any) -> str:
 def prices(fields: PathBindingColumns, host: VirtualHost, policy: Policy | None) -> list[str]:
     """What is lost there."""
     if fields.redirect is not Redirect.NO:
-        kept = fields.policy_id is not None or fields.enforcement_mode is not None or own_delivery(fields)
+        kept = fields.policy_id is not None or fields.enforcement_mode is not None or is_different(fields.model_dump())
         return ["Its policy, mode and delivery are kept, and have no effect while it redirects."] if kept else []
     match mode_of(fields, host, policy):
         case EnforcementMode.OFF if policy is None:

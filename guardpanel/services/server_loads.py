@@ -10,7 +10,6 @@ from guardpanel.engines import Engines, ServerStatus
 from guardpanel.engines.haproxy.server_states import ServerLoad
 from guardpanel.errors import NotFound
 from guardpanel.models import PathBinding, Server, VirtualHost
-from guardpanel.models.path_binding import Redirect
 from guardpanel.services import virtual_hosts
 
 EVERYWHERE = "All other paths"
@@ -57,4 +56,4 @@ async def _paths(session: AsyncSession, virtual_host_id: int) -> list[PathBindin
     """Those that have the virtual host's servers in a section of their own."""
     query = select(PathBinding).where(PathBinding.virtual_host_id == virtual_host_id).order_by(col(PathBinding.path))
     rows = (await session.exec(query)).all()
-    return [row for row in rows if row.has_delivery and not row.own_servers and row.redirect is Redirect.NO]
+    return [row for row in rows if row.has_section and not row.own_servers]

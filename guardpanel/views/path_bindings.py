@@ -8,7 +8,7 @@ from fastapi import Path, Response
 from guardpanel.dependencies import RowId, Viewer
 from guardpanel.models import PathBinding
 from guardpanel.models.path_binding import PathBindingFields
-from guardpanel.services import path_bindings, policies, policy_uses, virtual_hosts
+from guardpanel.services import error_pages, path_bindings, policies, policy_uses, virtual_hosts
 from guardpanel.services.policy_uses import Place
 from guardpanel.views.answers import page
 from guardpanel.views.context import Context, ContextDep
@@ -25,7 +25,8 @@ class PathBindingEditing(Editing[PathBinding, PathBindingFields]):
         return form
 
     async def beside_form(self, ctx: Context) -> Mapping[str, Any]:
-        return {"policies": await policies.all_of_them(ctx.session)}
+        pages = await error_pages.as_options(ctx.session)
+        return {"policies": await policies.all_of_them(ctx.session), "error_pages": pages}
 
 
 EDITING = PathBindingEditing(path_bindings.ROWS)
@@ -50,7 +51,7 @@ async def show(
         "mode": place.mode_under(policy),
         "reach": path_bindings.reach(fields, host, policy),
         "prices": path_bindings.prices(fields, host, policy),
-        "own_delivery": path_bindings.own_delivery(fields),
+        "own_delivery": path_bindings.own_delivery(fields, await rows.names(ctx.session)),
         "own_servers": await ctx.panel.engines.servers_of(f"be_{host.id}.{row.id}") if fields.own_servers else (),
     }
     return await page(ctx.request, "path_bindings/show.html", context | await detail(ctx, EDITING, rows, row))

@@ -175,10 +175,12 @@ SAVES = [
              "path": "/Caf\u00e9", "policy_id": 2, "enforcement_mode": "detect_only", "notes": "Two\nlines"})),
     Save("a path with delivery of its own", ("/virtual-hosts/1/paths", a_path_binding(
             path="/api", enforcement_mode="", own_servers=" 10.0.0.7:3000\r\nHTTPS://API.lan ", server_path="/v2/", server_timeout="300",
-            security_headers="off", own_cors="on", cors_origins="https://app.example", own_compression="on")),
+            security_headers="off", own_cors="on", cors_origins="https://app.example", own_compression="on",
+            **{"own_headers.0.header": "X-A:", "own_headers.0.value": " {client_ip}%", "own_headers.0.action": "add"})),
          ("POST", "/api/v1/vhosts/1/policy-bindings", {
              "path": "/api", "own_servers": ["http://10.0.0.7:3000", "https://api.lan:443"], "server_path": "/v2", "server_timeout": 300,
-             "security_headers": "off", "own_cors": True, "cors_origins": ["https://app.example"], "own_compression": True})),
+             "security_headers": "off", "own_cors": True, "cors_origins": ["https://app.example"], "own_compression": True,
+             "own_headers": [{"header": "X-A", "value": "{client_ip}%", "action": "add"}]})),
     Save("a redirect", ("/virtual-hosts/1/paths", a_path_binding(
             path="/old", enforcement_mode="", redirect="308", redirect_to="https://NEW.example:8443/a")),
          ("POST", "/api/v1/vhosts/1/policy-bindings", {"path": "/old", "redirect": "308", "redirect_to": "https://new.example:8443/a"})),
@@ -241,6 +243,8 @@ REFUSED = [
          ("POST", "/api/v1/vhosts/1/policy-bindings", {"path": "/a%20b", "enforcement_mode": "detect_only"})),
     Save("a header of guardpanel's own", ("/virtual-hosts/1/headers", a_header_rule(direction="request", header="x_forwarded_for")),
          ("POST", "/api/v1/vhosts/1/header-rules", {"direction": "request", "header": "x_forwarded_for", "value": "noindex"})),
+    Save("a header of a path without a name", ("/virtual-hosts/1/paths", a_path_binding(**{"own_headers.0.header": "", "own_headers.0.value": "a"})),
+         ("POST", "/api/v1/vhosts/1/policy-bindings", {"path": "/api", "enforcement_mode": "detect_only", "own_headers": [{"header": "", "value": "a"}]})),
     Save("a header without a value", ("/virtual-hosts/1/headers", a_header_rule(value="")),
          ("POST", "/api/v1/vhosts/1/header-rules", {"header": "X-Robots-Tag"})),
     Save("a logo that is none", ("/error-pages", an_error_page(logo="c3Zn")), ("POST", "/api/v1/error-pages", {

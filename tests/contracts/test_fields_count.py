@@ -29,7 +29,7 @@ OTHER_VALUES: dict[str, Any] = {
     "variables": "ARGS:changed|!ARGS:/(?i)^x/", "transformations": ["lowercase"], "tags": ["attack-sqli"],
     "seclang": "SecAction \"id:9000001,phase:2,pass,nolog,setvar:'tx.mine=1'\"",
     "actions": "deny,status:400,t:none,log,msg:'Changed',severity:'ERROR'",
-    "server_path": "/changed", "own_servers": ["http://127.0.0.9:99"], "server_host": "in.example:8080", "upgrades": ["tcp"], "compression_types": ["text/html"], "cors_origins": ["https://changed.example"], "cors_methods": ["PUT"], "cors_headers": ["X-Changed"],
+    "server_path": "/changed", "own_servers": ["http://127.0.0.9:99"], "server_host": "in.example:8080", "upgrades": ["tcp"], "compression_types": ["text/html"], "cors_origins": ["https://changed.example"], "cors_methods": ["PUT"], "cors_headers": ["X-Changed"], "own_headers": [{"header": "X-Changed", "value": "changed"}], "header": "X-Changed",
     "only_if": ["action=save"], "profile": "webdav", "content_types": ["image/*"], "ends_on": "2027-01-31",
     "entries": ["changed"], "virtual_host_ids": [2], "content": f"1 entry ({'a' * 64})", "certificates": root("Changed").pem, "revocation_list_urls": ["http://changed.example/a.crl"], "names": ["changed.example"], "other_authorities": ["https://changed.example/dir"], "staging_authority": "https://changed.example/trial", "source": "local_ca", "scheme": "https", "policy_id": 1, "certificate_id": 1, "error_page_id": 1, "password": "short", "default_certificate_id": 1, "tls_verify": "off", "trusted_networks": ["192.0.2.0/24"], "health_networks": ["192.0.2.0/24"], "proxy_networks": ["192.0.2.7"],
 }  # fmt: skip
@@ -213,7 +213,7 @@ def shows(answered: Any, sent: Any) -> bool:
 
 async def what_it_is_within(client: httpx2.AsyncClient, path: str) -> None:
     """What a row belongs to, or refers to."""
-    if path.endswith(("/vhosts", "/{virtual_host_id}")):
+    if path.endswith(("/vhosts", "/{virtual_host_id}")) or "/policy-bindings" in path:
         await client.post("/api/v1/error-pages", json={"name": "Theirs"})
     if "{virtual_host_id}/" in path or "address-lists" in path:
         await client.post("/api/v1/vhosts", json=a_vhost() | {"policy_id": 1})

@@ -13,8 +13,9 @@ from guardpanel.rendering import Rows
 from tests.factories import A_LOGO
 from tests.live.origins import Origin
 from tests.live.stack import Stack
+from tests.live.test_access import ask
 from tests.ports import free_port
-from tests.rows import rows
+from tests.rows import maps_of, rows
 
 ATTACK = "/?q=1%27%20OR%20%271%27%3D%271"
 
@@ -29,6 +30,9 @@ PAGES: list[dict[str, Any]] = [
 ]
 
 
+LISTS = [{"name": "Rejected", "kind": "deny", "entries": ["127.0.0.3"]}]
+
+
 def state(server: Origin, pages: list[dict[str, Any]]) -> Rows:
     common = {"servers": [{"address": server.address}], "health_check": False, "policy": "Block"}
     gone = {"servers": [{"address": f"127.0.0.1:{free_port()}"}], "retries": 0}
@@ -40,12 +44,18 @@ def state(server: Origin, pages: list[dict[str, Any]]) -> Rows:
         "closed.test": {**common, **own, "maintenance": True},
         "big.test": {**common, **({"error_page_id": 3} if pages else {})},
     }
-    return rows({"Block": {"enforcement_mode": "block"}}, hosts, error_pages=pages)
+    paths = [
+        {"path": "/shop", "virtual_host_id": 1, "error_page_id": 2},
+        {"path": "/quiet", "virtual_host_id": 2, "enforcement_mode": "detect_only"},
+        {"path": "/login", "virtual_host_id": 2, "policy": "Block"},
+    ]
+    given = paths if pages else []
+    return rows({"Block": {"enforcement_mode": "block"}}, hosts, error_pages=pages, paths=given, address_lists=LISTS)
 
 
 @pytest.fixture(scope="module")
 def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
-    with Stack(haproxy, state(server, [])) as running:
+    with Stack(haproxy, state(server, []), list_maps=maps_of(LISTS)) as running:
         assert "<p>" in running.get("shop.test", ATTACK).text
         assert "Shop" not in running.get("shop.test", ATTACK).text
         running.again(state(server, PAGES))
@@ -86,6 +96,28 @@ def test_all_others_get_the_default_ones(stack: Stack, host: str, target: str, s
         assert f"<p>{escape(ODD)}</p>" in answer.text
         assert '<a href="mailto:help@example.org">help@example.org</a>' in answer.text
         assert f"<code>{answer.verdict['request-id']}</code>" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("host", "target", "brand"),
+    [
+        ("plain.test", f"/shop/x{ATTACK}", " Shop"),
+        ("plain.test", f"/sh%6Fp{ATTACK}", " Shop"),
+        ("plain.test", f"/shops{ATTACK}", "Everybody’s"),
+        ("plain.test", "/shop/%zz", "Everybody’s"),
+        ("shop.test", f"/login{ATTACK}", " Shop"),
+        ("shop.test", "/quiet/%2561", " Shop"),
+    ],
+)
+def test_a_path_has_its_own_pages_or_its_virtual_hosts(stack: Stack, host: str, target: str, brand: str) -> None:
+    answer = stack.get(host, target)
+
+    assert answer.status == (403 if ATTACK in target else 400)
+    assert f"{brand}</p>" in answer.text
+
+
+def test_who_is_rejected_before_the_path_counts_gets_the_virtual_hosts_pages(stack: Stack) -> None:
+    assert " Shop</p>" in ask(stack, "127.0.0.3", "/quiet", "shop.test").text
 
 
 def test_the_largest_page_arrives_whole(stack: Stack) -> None:

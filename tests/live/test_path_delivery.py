@@ -31,8 +31,18 @@ PATHS: list[dict[str, Any]] = [
     {"path": "/css", "own_compression": True, "compression": True, "compression_types": ["text/css"]},
     {"path": "/css/plain", "own_compression": True},
     {"path": "/seen", "enforcement_mode": "detect_only", "policy": "Site"},
+    {"path": "/named", "own_headers": [
+        {"header": "X-Site", "value": "path 100%"}, {"action": "add", "header": "X-Of", "value": "path {hostname}"},
+        {"direction": "request", "header": "X-For", "value": "path"}, {"direction": "request", "action": "remove", "header": "Cookie"}]},
     {"path": "/away", "virtual_host_id": 2, "server_path": "/elsewhere"},
+]  # fmt: skip
+
+RULES = [
+    {"header": "X-Site", "value": "site"},
+    {"action": "add", "header": "X-Of", "value": "site"},
+    {"direction": "request", "header": "X-For", "value": "site"},
 ]
+"Of the virtual host."
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +69,7 @@ def stack(haproxy: str, server: Origin, other: Origin) -> Iterator[Stack]:
     hosts = {"site.test": common, "front.test": {**common, "server_path": "/app%20x"}, "plain.test": common}
     hosts["bare.test"] = {**hosts["front.test"], "enforcement_mode": "off"}
     elsewhere = {"path": "/other", "own_servers": [f"http://{other.address}"]}
-    given = rows({"Site": {"enforcement_mode": "block"}}, hosts, paths=[*PATHS, elsewhere])
+    given = rows({"Site": {"enforcement_mode": "block"}}, hosts, paths=[*PATHS, elsewhere], header_rules=RULES)
     with Stack(haproxy, given, agent_seconds=60) as running:
         running.again(given)
         yield running
@@ -148,6 +158,17 @@ def test_host_and_security_headers_are_the_paths(channel: Stack) -> None:
 
     assert [answer.seen_headers["host"] for answer in (api, rest)] == ["api.internal", "site.test"]
     assert ["x-content-type-options" in answer.headers for answer in (api, rest)] == [True, False]
+
+
+def test_header_rules_of_a_path_come_after_the_virtual_hosts(channel: Stack) -> None:
+    sent = {"cookie": "a=b", "x-for": "visitor"}
+    named, spelled, rest = (channel.get("site.test", path, sent) for path in ("/named/x", "/n%61med", "/names"))
+
+    assert (rest.headers["x-site"], rest.headers["x-of"]) == ("site", "site")
+    assert (rest.seen_headers["x-for"], rest.seen_headers["cookie"]) == ("site", "a=b")
+    for answer in (named, spelled):
+        assert (answer.headers["x-site"], answer.headers["x-of"]) == ("path 100%", "path site.test")
+        assert (answer.seen_headers["x-for"], "cookie" in answer.seen_headers) == ("path", False)
 
 
 def test_a_path_has_its_own_server_timeout(channel: Stack, server: Origin) -> None:

@@ -65,7 +65,9 @@ HOSTS: list[dict[str, Any]] = [
 
 CHILDREN: list[tuple[str, dict[str, Any]]] = [
     ("/vhosts/1/policy-bindings", {"path": "/blog", "redirect": "301", "redirect_to": "https://blog.example/archive"}),
-    ("/vhosts/1/policy-bindings", {"path": "/admin", "policy_id": 3, "enforcement_mode": "block", "notes": "Staff only"}),
+    ("/vhosts/1/policy-bindings", {
+        "path": "/admin", "policy_id": 3, "enforcement_mode": "block", "notes": "Staff only", "own_headers": [
+            {"header": "Cache-Control", "value": "no-store, private"}, {"direction": "request", "action": "remove", "header": "X-Debug"}]}),
     ("/vhosts/1/policy-bindings", {"path_match": "exact", "path": "/upload/very/long/path/to/an/old/endpoint.php", "policy_id": 3}),
     ("/vhosts/1/header-rules", {"header": "X-Robots-Tag", "value": "noindex, nofollow"}),
     ("/vhosts/1/header-rules", {"direction": "request", "header": "X-Request-Start", "action": "remove"}),

@@ -42,6 +42,7 @@ PAGES: Mapping[str, str] = {
     "path": "/virtual-hosts/1/paths/1",
     "path-policy": "/virtual-hosts/1/paths/2",
     "path-edit": "/virtual-hosts/1/paths/1/edit",
+    "path-headers-edit": "/virtual-hosts/1/paths/2/edit",
     "path-delete": "/virtual-hosts/1/paths/1/delete",
     "header-rule-new": "/virtual-hosts/1/headers/new",
     "header-rule": "/virtual-hosts/1/headers/3",

@@ -308,19 +308,21 @@ def test_what_is_typed_into_a_header_rule_is_refused_or_stays_one_word(place: st
     for text in share([*TYPED_INTO_HEADER_RULES].index(place)):
         typed = {"header": "x-harmless", "value": "harmless", **TYPED_INTO_HEADER_RULES[place](text)}
         try:
-            given = rows({}, {"shop.example": host}, header_rules=[typed])
+            bound = {"path": "/x", "own_headers": [typed]}
+            given = rows({}, {"shop.example": host}, header_rules=[typed], paths=[bound])
         except ValidationError as error:
             for problem in error.errors():
                 assert problem["loc"], problem
                 assert len(problem["msg"]) > 10
             continue
         taken += 1
-        backend = (
-            render(DesiredState.from_rows(given, FACTS)).files["haproxy.cfg"].decode().partition("\nbackend be_1")[2]
+        _, own, of_path = (
+            render(DesiredState.from_rows(given, FACTS)).files["haproxy.cfg"].decode().split("\nbackend be_1")
         )
-        _, balance, line, server, _ = backend.split("\n", 4)
+        _, balance, line, server, _ = own.split("\n", 4)
         assert (balance.split()[0], server.split()[0]) == ("balance", "server")
         assert HEADER_LINE.fullmatch(line), (text, line)
         assert not re.search("%(?!%)", line.replace("%%", "").replace("'%[src]", "'")), (text, line)
+        assert of_path.split("\n")[2:4] == [line, line], "the path's own, after the virtual host's"
 
     assert taken > 1

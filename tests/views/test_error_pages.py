@@ -6,7 +6,7 @@ import re
 import httpx2
 import pytest
 
-from tests.factories import A_LOGO, a_virtual_host, an_error_page
+from tests.factories import A_LOGO, a_path_binding, a_virtual_host, an_error_page
 from tests.fakes import FakeEngines
 from tests.html import read
 
@@ -43,6 +43,22 @@ async def test_a_set_is_added_shown_used_and_deleted(ada: httpx2.AsyncClient, en
     assert maps(engines) == {}
     gone = await ada.post(f"{PLACE}/1/delete", data={"version": "1"})
     assert gone.headers["location"] == PLACE
+
+
+async def test_a_path_names_a_set_and_keeps_it(ada: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    await ada.post(PLACE, data=an_error_page())
+    await ada.post("/virtual-hosts", data=a_virtual_host("shop.example"))
+    bound = a_path_binding(enforcement_mode="", error_page_id="1")
+    made = await ada.post("/virtual-hosts/1/paths", data=bound)
+
+    assert made.headers["location"] == "/virtual-hosts/1/paths/1"
+    assert maps(engines)["page_hosts.map"] == "1.1 1\n"
+    assert engines.running is not None
+    assert "\nbackend be_1.1" not in engines.running.files["haproxy.cfg"].decode(), "it needs no section of its own"
+    assert "Error pages Shop" in read((await ada.get("/virtual-hosts/1/paths/1")).text).text
+    assert 'href="/virtual-hosts/1/paths/1"' in (await ada.get(f"{PLACE}/1")).text
+    kept = await ada.post(f"{PLACE}/1/delete", data={"version": "1"})
+    assert kept.status_code == 409 and 'href="/virtual-hosts/1/paths/1/edit#f-error_page_id"' in kept.text
 
 
 async def test_a_preview_is_the_page_and_may_do_nothing(ada: httpx2.AsyncClient) -> None:

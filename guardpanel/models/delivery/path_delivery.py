@@ -9,11 +9,13 @@ from sqlmodel import Field
 
 from guardpanel.models.delivery.compression import CompressionColumns
 from guardpanel.models.delivery.cors import CorsColumns
+from guardpanel.models.delivery.delivery import DeliveryColumns
 from guardpanel.models.delivery.security_headers import SecurityHeaders, SecurityHeadersColumns
 from guardpanel.models.delivery.server_path import ServerPathColumns
 from guardpanel.models.delivery.servers_asked import ServersAskedColumns
+from guardpanel.models.header_rule import MOST_RULES, HeaderChange
 from guardpanel.models.meta import described, inherited
-from guardpanel.models.references import blank_is_none
+from guardpanel.models.references import OptionalId, blank_is_none
 from guardpanel.models.server import OptionalNumber
 from guardpanel.models.site import optional_site
 from guardpanel.models.types import Fields, Lines, endpoint, stored
@@ -51,6 +53,18 @@ class OwnServersColumns(Fields):
     security_headers: Annotated[SecurityHeaders | None, BeforeValidator(blank_is_none)] = inherited(
         SecurityHeadersColumns, "security_headers", unset=UNSET, sa_type=stored(SecurityHeaders)
     )
+    error_page_id: OptionalId = inherited(DeliveryColumns, "error_page_id", unset=UNSET)
+
+
+OwnHeaders = Annotated[list[HeaderChange], Field(max_length=MOST_RULES)]
+
+
+class OwnHeadersFields(Fields):
+    """What is done to headers, after the virtual host's rules. Stored as JSON."""
+
+    own_headers: OwnHeaders = described(
+        "Header rules", default_factory=list, hint="Applied after the virtual host’s, in this order."
+    )
 
 
 class OwnCompressionColumns(Fields):
@@ -71,9 +85,17 @@ GROUPS: Mapping[str, type[BaseModel]] = {"own_compression": CompressionColumns, 
 SINGLE = (*ServerPathColumns.model_fields, *(name for name in OwnServersColumns.model_fields if name != "own_servers"))
 "Virtual hosts have fields of these names. A path's counts if it has a value."
 
+OUTSIDE_SECTIONS = {"error_page_id"}
+"Of these, what HAProxy looks up in a map."
+
 
 class PathDeliveryColumns(
-    CorsColumns, OwnCorsColumns, CompressionColumns, OwnCompressionColumns, OwnServersColumns, ServerPathColumns
+    CorsColumns,
+    OwnCorsColumns,
+    CompressionColumns,
+    OwnCompressionColumns,
+    OwnServersColumns,
+    ServerPathColumns,
 ):
     """The fields that form, JSON and table share. In their order, the last base comes first."""
 
@@ -87,4 +109,10 @@ def differences(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_different(values: Mapping[str, Any]) -> bool:
     """Whether requests of the path are handled in another way, or by others."""
-    return bool(values.get("own_servers") or any(values.get(switch) for switch in GROUPS) or differences(values))
+    return needs_section(values) or bool(differences(values))
+
+
+def needs_section(values: Mapping[str, Any]) -> bool:
+    """Whether it takes a section of HAProxy's configuration."""
+    own = ("own_servers", "own_headers", *GROUPS)
+    return any(values.get(name) for name in own) or not differences(values).keys() <= OUTSIDE_SECTIONS

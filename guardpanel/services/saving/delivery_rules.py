@@ -15,18 +15,29 @@ HSTS = "strict-transport-security"
 
 
 def header_rules_leave_room(proposal: Proposal) -> Iterator[Violation]:
-    """In HAProxy's list of headers, and in its buffer."""
-    rules = defaultdict(list)
+    """In HAProxy's list of headers, and in its buffer. A path's rules are applied after its virtual host's."""
+    hosts: dict[int, list[HeaderRuleState]] = defaultdict(list)
+    paths = [(row["virtual_host_id"], HeaderRuleState.of_path(row)) for row in proposal.rows["pathbinding"]]
     for row in proposal.rows["headerrule"]:
-        rules[row["virtual_host_id"]].append(HeaderRuleState.from_row(row))
-    for own in rules.values():
+        hosts[row["virtual_host_id"]].append(HeaderRuleState.from_row(row))
+    for rules in (*hosts.values(), *([*hosts[host_id], *own] for host_id, own in paths if own)):
         words = ""
-        if len(own) > MOST_RULES:
-            words = f"A virtual host can have {MOST_RULES} header rules. Delete another one first."
-        elif size(own) > LARGEST_RULES:
+        if len(rules) > MOST_RULES:
+            words = (
+                f"A virtual host can have {MOST_RULES} header rules, with those of a path. Delete another one first."
+            )
+        elif size(rules) > LARGEST_RULES:
             words = f"With this, its header rules would add more than {LARGEST_RULES:,} bytes. Shorten the values."
-        for rule in own if words else ():
-            yield from proposal.at(("header_rule", rule.id), "value", words)
+        for rule in rules if words else ():
+            yield from proposal.at((rule.noun, rule.id), f"{rule.place}value", words)
+
+
+def _all_rules(proposal: Proposal) -> Iterator[tuple[int, HeaderRuleState]]:
+    """Each with its virtual host."""
+    for row in proposal.rows["headerrule"]:
+        yield row["virtual_host_id"], HeaderRuleState.from_row(row)
+    for row in proposal.rows["pathbinding"]:
+        yield from ((row["virtual_host_id"], rule) for rule in HeaderRuleState.of_path(row))
 
 
 def header_rules_leave_what_is_set_elsewhere(proposal: Proposal) -> Iterator[Violation]:
@@ -35,17 +46,16 @@ def header_rules_leave_what_is_set_elsewhere(proposal: Proposal) -> Iterator[Vio
     (traffic,) = proposal.rows["traffic"][:1] or [{"client_ip_source": "", "client_ip_header": ""}]
     is_told = traffic["client_ip_source"] == ClientIpSource.HEADER
     client = any_spelling(traffic["client_ip_header"].lower())
-    for row in proposal.rows["headerrule"]:
-        key, name = ("header_rule", row["id"]), row["header"].lower()
-        if is_told and row["direction"] == Direction.REQUEST and re.fullmatch(client, name):
-            yield from proposal.at(
-                key, "header", f"Servers are told the client’s address in {row['header']} (Traffic)."
-            )
+    for host_id, rule in _all_rules(proposal):
+        key, field, name = (rule.noun, rule.id), f"{rule.place}header", rule.header.lower()
+        if is_told and rule.direction is Direction.REQUEST and re.fullmatch(client, name):
+            words = f"Servers are told the client’s address in {rule.header} (Traffic)."
+            yield from proposal.at(key, field, words)
             yield from proposal.at(("traffic", traffic["id"]), "client_ip_header", f"A header rule is for {name}.")
-        if row["direction"] == Direction.RESPONSE and name == HSTS and row["virtual_host_id"] in with_hsts:
-            yield from proposal.at(key, "header", "The virtual host’s HSTS sets it. Set that to 0 first.")
-            host = "virtual_host", row["virtual_host_id"]
-            yield from proposal.at(host, "hsts_seconds", "A header rule sets HSTS. Enter 0, or delete the rule.")
+        if rule.direction is Direction.RESPONSE and name == HSTS and host_id in with_hsts:
+            yield from proposal.at(key, field, "The virtual host’s HSTS sets it. Set that to 0 first.")
+            host, words = ("virtual_host", host_id), "A header rule sets HSTS. Enter 0, or delete the rule."
+            yield from proposal.at(host, "hsts_seconds", words)
 
 
 def logins_are_unique(proposal: Proposal) -> Iterator[Violation]:
@@ -78,9 +88,9 @@ def somebody_can_log_in(proposal: Proposal) -> Iterator[Violation]:
 
 
 def countries_in_headers_are_known(proposal: Proposal) -> Iterator[Violation]:
-    for row in proposal.rows["headerrule"] if not proposal.facts.has_countries else ():
-        if ask_for_country({0: [HeaderRuleState.from_row(row)]}):
+    for _, rule in _all_rules(proposal) if not proposal.facts.has_countries else ():
+        if ask_for_country([rule]):
             words = (
                 "guardpanel has no data for {country}. Set GUARDPANEL_GEO_COUNTRY_FILE to a .mmdb file, or remove it."
             )
-            yield from proposal.at(("header_rule", row["id"]), "value", words)
+            yield from proposal.at((rule.noun, rule.id), f"{rule.place}value", words)

@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 from guardpanel.engines.http import Place
 from guardpanel.listen_addresses import host_and_port
 
-BIND = re.compile(r"^ +bind (\S+) (?:proto h1|ssl crt-list .*) name (\S+)$", re.MULTILINE)
+BIND = re.compile(r"^ +bind (\S+) (?:proto h1 |ssl crt-list .* |)name (\S+)$", re.MULTILINE)
 "A visitors' listener in config_templates/haproxy/_frontend.cfg.j2."
 
 TLS_BIND = re.compile(r"^ +bind (\S+) ssl crt-list ", re.MULTILINE)

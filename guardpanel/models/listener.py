@@ -54,6 +54,12 @@ class ListenerFields(Fields):
         "protocol, override it. Always HTTPS on a listener of GUARDPANEL_HTTPS_BIND.",
     )
 
+    http2: bool = described(
+        "HTTP/2 without TLS",
+        False,
+        hint="Next to HTTP/1.1, for proxies in front that begin with it (h2c). Over TLS, both are always there.",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def networks_are_asked_for(cls, data: Any) -> Any:
@@ -91,4 +97,5 @@ def listener_in_words(listener: Mapping[str, Any]) -> str:
         needed = "required from" if listener["proxy_protocol"] == "required" else "from"
         words.append(f"PROXY protocol {needed} {', '.join(listener['proxy_networks'])}")
     words += ["visitor scheme HTTPS"] if listener["scheme"] == "https" else []
+    words += ["HTTP/2 without TLS"] if listener.get("http2") else []
     return f"{listener['address']}: {', '.join(words)}"

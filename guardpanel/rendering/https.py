@@ -148,6 +148,7 @@ def parameters(state: DesiredState) -> Mapping[str, object]:
     port = state.traffic.https_port or (state.facts.https_binds[0][1] if state.facts.https_binds else 443)
     return {
         "https": bool(hosts),
+        "takes_http2": bool(hosts) or any(listener.http2 for listener in state.traffic.listeners),
         "awaits": bool(state.awaited_names and awaited_maps(hosts, chosen_for(hosts, state), state.awaited_names)),
         "proxied_listeners": proxied(state),
         "https_port": port,

@@ -11,6 +11,10 @@ from guardpanel.rendering.rows import ColumnReader, Row
 OF_LISTENER, OF_TRAFFIC = ColumnReader(ListenerFields), ColumnReader(TrafficColumns)
 
 
+LATER = {"http2": False}
+"Fields that rows from before them do not have."
+
+
 class ListenerState(ListenerFields):
     """A listener of HTTP or HTTPS. `name` is HAProxy's name for it, and part of its networks' map."""
 
@@ -23,7 +27,7 @@ class ListenerState(ListenerFields):
 
     @classmethod
     def from_row(cls, name: str, bind: str, row: Row | None) -> "ListenerState":
-        values = OF_LISTENER.by_name(row) if row else {"address": bind}
+        values = OF_LISTENER.by_name({**LATER, **row}) if row else {"address": bind}
         return cls.model_construct(None, name=name, bind=bind, **values)
 
 

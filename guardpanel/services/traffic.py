@@ -47,15 +47,25 @@ class TrafficRows(Crud[Traffic, TrafficFields]):
         """The listeners must exist, and have HTTP only where that can be."""
         known, over_tls = _addresses(facts), https_addresses(facts)
         words = f"but on {', '.join(known)}."
-        errors = {
-            f"listeners.{at}.address": FieldError(f"HAProxy does not listen on {listener.address}, {words}")
-            for at, listener in enumerate(fields.listeners)
-            if listener.address not in known
-        } | {
-            f"listeners.{at}.scheme": FieldError(f"Select HTTPS: visitors of {listener.address} always use TLS.")
-            for at, listener in enumerate(fields.listeners)
-            if listener.address in over_tls and listener.scheme is Scheme.HTTP and "scheme" in listener.model_fields_set
-        }
+        errors = (
+            {
+                f"listeners.{at}.address": FieldError(f"HAProxy does not listen on {listener.address}, {words}")
+                for at, listener in enumerate(fields.listeners)
+                if listener.address not in known
+            }
+            | {
+                f"listeners.{at}.scheme": FieldError(f"Select HTTPS: visitors of {listener.address} always use TLS.")
+                for at, listener in enumerate(fields.listeners)
+                if listener.address in over_tls
+                and listener.scheme is Scheme.HTTP
+                and "scheme" in listener.model_fields_set
+            }
+            | {
+                f"listeners.{at}.http2": FieldError(f"Clear this: visitors of {listener.address} always use TLS.")
+                for at, listener in enumerate(fields.listeners)
+                if listener.address in over_tls and listener.http2
+            }
+        )
         if errors:
             raise Invalid.of(errors)
 

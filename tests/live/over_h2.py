@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Self
 
 from tests.live.stack import Stack
-from tests.live.tls import H2
+from tests.live.tls import H2, ClearH2
 from tests.live.wire import Response
 from tests.rows import SECRET
 
@@ -40,17 +40,29 @@ class OverH2(Stack):
         sent = {"user-agent": "Mozilla/5.0", "accept": "*/*", "x-gp-test": SECRET, "content-type": content_type}
         return self.exchange("POST", host, target, sent, chunks)
 
+    def client(self, name: str | None) -> H2:
+        return H2(self.tls_address, name)
+
     def exchange(
         self, method: str, host: str, target: str, headers: dict[str, str], body: Iterable[bytes] | None
     ) -> Response:
         """The handshake is for the host where it is a name."""
         name = HOSTNAME.match(host)
         lines = [(field.lower(), value) for field, value in headers.items()]
-        with H2(self.tls_address, name[0] if name else None) as client:
+        with self.client(name[0] if name else None) as client:
             try:
                 return client.request(method, host, target, lines, body)
             except (ConnectionError, ssl.SSLEOFError):
                 return NO_ANSWER
+
+
+class OverClearH2(OverH2):
+    """In clear, by the first listener, whose setting allows it."""
+
+    scheme = "http"
+
+    def client(self, name: str | None) -> H2:
+        return ClearH2(self.address, name)
 
 
 def over(stack: Stack, http: str) -> Stack:

@@ -1,4 +1,4 @@
-"""Visitors over TLS: a handshake as it is asked for, HTTP/1.1 as bytes, and HTTP/2 frame by frame."""
+"""Visitors over TLS: a handshake as it is asked for, HTTP/1.1 as bytes, and HTTP/2 frame by frame, also in clear."""
 
 import contextlib
 import socket
@@ -68,10 +68,11 @@ class Stream:
 class H2:
     """One connection. `with H2(address, "shop.test") as client: client.get("shop.test", "/")`."""
 
+    scheme = "https"
+
     def __init__(self, address: Address, name: str | None, client: ssl.SSLContext | None = None) -> None:
         self._open = contextlib.ExitStack()
-        self.socket = self._open.enter_context(handshake(address, name, client or context(h2=True)))
-        assert self.socket.selected_alpn_protocol() == "h2"
+        self.socket = self.connect(address, name, client)
         config = h2.config.H2Configuration(
             header_encoding="latin-1", validate_outbound_headers=False, normalize_outbound_headers=False
         )
@@ -79,6 +80,11 @@ class H2:
         self.wire.initiate_connection()
         self.streams: dict[int, Stream] = {}
         self.flush()
+
+    def connect(self, address: Address, name: str | None, client: ssl.SSLContext | None) -> socket.socket:
+        sealed = self._open.enter_context(handshake(address, name, client or context(h2=True)))
+        assert sealed.selected_alpn_protocol() == "h2"
+        return sealed
 
     def __enter__(self) -> Self:
         return self
@@ -112,7 +118,7 @@ class H2:
         sent = headers
         if not isinstance(sent, list):
             sent = list({"user-agent": "Mozilla/5.0", "accept": "*/*", **(sent or {})}.items())
-        pseudo = [(":method", method), (":scheme", "https"), (":authority", host), (":path", path)]
+        pseudo = [(":method", method), (":scheme", self.scheme), (":authority", host), (":path", path)]
         number = self.begin([*pseudo, *sent], end=body is None and trailers is None)
         for part in body or ():
             self.send(number, part)
@@ -162,3 +168,12 @@ class H2:
             elif isinstance(event, h2.events.StreamEnded):
                 stream.is_over = True
         self.flush()
+
+
+class ClearH2(H2):
+    """In clear, from its first byte (h2c, RFC 9113 §3.3)."""
+
+    scheme = "http"
+
+    def connect(self, address: Address, name: str | None, client: ssl.SSLContext | None) -> socket.socket:
+        return self._open.enter_context(socket.create_connection(address, DEADLINE))

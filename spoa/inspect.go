@@ -65,11 +65,7 @@ func processRequest(transaction types.Transaction, message Message) (*types.Inte
 	transaction.ProcessConnection(
 		message.SourceAddress.String(), message.SourcePort, message.TargetAddress.String(), message.TargetPort,
 	)
-	uri := message.Path
-	if message.Query != "" {
-		uri += "?" + message.Query
-	}
-	transaction.ProcessURI(uri, message.Method, "HTTP/"+message.Version)
+	transaction.ProcessURI(target(message), message.Method, "HTTP/"+message.Version)
 	eachHeader(message.Headers, func(name, value string) {
 		transaction.AddRequestHeader(name, value)
 		if strings.EqualFold(name, "host") {
@@ -93,6 +89,17 @@ func processRequest(transaction types.Transaction, message Message) (*types.Inte
 		}
 	}
 	return transaction.ProcessRequestBody()
+}
+
+// target is what the request line had. HAProxy sends no path of `OPTIONS *`.
+func target(message Message) string {
+	if message.Path == "" && message.Method == "OPTIONS" {
+		return "*"
+	}
+	if message.Query != "" {
+		return message.Path + "?" + message.Query
+	}
+	return message.Path
 }
 
 // inspectResponse judges a response with its request's transaction.

@@ -12,6 +12,7 @@ from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.services import path_bindings, policies, virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest
 from tests.live.origins import Origin
+from tests.live.over_h2 import OverH2
 from tests.live.saves import a_virtual_host, installation_of
 from tests.live.stack import DEADLINE, Stack
 from tests.rows import rows
@@ -184,10 +185,14 @@ def test_another_virtual_host_takes_every_spelling(stack: Stack) -> None:
 
 
 def test_the_server_itself_is_asked_under_the_virtual_hosts_policy(stack: Stack) -> None:
-    answers = [stack.request("OPTIONS", host, "*") for host in ("site.test", "other.test")]
+    """3.0 asks for `/` in its place if a visitor did so over HTTP/2."""
+    for channel in (stack, OverH2.of(stack)):
+        answers = [channel.request("OPTIONS", host, "*") for host in ("site.test", "other.test")]
 
-    assert answers[0].status == answers[1].status
-    assert policy_of(stack, answers[0].verdict["application"]) == "Site"
+        assert [answer.status for answer in answers] == [200, 200]
+        assert {answer.seen["target"] for answer in answers} <= {"*", "/"}
+        own = "Site" if answers[0].seen["target"] == "*" else "Uploads"
+        assert policy_of(stack, answers[0].verdict["application"]) == own
 
 
 @pytest.mark.anyio

@@ -97,12 +97,14 @@ async def test_a_form_that_is_behind_shows_both_values(ada: Person) -> None:
 
 async def test_a_listener_of_https_takes_the_proxy_protocol_and_no_other_scheme(ada_api: Person, panel: Panel) -> None:
     address = bind_text(*panel.settings.https_binds[0])
-    listener = {"address": address, "proxy_protocol": "trusted", "proxy_networks": ["192.0.2.7"]}
+    listener = {"address": address, "proxy_protocol": "trusted", "proxy_networks": ["192.0.2.7"], "http2": False}
 
     refused = await ada_api.patch("/api/v1/traffic", json={"listeners": [{**listener, "scheme": "http"}]})
     assert refused.status_code == 422
     assert f"Select HTTPS: visitors of {address} always use TLS." in refused.text
     assert [error["field"] for error in refused.json()["errors"]] == ["listeners.0.scheme"]
+    refused = await ada_api.patch("/api/v1/traffic", json={"listeners": [{**listener, "http2": True}]})
+    assert [error["field"] for error in refused.json()["errors"]] == ["listeners.0.http2"]
     for sent in (listener, {**listener, "scheme": "https"}):
         saved = await ada_api.patch("/api/v1/traffic", json={"listeners": [sent]})
         assert {**listener, "scheme": "https"} in saved.json()["listeners"], saved.text

@@ -166,7 +166,8 @@ def usual(path: str, place: Path_ = (), bind: str = "") -> dict[str, Any]:
         return {"header": "X-Robots-Tag", "value": "noindex"}
     if "/policy-bindings" in path:
         prefix = "path_prefix" if place and place[0] in {"path_prefix", "comment"} else "path"
-        return {prefix: "/api", "enforcement_mode": "detect_only", "redirect_to": "/new"}
+        headers = [{"header": "X-Robots-Tag", "value": "noindex"}]
+        return {prefix: "/api", "enforcement_mode": "detect_only", "redirect_to": "/new", "own_headers": headers}
     if path.endswith("/profiles"):
         return {"profile": "graphql"}
     if "exclusions" in path:

@@ -64,7 +64,7 @@ def migrated_once() -> Iterator[None]:
 
     def copy(url: str) -> None:
         file = Path(url.partition(":///")[2])
-        if not file.exists():
+        if not file.exists() or not file.stat().st_size:  # `Database` opens it first, which makes an empty file.
             with suppress(OSError):  # which the real one then meets
                 file.write_bytes(migrated())
         migrate(url)

@@ -3,8 +3,8 @@
 Countries are `country.iso_code` (MaxMind, DB-IP), `country_code` or `country` (IPinfo, ip-location-db); networks are
 `autonomous_system_number` or `asn`. Of a country that is only where a network is registered, nothing is read.
 
-A whole file is read by the library's C reader, as a process of its own (`main`): damaged files were seen to end it. What is asked
-about one address goes through the slower reader in Python.
+A whole file is read by the library's C reader, as a process of its own (`main`): damaged files were seen to end it. To import the
+models would take that process longer than most files. What is asked about one address goes through the slower reader in Python.
 """
 
 import re
@@ -17,10 +17,10 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from guardpanel.models.policies.countries import LARGEST_ASN, UNKNOWN
-
 MOST_NETWORKS = 2_000_000
 "In HAProxy's memory, 280 bytes each."
+
+ASN_BITS = 32
 
 CODE = re.compile(r"[A-Z]{2}", re.ASCII)
 NUMBER = re.compile(r"(?:AS)?([0-9]{1,10})", re.ASCII | re.IGNORECASE)
@@ -71,6 +71,8 @@ def map_of(path: Path, kind: GeoKind) -> bytes:
 
 def look_up(path: Path, kind: GeoKind, address: str) -> str:
     """Where an address is from: `DE`, `AS64500` or `--`. Raises NotReadable, and OSError."""
+    from guardpanel.models.policies.countries import UNKNOWN
+
     with _Opened(path) as database:
         if ":" in address and database.metadata().ip_version == 4:
             return UNKNOWN
@@ -124,7 +126,7 @@ def network_of(record: object) -> str | None:
     if not isinstance(record, dict):
         return None
     match = NUMBER.fullmatch(str(record.get("autonomous_system_number", record.get("asn", ""))))
-    return f"AS{int(match[1])}" if match and 0 < int(match[1]) <= LARGEST_ASN else None
+    return f"AS{int(match[1])}" if match and 0 < int(match[1]) < 1 << ASN_BITS else None
 
 
 VALUES: dict[GeoKind, Callable[[object], str | None]] = {GeoKind.COUNTRY: country_of, GeoKind.NETWORK: network_of}

@@ -16,7 +16,6 @@ from guardpanel.api.shapes import Dialect, Shapes
 from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
 from guardpanel.models.noun import Noun
 from guardpanel.panel import Panel
-from guardpanel.services.input import validated
 from guardpanel.services.saving.changes import SaveRequest, SaveResult
 
 Operation = Callable[..., Any]
@@ -105,7 +104,7 @@ class Rows:
             async with panel.database.read() as session:
                 await self.dialect.settle(session, None, data)
             with speaking(names, f"{self.noun.path}/new"):
-                saved = await those.create(panel.changes, save_request, validated(self.noun.input, data))
+                saved = await those.create(panel.changes, save_request, await self.service.ROWS.read(data))
             return await self._saved(response, saved)
 
         return create
@@ -162,7 +161,7 @@ class Rows:
             data, names = self.dialect.take(body, row, self.service.fields_of(row).model_dump())
             await self.dialect.settle(session, row, data)
         with speaking(names, f"{self.noun.path}/{row_id}/edit"):
-            fields = validated(self.noun.input, data)
+            fields = await self.service.ROWS.read(data)
             saved: SaveResult[Any] = await those.update(
                 panel.changes, save_request, row_id, fields, row.version if version is None else version
             )

@@ -1,7 +1,7 @@
 """Address lists: their pages, and their entries, which are read, judged and stored before a row names them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 from sqlmodel import col, select
@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access import contents, parsing
 from guardpanel.access.entries import Entries, Entry
-from guardpanel.errors import Conflict, Invalid, NotFound, Stale
+from guardpanel.errors import Conflict, FieldErrors, Invalid, NotFound, Stale
 from guardpanel.models import AddressList
 from guardpanel.models.access.address_list import NOUN, AddressListFields, AddressListInput, AppliesTo, ListKind
 from guardpanel.models.access.feed import FilledFrom
@@ -18,7 +18,7 @@ from guardpanel.models.noun import KEPT
 from guardpanel.sealing import Seal
 from guardpanel.services.access import feed_maps, feed_states
 from guardpanel.services.access.list_edits import Edit
-from guardpanel.services.access.list_texts import must_be_fit_to_deny, read_typed
+from guardpanel.services.access.list_texts import must_be_fit_to_deny, read_text, read_typed
 from guardpanel.services.access.lockout import doors, must_not_lock_out
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
@@ -54,6 +54,17 @@ class AddressLists(Crud[AddressList, AddressListFields]):
         if kind is not None:
             wanted = wanted.where(col(AddressList.kind) == kind)
         return await self.listed(session, wanted, SORTS, **paging)
+
+    async def errors_beside(self, data: Mapping[str, Any]) -> FieldErrors:
+        """Lines that can't be read."""
+        text = data.get("entries")
+        if not isinstance(text, str):
+            return {}
+        try:
+            await asyncio.to_thread(read_text, text, is_deny=data.get("kind") != ListKind.ALLOW)
+        except Invalid as problem:
+            return problem.errors
+        return {}
 
     async def create(
         self, changes: Changes, request: SaveRequest, fields: AddressListFields

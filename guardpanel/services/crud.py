@@ -12,12 +12,13 @@ from sqlalchemy.sql.base import ExecutableOption
 from sqlmodel import asc, desc, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.errors import NotFound, Stale
+from guardpanel.errors import FieldErrors, Invalid, NotFound, Stale
 from guardpanel.models import NOUNS
 from guardpanel.models.meta import lowered
 from guardpanel.models.noun import Noun
 from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.sealing import Seal
+from guardpanel.services.input import validated
 from guardpanel.services.paging import Page
 from guardpanel.services.row_fields import RowFields
 from guardpanel.services.saving import revisions
@@ -77,6 +78,17 @@ class Crud(Generic[R, F]):
     def to_store(self, row: R, fields: F, facts: EngineFacts) -> F:  # noqa: ARG002
         """The fields as they are stored in the row."""
         return fields
+
+    async def read(self, data: Mapping[str, Any]) -> F:
+        """The input, validated. Raises Invalid (422) with everything that is wrong."""
+        try:
+            return validated(self.noun.input, data)  # type: ignore[return-value]
+        except Invalid as problem:
+            raise Invalid.of({**await self.errors_beside(data), **problem.errors}) from problem
+
+    async def errors_beside(self, data: Mapping[str, Any]) -> FieldErrors:  # noqa: ARG002
+        """What else is wrong with input that is not valid: of what is read once it is."""
+        return {}
 
     def must_fit(self, fields: F, facts: EngineFacts) -> None:
         """Raises Invalid (422) for what an operator may not request here. `invariants.py` judges existing rows."""

@@ -102,7 +102,7 @@ class Editing(Generic[R, F]):
         if form.change_rows():
             return await self.show_form(ctx, form, None)
         try:
-            fields: F = form.fields(self.inputs)
+            fields = await self.rows.read(form.data(self.inputs))
             saved = await self.rows_in(ctx).create(ctx.changes, form.save_request(editor), fields)
         except NotFound:
             raise
@@ -123,7 +123,7 @@ class Editing(Generic[R, F]):
         try:
             row = await rows.find(ctx.session, row_id)
             url = self.noun.url_of(row)
-            fields: F = form.settled(self.form_of(ctx, row)).fields(self.inputs)
+            fields = await self.rows.read(form.settled(self.form_of(ctx, row)).data(self.inputs))
             await self.must_be_meant(ctx, form, row, fields)
             await anew(ctx.session)
             saved = await rows.update(ctx.changes, form.save_request(editor), row_id, fields, form.version)

@@ -146,6 +146,10 @@ class Form:
 
     def fields(self, model: type[M]) -> M:
         """The validated input type. Raises Invalid with a message for each field."""
+        return validated(model, self.data(model))
+
+    def data(self, model: type[BaseModel]) -> dict[str, Any]:
+        """What was typed, as the input type takes it."""
         data: dict[str, Any] = {}
         for name, info in model.model_fields.items():
             row = row_model(info.annotation)
@@ -158,7 +162,7 @@ class Form:
                 data[name] = values[0] if len(values) == 1 else values
             elif get_origin(info.annotation) is list and info.default_factory is None:
                 data[name] = []
-        return validated(model, data)
+        return data
 
     def _row(self, model: type[BaseModel], name: str, at: int) -> dict[str, Any]:
         data: dict[str, Any] = {}

@@ -82,6 +82,14 @@ async def test_two_bad_lines_are_named_and_nothing_is_taken(ada: httpx2.AsyncCli
     assert files(engines) == {}
 
 
+async def test_bad_lines_are_named_next_to_other_errors(ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient) -> None:
+    refused = await ada.post(PLACE, data=an_address_list("", entries="shop.example"))
+    assert 'id="f-name-error"' in refused.text and "Line 1: shop.example is not" in read(refused.text).text
+
+    refused = await ada_api.post("/api/v1/address-lists", json={"name": "", "entries": "shop.example"})
+    assert {error["field"] for error in refused.json()["errors"]} == {"name", "entries"}
+
+
 async def test_a_file_counts_as_pasted(ada: httpx2.AsyncClient, engines: FakeEngines) -> None:
     long = "\n".join(f"10.{at // 250}.{at % 250}.0/24" for at in range(30_000)).encode()
     form = an_address_list(entries="192.0.2.1")

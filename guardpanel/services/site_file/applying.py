@@ -11,7 +11,6 @@ from guardpanel.errors import Conflict, FieldError, Invalid, NeedsConfirmation, 
 from guardpanel.models import NOUNS
 from guardpanel.models.noun import Key, Noun
 from guardpanel.services.crud import Crud
-from guardpanel.services.input import validated
 from guardpanel.services.saving.change import Change, SaveRequest
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.saving.differences import Kind
@@ -122,8 +121,8 @@ class Applying:
         sent = matching.to_send(noun, data, row)
         if self._options.save_anyway and "save_anyway" in noun.input.model_fields:
             sent["save_anyway"] = True
-        fields = validated(noun.input, sent)
         crud = self._operations(noun, entry.parent.row_id if entry.parent else None)
+        fields = await crud.read(sent)
         if row is None:
             saved = await crud.create(self._batch, self._request, fields)
             entry.row_id = saved.value.id

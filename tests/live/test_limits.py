@@ -23,7 +23,7 @@ MOST, LONG, AT_ONCE = 4, 3600, 2
 
 LARGE = 200 * 1024
 
-COLD_SECONDS = 6
+COLD_SECONDS = 12
 "2.6 and 2.8: a worker that did not follow another one passes nothing on before."
 
 POLICIES: dict[str, dict[str, Any]] = {
@@ -68,6 +68,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     slowly: list[Part] = [b"x", 0.2] * 600
     server.answers["/hold"] = [b"HTTP/1.1 200 OK\r\nContent-Length: 600\r\n\r\n", *slowly]
     with Stack(haproxy, state(server), list_maps=maps_of(LISTS)) as running:
+        running.again(state(server))
         yield running
 
 

@@ -1,5 +1,7 @@
 """What a path of a virtual host gets of delivery that its other paths do not: each effect on a real request, and after a reload."""
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +15,7 @@ from guardpanel.services.saving.changes import SaveRequest
 from tests.live.origins import Origin, origin
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.live.stack import DEADLINE, Stack
+from tests.live.test_server_names import restarted
 from tests.live.test_server_states import until
 from tests.ports import free_port
 from tests.rows import rows
@@ -239,10 +242,14 @@ async def test_a_paths_servers_are_as_up_as_the_virtual_hosts(haproxy: str, serv
         workers = (await running.engines.cli.processes()).workers
         await saved(draining=True)
         assert (await running.engines.cli.processes()).workers == workers
-        assert await served(running, "/api/x") == 503
-        assert await running.look() == []
+        for restarts in (True, False):
+            assert await served(running, "/api/x") == 503
+            assert await running.look() == []
+            if restarts:
+                await restart(running)
         await saved(enabled=False)
-        assert await states("be_1.1") == ["MAINT", "DOWN"]
+        await restart(running)
+        assert (await states("be_1.1"))[0] == "MAINT"
         await saved()
         assert (await states("be_1.1"), await served(running, "/api/x")) == (["UP", "DOWN"], 200)
 
@@ -254,6 +261,16 @@ async def test_a_paths_servers_are_as_up_as_the_virtual_hosts(haproxy: str, serv
         running.engines.answers.forget()
         [words] = await running.look()
         assert words.startswith(f"http://{other.address} of ") and "/own/…, was set to MAINT" in words
+
+
+async def restart(running: Installation) -> None:
+    """HAProxy alone."""
+    master = running.supervisor.haproxy.pid
+    os.kill(master or 0, signal.SIGKILL)
+    await until(lambda: restarted(running, master), "HAProxy is started again")
+    await running.engines.must_answer(60)
+    running.engines.answers.forget()
+    await until(lambda: is_down(running, "be_1", 1), "the second server to be down")
 
 
 async def is_down(running: Installation, section: str, at: int) -> bool:

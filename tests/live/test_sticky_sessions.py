@@ -39,6 +39,7 @@ def given(servers: list[Origin], **of_servers: dict[str, Any]) -> Rows:
 @pytest.fixture(scope="module")
 def stack(haproxy: str, three: list[Origin]) -> Iterator[Stack]:
     with Stack(haproxy, given(three[:2])) as running:
+        running.again(given(three[:2]))
         yield running
 
 

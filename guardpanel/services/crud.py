@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, Self, TypedDict, TypeVar, Unpack
 
 from pydantic import BaseModel
 from sqlalchemy.sql.base import ExecutableOption
-from sqlmodel import asc, desc, func, or_, select
+from sqlmodel import asc, desc, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import FieldErrors, Invalid, NotFound, Stale
@@ -191,19 +191,6 @@ class Crud(Generic[R, F]):
             return self.name(row)
 
         return await changes.save(change, mutate)
-
-    async def goes_with(self, session: AsyncSession, number: int) -> list[tuple[Noun, int]]:
-        """How many rows of which other nouns are deleted with a row, by the database's foreign keys."""
-        counts = []
-        for noun in NOUNS.values():
-            columns = noun.table.__table__.c  # type: ignore[attr-defined]
-            own = [columns[name] for name, key in noun.references.items() if key == self.noun.key]
-            bound = [
-                column == number for column in own if any(key.ondelete == "CASCADE" for key in column.foreign_keys)
-            ]
-            if bound and (count := (await session.exec(select(func.count()).where(or_(*bound)))).one()):
-                counts.append((noun, count))
-        return counts
 
     def fields_of(self, row: R) -> F:
         """The row's fields."""

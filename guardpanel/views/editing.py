@@ -15,6 +15,7 @@ from guardpanel.dependencies import Editor, IdInPath, anew, number_in_path
 from guardpanel.errors import Conflict, NotFound, Problem
 from guardpanel.models import NOUNS
 from guardpanel.models.noun import ONLY
+from guardpanel.services.cascades import goes_with
 from guardpanel.services.crud import Crud, Row
 from guardpanel.services.history import edits
 from guardpanel.services.history.edits import FieldsIn
@@ -183,7 +184,7 @@ class Editing(Generic[R, F]):
         beside = {
             **await self.beside_delete(ctx, row),
             "merge": await self.merged(ctx, form, row),
-            "goes_with": await self.rows.goes_with(ctx.session, row_id),
+            "goes_with": await goes_with(ctx.session, self.noun, row_id),
         }
         return await self.answer(ctx, "shared/delete.html", form, row, problem, beside)
 

@@ -73,9 +73,9 @@ async def measured(port: int, knot: Knot, pebble: Pebble, challenge: str) -> lis
 
 
 def worker(installation: Installation, pebble: Pebble, port: int) -> Issuer:
-    changes, facts = installation.changes, installation.changes.renderer.facts
+    changes, thumbprint_for = installation.changes, installation.changes.renderer.thumbprint_for
     accounts = Accounts(changes.database, changes.seal, str(pebble.ca_file))
-    proving = Proving(installation.settings, installation.engines, facts.acme_thumbprint, only_itself)
+    proving = Proving(installation.settings, installation.engines, thumbprint_for, only_itself)
     return Issuer(changes, Checks(accounts, proving, Network(loopback, lambda _: [], port)))
 
 

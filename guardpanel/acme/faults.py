@@ -65,6 +65,12 @@ class Fault:
     "The HTTP status of the answer."
     retry_at: datetime | None = None
 
+    @property
+    def is_about_the_account(self) -> bool:
+        """Whether another account may help."""
+        is_rejected = self.kind is FaultKind.BINDING and self.type.endswith(":unauthorized")
+        return self.kind is FaultKind.CLOSED_ACCOUNT or is_rejected
+
 
 class AuthorityFault(Exception):
     """An order cannot go on now. `fault` says why."""
@@ -183,7 +189,10 @@ def named_time(detail: str) -> datetime | None:
 def _forbidden(detail: str) -> tuple[FaultKind, str]:
     """`unauthorized` for a request, not for a challenge: by the sentence, since the type is the same."""
     if "deactivated" in detail.lower() or "revoked" in detail.lower():
-        return FaultKind.CLOSED_ACCOUNT, "The account at this authority is deactivated."
+        return (
+            FaultKind.CLOSED_ACCOUNT,
+            "The account at this authority is deactivated. Register anew to have another one.",
+        )
     return FaultKind.BINDING, "The authority rejected the account. Check the external account’s key ID and key."
 
 

@@ -85,7 +85,7 @@ def findings(
     names: Sequence[str],
     *,
     by_http: bool,
-    thumbprint: str,
+    thumbprint_for: Callable[[str], str],
     caa_names: Sequence[str],
     network: Network = THIS_MACHINES,
     limit_seconds: float = LIMIT_SECONDS,
@@ -95,7 +95,7 @@ def findings(
         (name, partial(_caa_finding, name, caa_names, network)) for name in names if caa_names and not is_address(name)
     ]
     if by_http:
-        looks += [(name, partial(_http_finding, name, thumbprint, network)) for name in names]
+        looks += [(name, partial(_http_finding, name, thumbprint_for(name), network)) for name in names]
     return side_by_side(looks, limit_seconds)
 
 
@@ -103,7 +103,7 @@ def first_findings(
     names: Sequence[str], *, by_dns: bool, caa_names: Sequence[str], network: Network = THIS_MACHINES
 ) -> list[Finding]:
     """Before HAProxy serves the names: without asking them for a proof."""
-    findings_by_dns = findings(names, by_http=False, thumbprint="", caa_names=caa_names, network=network)
+    findings_by_dns = findings(names, by_http=False, thumbprint_for=str, caa_names=caa_names, network=network)
     if not by_dns:
         looks = [(name, partial(_address_finding, name, network)) for name in names if not is_address(name)]
         findings_by_dns += side_by_side(looks, LIMIT_SECONDS)

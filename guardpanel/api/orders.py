@@ -41,6 +41,7 @@ class IssuingOut(BaseModel):
     why: str
     explanation: str = Field(description="The authority’s page about the moment that it suggests.")
     failures: int = Field(description="Consecutive failed orders.")
+    account_closed_at: str = Field(description="The authority that closed the account of the last order. Empty: none.")
     orders: list[OrderOut]
 
 
@@ -60,6 +61,14 @@ async def list_certificate_orders(certificate_id: RowId, session: SessionDep, _u
 async def order_certificate(certificate_id: RowId, panel: PanelDep, user: Editor) -> IssuingOut:
     """Order it now, without preflight. The order goes on in the background."""
     await deeds.order_now(panel.issuer, certificate_id, user.email)
+    return await _begun(panel, certificate_id)
+
+
+@router.post("/account", status_code=202)
+async def register_acme_account_anew(certificate_id: RowId, panel: PanelDep, user: Editor) -> IssuingOut:
+    """Have another account at the authority that closed or rejected the one of the last order, and order what failed by it. The
+    account is registered with the next order; if the authority requires an external account, enter one first."""
+    await deeds.register_anew(panel.issuer, certificate_id, user.email)
     return await _begun(panel, certificate_id)
 
 
@@ -101,7 +110,7 @@ async def _issuing(session: SessionDep, certificate_id: int) -> IssuingOut:
     plan = issuing.plan
     return IssuingOut(
         due_at=issuing.due_at, why=plan.why if plan else "", explanation=plan.explanation if plan else "",
-        failures=plan.failures if plan else 0, orders=[_out(log) for log in issuing.logs],
+        failures=plan.failures if plan else 0, account_closed_at=issuing.closed_at, orders=[_out(log) for log in issuing.logs],
     )  # fmt: skip
 
 

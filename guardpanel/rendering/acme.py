@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from guardpanel.models.certificates.certificate import is_address
+from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.rows import Rows
 
 HOSTS_MAP = "acme_hosts.map"
@@ -24,9 +25,9 @@ def _is_proven_here(row: Mapping[str, Any]) -> bool:
     return bool(row["source"] == "acme" and row["challenge"] == "http-01")
 
 
-def hosts_map(names: tuple[str, ...], thumbprint: str) -> str:
+def hosts_map(names: tuple[str, ...], facts: EngineFacts) -> str:
     """`shop.example THUMBPRINT`. In a Host header, IPv6 addresses are in brackets."""
-    return "".join(f"{_in_header(name)} {thumbprint}\n" for name in names)
+    return "".join(f"{_in_header(name)} {facts.thumbprint_for(name)}\n" for name in names)
 
 
 def _in_header(name: str) -> str:

@@ -55,6 +55,8 @@ class EngineFacts:
     "For handshakes without a name, or with one that no other certificate covers: PEM, with its key."
     acme_thumbprint: str = ""
     "Of the key with which ACME authorities know this installation."
+    own_thumbprints: Mapping[str, str] = field(default_factory=dict, hash=False)
+    "Of other keys, by the name that an authority is about to ask for."
     proves_by_dns: bool = True
     "DNS-01 is set up. Without it, no authority issues wildcards."
 
@@ -92,6 +94,10 @@ class EngineFacts:
     tables_socket: str = ""
     """Where a new worker gets the old one's counts of requests. Its path is part of the configuration. Empty: a reload forgets
     them."""
+
+    def thumbprint_for(self, name: str) -> str:
+        """Of the account's key with which HAProxy answers an authority that asks for a name."""
+        return self.own_thumbprints.get(name, self.acme_thumbprint)
 
     @property
     def largest_body(self) -> int:

@@ -164,7 +164,7 @@ def files(state: DesiredState, names: Mapping[Effective, str]) -> dict[str, str]
     if switches := maps.upgrades(state):
         rendered["upgrades.map"] = switches
     if state.proven_names:
-        rendered[acme.HOSTS_MAP] = acme.hosts_map(state.proven_names, state.facts.acme_thumbprint)
+        rendered[acme.HOSTS_MAP] = acme.hosts_map(state.proven_names, state.facts)
     rendered |= (
         https.files(state)
         | access.files(state)

@@ -45,6 +45,12 @@ async def order(certificate_id: RowId, ctx: ContextDep, editor: Editor) -> Respo
     return await _done(deed, certificate_id, "Ordering. Its steps are below")
 
 
+@router.post("/account")
+async def register_anew(certificate_id: RowId, ctx: ContextDep, editor: Editor) -> Response:
+    deed = deeds.register_anew(ctx.panel.issuer, certificate_id, editor.email)
+    return await _done(deed, certificate_id, "Registering another account. Its order is below")
+
+
 @router.post("/orders/{order_id}/cancel")
 async def cancel(certificate_id: RowId, order_id: RowId, ctx: ContextDep, editor: Editor) -> Response:
     deed = deeds.cancel(ctx.panel.issuer, certificate_id, order_id, editor.email)

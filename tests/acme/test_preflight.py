@@ -25,7 +25,12 @@ from tests.ports import free_port
 
 def look(names: list[str], network: Network, limit_seconds: float) -> list[Finding]:
     return findings(
-        names, by_http=True, thumbprint="t", caa_names=["authority.test"], network=network, limit_seconds=limit_seconds
+        names,
+        by_http=True,
+        thumbprint_for=lambda _: "t",
+        caa_names=["authority.test"],
+        network=network,
+        limit_seconds=limit_seconds,
     )
 
 

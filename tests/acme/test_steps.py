@@ -17,7 +17,7 @@ from guardpanel.services import virtual_hosts
 from guardpanel.services.issuing import deeds, orders
 from guardpanel.services.issuing.steps import CHANGED, OTHER_MASTER_KEY
 from guardpanel.services.saving.changes import SaveRequest
-from tests.acme.worker import Worker, refusal
+from tests.acme.worker import FIRST, Worker, refusal
 from tests.conftest import Person
 from tests.fakes import FakeEngines
 from tests.faults import Faults
@@ -359,3 +359,26 @@ async def test_only_an_open_order_has_a_button_to_cancel_it_and_its_reason_is_no
     assert (await ada_api.post(f"/api/v1{path}/cancellation")).json()["detail"] == "The order is over already."
     (out,) = (await ada_api.get(f"/api/v1/certificates/{number}/orders")).json()["orders"]
     assert out["state"] == "canceled"
+
+
+@pytest.mark.parametrize(
+    "kind", ["urn:ietf:params:acme:error:externalAccountRequired", "urn:ietf:params:acme:error:unauthorized"]
+)
+async def test_only_an_account_that_the_authority_closed_or_rejected_can_be_registered_anew(
+    worker: Worker, ada: Person, ada_api: Person, kind: str
+) -> None:
+    """And what failed by it is ordered, whichever certificate’s page it is done on."""
+    numbers = [await worker.add("a.example"), await worker.add("b.example", name="Other")]
+    url = f"/api/v1/certificates/{numbers[0]}/account"
+    assert (await ada_api.post(url)).status_code == 409
+    fault = refusal(FaultKind.BINDING, type=kind)
+    worker.at().fail("new_order", fault, fault)
+    await worker.look()
+
+    can = kind.endswith("unauthorized")
+    assert ("Register anew at" in (await ada.get(f"/certificates/{numbers[0]}")).text) is can
+    known = (await ada_api.get(f"/api/v1/certificates/{numbers[0]}/orders")).json()
+    assert known["account_closed_at"] == (FIRST if can else "")
+    assert (await ada_api.post(url)).status_code == (202 if can else 409)
+    assert [(await worker.plan(number)).why.startswith("Asked for by") for number in numbers] == [can, can]
+    assert "Register anew at" not in (await ada.get(f"/certificates/{numbers[1]}")).text

@@ -137,8 +137,11 @@ class Worker:
             drop=lambda url: None,
             forget=self._forget,
             update_contacts=self._update_contacts,
+            thumbprint_at=self._thumbprint_at,
         )
-        proving = SimpleNamespace(proofs=lambda order: self.records, prepare=self._prepare)
+        proving = SimpleNamespace(
+            proofs=lambda order: self.records, prepare=self._prepare, thumbprint_for=lambda name: ""
+        )
         checks: Any = _Checks(accounts, proving)  # type: ignore[arg-type]
         object.__setattr__(checks, "worker", self)
         self.issuer = Issuer(panel.changes, checks, self.now)
@@ -164,7 +167,10 @@ class Worker:
     async def _forget(self, url: str) -> None:
         self.at(url).calls["forget"] += 1
 
-    async def _prepare(self, order: Order) -> None:
+    async def _thumbprint_at(self, url: str) -> str:
+        return ""
+
+    async def _prepare(self, order: Order, thumbprint: str) -> None:
         pass
 
     async def add(self, *names: str, **others: Any) -> int:

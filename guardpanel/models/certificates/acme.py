@@ -30,12 +30,20 @@ class AcmeKey(SQLModel, table=True):
 
 
 class AcmeAccount(SQLModel, table=True):
-    """An account at an authority. It belongs to the installation's key, so another key needs another one."""
+    """An account at an authority. It belongs to the installation's key, so another key needs another one. Only one that was
+    registered anew has a key of its own."""
 
     id: int | None = Field(default=None, primary_key=True)
     authority: str = Field(max_length=500, index=True)
     "The directory's URL."
     thumbprint: str = Field(max_length=43)
+    "Of its key."
+    sealed_key: bytes | None = None
+    "PEM. None: the installation's key is its."
+    master_key: str = Field(default="", max_length=16)
+    "Which master key opens its own key. Empty without one."
+    retired_at: datetime | None = None
+    "When another account took its place."
     url: str = ""
     "Empty until it is registered."
     contacts: list[str] | None = Field(default=None, sa_type=JSON)
@@ -48,6 +56,10 @@ class AcmeAccount(SQLModel, table=True):
     @property
     def place(self) -> str:
         return f"acme_account:{self.id}"
+
+    @property
+    def key_place(self) -> str:
+        return f"acme_account_key:{self.id}"
 
 
 class AcmeOrder(SQLModel, table=True):

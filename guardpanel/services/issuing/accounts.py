@@ -1,12 +1,13 @@
 """The installation's account key, and its accounts at authorities. One key serves all of them, so that one thumbprint answers the
-challenges of every name."""
+challenges of every name. Only an account that was registered anew has a key of its own."""
 
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.acme.client import Authority, Binding
@@ -27,6 +28,8 @@ ACCOUNT = frozenset({"eab_key_id", "eab_key"})
 class AccountKey:
     pem: bytes
     thumbprint: str
+    master_key: str
+    "Which master key opens it, as `Seal.key_id`."
 
 
 async def key_of(session: AsyncSession, seal: Seal) -> AccountKey:
@@ -36,7 +39,7 @@ async def key_of(session: AsyncSession, seal: Seal) -> AccountKey:
         with suppress(KeyLost):
             pem = seal.open(row.sealed_key, row.place)
             row.master_key = seal.key_id
-            return AccountKey(pem, thumbprint(pem))
+            return AccountKey(pem, thumbprint(pem), seal.key_id)
     return await _new_key(session, seal, rows.get(seal.key_id) or AcmeKey(master_key=seal.key_id))
 
 
@@ -46,7 +49,7 @@ async def _new_key(session: AsyncSession, seal: Seal, row: AcmeKey) -> AccountKe
     session.add(row)
     await session.flush()
     row.sealed_key = seal.seal(pem, row.place)
-    return AccountKey(pem, thumbprint(pem))
+    return AccountKey(pem, thumbprint(pem), seal.key_id)
 
 
 async def own_thumbprint(database: Database, seal: Seal) -> str:
@@ -78,6 +81,13 @@ class Accounts:
             account = await _known_at(session, url, await key_of(session, self.seal))
             return account.url if account else ""
 
+    async def thumbprint_at(self, url: str) -> str:
+        """Of the account's key, with which the authority expects challenges to be answered."""
+        async with self.database.read() as session:
+            key = await key_of(session, self.seal)
+            account = await _known_at(session, url, key)
+        return account.thumbprint if account else key.thumbprint
+
     async def reader(self, url: str) -> Authority:
         """A new client for what needs no account. Anybody may ask, while the worker uses its own."""
         async with self.database.read() as session:
@@ -90,7 +100,8 @@ class Accounts:
             key = await key_of(session, self.seal)
             account = await account_at(session, url, key)
             binding = self._binding(account)
-        client = Authority(url, account_key(key.pem), account.url, self.ca_file)
+            pem = key.pem if account.sealed_key is None else self.seal.open(account.sealed_key, account.key_place)
+        client = Authority(url, account_key(pem), account.url, self.ca_file)
         if not account.url:
             registered = await asyncio.to_thread(partial(client.register, contact, binding))
             await self._note(account.id or 0, registered, [contact] if contact else [])
@@ -156,8 +167,29 @@ async def account_at(session: AsyncSession, authority: str, key: AccountKey) -> 
 
 
 async def _known_at(session: AsyncSession, authority: str, key: AccountKey) -> AcmeAccount | None:
-    query = select(AcmeAccount).where(col(AcmeAccount.authority) == authority, AcmeAccount.thumbprint == key.thumbprint)
+    """The one in use."""
+    is_ours = or_(AcmeAccount.thumbprint == key.thumbprint, AcmeAccount.master_key == key.master_key)
+    query = select(AcmeAccount).where(
+        AcmeAccount.authority == authority, col(AcmeAccount.retired_at).is_(None), is_ours
+    )
     return (await session.exec(query)).first()
+
+
+async def was_replaced(session: AsyncSession, authority: str, since: datetime) -> bool:
+    """Whether another account took the place of the authority's after this moment."""
+    query = select(AcmeAccount.id).where(AcmeAccount.authority == authority, col(AcmeAccount.retired_at) > since)
+    return (await session.exec(query)).first() is not None
+
+
+async def replace_account(session: AsyncSession, seal: Seal, authority: str, now: datetime) -> None:
+    """The next order registers another account, with a key of its own. The one before, and its key, stay out of use: authorities
+    open none again, and certificates may have come from it."""
+    before = await account_at(session, authority, await key_of(session, seal))
+    before.retired_at, pem = now, new_key()
+    account = AcmeAccount(authority=authority, thumbprint=thumbprint(pem), master_key=seal.key_id)
+    session.add(account)
+    await session.flush()
+    account.sealed_key = seal.seal(pem, account.key_place)
 
 
 def must_be_whole(sent: BindingInput, *, is_ordered: bool) -> None:

@@ -19,7 +19,7 @@ NOT_ASKED = "The authority was not asked, since it would not find what it needs.
 def checks_of(changes: Changes, settings: Settings) -> "Checks":
     """For this installation's settings."""
     accounts = Accounts(changes.database, changes.seal, settings.acme_ca_file)
-    return Checks(accounts, Proving(settings, changes.engines, changes.renderer.facts.acme_thumbprint))
+    return Checks(accounts, Proving(settings, changes.engines, changes.renderer.thumbprint_for))
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Checks:
             findings,
             order.names,
             by_http=order.challenge == HTTP_01,
-            thumbprint=self.proving.thumbprint,
+            thumbprint_for=self.proving.thumbprint_for,
             caa_names=terms.caa_names,
             network=self.network,
         )

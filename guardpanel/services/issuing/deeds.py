@@ -22,12 +22,16 @@ from guardpanel.models.certificates.issuing import RevocationReason, directory
 from guardpanel.models.hostname import known_hostnames
 from guardpanel.services import certificate_choices
 from guardpanel.services.issuing import choices, orders, plans
+from guardpanel.services.issuing.accounts import replace_account, was_replaced
 from guardpanel.services.issuing.issuer import Issuer
 from guardpanel.services.issuing.orders import OrderLog
+from guardpanel.services.issuing.outcomes import has_result
 from guardpanel.services.issuing.plans import ASKED_FOR
 from guardpanel.services.issuing.steps import end_early
 
 log = logging.getLogger(__name__)
+
+REPLACED_ACCOUNT = "Another account took the place of the one that this order belongs to."
 
 
 class AuthorityRefused(Problem):
@@ -43,6 +47,8 @@ class Issuing:
 
     plan: AcmePlan | None
     logs: list[OrderLog]
+    closed_at: str = ""
+    "The authority that closed the account."
 
     @property
     def is_ordering(self) -> bool:
@@ -60,7 +66,8 @@ class Issuing:
 
 
 async def issuing_of(session: AsyncSession, certificate_id: int) -> Issuing:
-    return Issuing(await plans.plan_of(session, certificate_id), await orders.logs(session, certificate_id))
+    plan, logs = await plans.plan_of(session, certificate_id), await orders.logs(session, certificate_id)
+    return Issuing(plan, logs, await closed_account(session, next(iter(logs), None)))
 
 
 async def issued_here(session: AsyncSession, certificate_id: int) -> Certificate:
@@ -114,6 +121,39 @@ def _goes_on(row: AcmeOrder, certificate: Certificate) -> bool:
     """Not one that only removes its records, or is for something that nobody wants any more."""
     is_its = row.certificate_id == certificate.id
     return is_its and row.phase != Phase.FAILED and not orders.is_outdated(row, certificate)
+
+
+async def closed_account(session: AsyncSession, last: OrderLog | None) -> str:
+    """The authority that closed or rejected the account with a certificate's last order, if no other account took its place.
+    Empty: none."""
+    row = last.order if last else None
+    fault = orders.fault_in(row) if row else None
+    if row is None or fault is None or not fault.is_about_the_account:
+        return ""
+    return "" if await was_replaced(session, row.authority, row.started_at) else row.authority
+
+
+async def _closed_of(session: AsyncSession, certificate_id: int) -> str:
+    return await closed_account(session, next(iter(await orders.logs(session, certificate_id, 1)), None))
+
+
+async def register_anew(issuer: Issuer, certificate_id: int, who: str) -> None:
+    """Have another account, with a key of its own, at the authority that closed the one before, and order what failed by it.
+    Raises Conflict (409) if none did."""
+    async with issuer.changes.database.write() as session:
+        await issued_here(session, certificate_id)
+        url = await _closed_of(session, certificate_id)
+        if not url:
+            raise Conflict("No authority has closed the account of the last order.")
+        failed = [row for row in await plans.certificates(session) if await _closed_of(session, row.id or 0) == url]
+        await replace_account(session, issuer.changes.seal, url, issuer.now())
+        for row in await orders.open_orders(session):
+            if row.authority == url and not has_result(row):  # It went with its account.
+                await end_early(session, row, Fault(FaultKind.LOST_ORDER, REPLACED_ACCOUNT), issuer.now())
+        for certificate in failed:
+            await _ask_for(session, certificate, who, issuer.now())
+    log.info("%s has another account registered at %s", who, url)
+    issuer.wake.set()
 
 
 async def cancel(issuer: Issuer, certificate_id: int, order_id: int, who: str) -> None:

@@ -20,6 +20,7 @@ from guardpanel.models.certificates.acme import AcmeOrder, AcmePlan, AcmeStep
 from guardpanel.models.certificates.certificate import Certificate, Source
 from guardpanel.models.certificates.certificate_content import CertificateContent
 from guardpanel.services.issuing import choices, orders, plans
+from guardpanel.services.issuing.accounts import was_replaced
 from guardpanel.services.issuing.checks import Checks
 from guardpanel.services.issuing.steps import Steps
 from guardpanel.services.saving.changes import Changes
@@ -173,7 +174,9 @@ class Issuer:
         order.is_rehearsal = choice.is_rehearsal
         is_its_own = choice.authority == choices.issued_by(plan, certificate)
         if content is not None and plan.has_window and content.source == Source.ACME and is_its_own:
-            order.replaces = renewal_id(content.chain.encode())
+            # It belongs to the account that it was issued to (RFC 9773 §5).
+            is_others = await was_replaced(session, choice.authority, content.added_at)
+            order.replaces = "" if is_others else renewal_id(content.chain.encode())
         # A renewal is asked for whatever this machine sees: it saw the names as it does now when they were proved.
         order.is_asked_for = content is not None or plan.why.startswith(plans.ASKED_FOR)
         session.add(AcmeStep(order_id=order.id or 0, words=f"{orders.ORDERING}{plan.why}"))

@@ -2,7 +2,7 @@
 
 import secrets
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,34 +40,36 @@ class NoRecords:
 class Proving:
     settings: Settings
     engines: Engines
-    thumbprint: str
+    thumbprint_for: Callable[[str], str]
+    "Of the account's key with which HAProxy answers for a name."
     servers_of: ServersOf = name_servers
 
-    async def prepare(self, order: Order) -> None:
+    async def prepare(self, order: Order, thumbprint: str) -> None:
         """Before an authority asks for HTTP-01, HAProxy is asked. Raises AuthorityFault if it does not answer as it should: a
         failed proof would count."""
         if order.challenge != HTTP_01:
             return
-        for fault in (await self.faults_of_own(order.names)).values():
+        for fault in (await self.faults_of_own(order.names, thumbprint)).values():
             raise AuthorityFault(Fault(FaultKind.PROOF, fault))
 
-    async def faults_of_own(self, names: Sequence[str]) -> dict[str, str]:
-        """Why HAProxy would not prove names, by name. One without an answer speaks for all of them."""
+    async def faults_of_own(self, names: Sequence[str], thumbprint: str = "") -> dict[str, str]:
+        """Why HAProxy would not prove names, by name. One without an answer speaks for all of them. `thumbprint`: of the
+        account's key, if it is known."""
         faults = {}
         for name in names:
             try:
-                if fault := await self._fault_of_own(name):
+                if fault := await self._fault_of_own(name, thumbprint or self.thumbprint_for(name)):
                     faults[name] = fault
             except EngineUnavailable as problem:
                 return {**faults, name: problem.message}
         return faults
 
-    async def _fault_of_own(self, name: str) -> str:
+    async def _fault_of_own(self, name: str, thumbprint: str) -> str:
         """Empty if it does. Raises EngineUnavailable."""
         token, verifier = secrets.token_urlsafe(16), self.engines.verifier
         host = f"[{name}]" if is_address(name) and ":" in name else name
         answer = await verifier.ask(verifier.binds[0], f"{PATH}{token}", {"host": host}, timeout=5.0)
-        if answer.status == 200 and answer.body == f"{token}.{self.thumbprint}".encode():
+        if answer.status == 200 and answer.body == f"{token}.{thumbprint}".encode():
             return ""
         return f"HAProxy does not answer challenges for {name} yet (status {answer.status})."
 

@@ -11,14 +11,16 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.acme.client import Authority
 from guardpanel.acme.faults import AuthorityFault, Fault, FaultKind
-from guardpanel.acme.order import Order, Phase, cleaned, step
+from guardpanel.acme.order import HTTP_01, Order, Phase, cleaned, step
 from guardpanel.errors import Problem
 from guardpanel.models.certificates.acme import AcmeOrder, AcmeStep
 from guardpanel.models.certificates.certificate import Certificate
+from guardpanel.models.certificates.issuing import authority_name
 from guardpanel.sealing import KeyLost
 from guardpanel.services.issuing import delivery, orders, plans
 from guardpanel.services.issuing.checks import Checks
 from guardpanel.services.issuing.outcomes import Outcome, has_result, outcome_of, wait_after
+from guardpanel.services.saving.change import Change, SaveRequest
 from guardpanel.services.saving.changes import Changes
 
 log = logging.getLogger(__name__)
@@ -91,12 +93,21 @@ class Steps:
         if order.phase is Phase.NEW and not row.is_asked_for:
             await self.checks.must_pass(order, row.authority)
         if order.phase is Phase.PROVING:
-            await self.proving.prepare(order)
+            await self.proving.prepare(order, await self._answering(row))
         authority = await self.accounts.authority(row.authority, certificate.contact)
         if order.phase is Phase.NEW:
             await self._must_be_stored(row)
             await self._update_contacts(row, authority)
         return await asyncio.to_thread(step, order, authority, self.proving.proofs(order))
+
+    async def _answering(self, row: AcmeOrder) -> str:
+        """Have HAProxy answer challenges with the key of the authority's account. Returns its thumbprint. Raises
+        Problem."""
+        thumbprint = await self.accounts.thumbprint_at(row.authority)
+        if row.challenge == HTTP_01 and {*map(self.proving.thumbprint_for, row.names)} != {thumbprint}:
+            words = f"Challenges of {authority_name(row.authority)} are answered with its account’s key"
+            await self.changes.save(Change(SaveRequest(delivery.AUTHOR), words, quiet=True), _nothing)
+        return thumbprint
 
     async def _update_contacts(self, row: AcmeOrder, authority: Authority) -> None:
         if words := await self.accounts.update_contacts(row.authority, authority):
@@ -198,6 +209,10 @@ class Steps:
             plan.failures = 0
         if plan is not None and orders.has_passed(row):
             plans.note_passed(plan, self.now())
+
+
+async def _nothing(_: AsyncSession) -> None:
+    """The rows stay as they are."""
 
 
 async def end_early(session: AsyncSession, row: AcmeOrder, fault: Fault, now: datetime) -> None:

@@ -3,9 +3,10 @@
 import json
 from dataclasses import asdict, dataclass
 
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.models import Installation
+from guardpanel.models import AcmeAccount, AcmeOrder, Installation
 from guardpanel.rendering import Rows
 
 PROBE_SECRET = "probe_secret"  # noqa: S105 the row's name
@@ -32,6 +33,17 @@ async def secret_of(session: AsyncSession) -> str | None:
 def secret_in(rows: Rows) -> str | None:
     """The secret in stored rows. None if they contain the configuration only."""
     return next((str(row["value"]) for row in rows.get("installation", ()) if row["name"] == PROBE_SECRET), None)
+
+
+async def own_thumbprints(session: AsyncSession, master_key: str) -> dict[str, str]:
+    """By name, of the account's key, for open orders by HTTP-01 at an authority whose account has a key of its own. The older
+    of two orders goes first."""
+    is_at = col(AcmeAccount.authority) == col(AcmeOrder.authority)
+    query = select(AcmeOrder.names, AcmeAccount.thumbprint).join(AcmeAccount, is_at).order_by(col(AcmeOrder.id).desc())
+    is_in_use = col(AcmeAccount.retired_at).is_(None), AcmeAccount.master_key == master_key
+    is_open = col(AcmeOrder.ended_at).is_(None), AcmeOrder.challenge == "http-01"
+    rows = (await session.exec(query.where(*is_in_use, *is_open))).all()
+    return {name: thumbprint for names, thumbprint in rows for name in names}
 
 
 async def restored(session: AsyncSession) -> RestoredBackup | None:

@@ -23,7 +23,7 @@ from guardpanel.rendering import DesiredState, EngineFacts, Rows, geo, render
 from guardpanel.sealing import Seal
 from guardpanel.services.saving import invariants, refusals, snapshots
 from guardpanel.services.saving.change import Change
-from guardpanel.services.saving.facts import secret_of
+from guardpanel.services.saving.facts import own_thumbprints, secret_of
 from guardpanel.services.saving.login_digests import digests
 from guardpanel.services.saving.proposal import Proposal
 from guardpanel.services.saving.snapshots import Snapshot
@@ -75,11 +75,12 @@ class Renderer:
         return frozenset(application.name for application in bundle.applications) - frozenset(before)
 
     async def facts_in(self, session: AsyncSession) -> EngineFacts:
-        """The facts with the installation's secret, certificates and address lists in this session: a restored backup has its
-        own."""
+        """The facts with the installation's secret, certificates, accounts and address lists in this session: a restored backup
+        has its own."""
         return replace(
             self.facts,
             secret=await secret_of(session) or self.facts.secret,
+            own_thumbprints=await own_thumbprints(session, self.contents.seal.key_id),
             certificates=await self._certificates(session),
             list_maps=await self.lists.current(session),
             has_countries=_is_filled(self.facts.geo_dir, geo.COUNTRIES),
@@ -113,6 +114,10 @@ class Renderer:
             if hashlib.sha256(first_of(pem)).hexdigest() == content.fingerprint:
                 return pem
         return b""
+
+    def thumbprint_for(self, name: str) -> str:
+        """Of the account's key with which HAProxy answers an authority that asks for a name."""
+        return self.facts.thumbprint_for(name)
 
     def use(self, facts: EngineFacts) -> None:
         self.facts = facts

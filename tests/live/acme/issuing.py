@@ -43,9 +43,9 @@ class Issuing:
 
     def restart(self) -> None:
         """A new worker: what the last one knew is in the database."""
-        facts, settings = self.changes.renderer.facts, self.installation.settings
+        settings, thumbprint_for = self.installation.settings, self.changes.renderer.thumbprint_for
         accounts = Accounts(self.changes.database, self.changes.seal, str(self.pebble.ca_file))
-        proving = Proving(settings, self.installation.engines, facts.acme_thumbprint, only_itself)
+        proving = Proving(settings, self.installation.engines, thumbprint_for, only_itself)
         port = self.installation.settings.http_binds[0][1]
         network = Network(self.addresses, lambda name: self.caa.get(name, []), port)
         self.issuer = Issuer(self.changes, Checks(accounts, proving, network), self.clock)

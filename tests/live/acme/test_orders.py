@@ -9,13 +9,16 @@ import httpx2
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
+from sqlmodel import col, select
 
 from guardpanel.certificates import contents
 from guardpanel.certificates.reading import parse_pem
 from guardpanel.engines.tls.handshakes import first_of
-from guardpanel.errors import EngineUnavailable
+from guardpanel.errors import Conflict, EngineUnavailable
+from guardpanel.models import AcmeAccount
 from guardpanel.models.virtual_host import VirtualHostInput
 from guardpanel.services import virtual_hosts
+from guardpanel.services.issuing import deeds
 from guardpanel.services.issuing.checks import NOT_ASKED
 from guardpanel.services.issuing.steps import CHANGED
 from guardpanel.services.saving.changes import SaveRequest
@@ -209,3 +212,38 @@ async def test_a_virtual_host_is_saved_with_its_certificate_and_redirects_once_t
     assert await status() == 308
     await virtual_hosts.delete(issuing.changes, SaveRequest("ada"), saved.value.id or 0)
     await issuing.remove(number)
+
+
+@pytest.mark.one_haproxy
+async def test_an_account_that_the_authority_closed_is_registered_anew_with_a_key_of_its_own(issuing: Issuing) -> None:
+    number = await issuing.add("anew.acme.test")
+    await issuing.issuer.look()
+    first = await issuing.content(number)
+    with pytest.raises(Conflict, match="No authority has closed"):
+        await deeds.register_anew(issuing.issuer, number, "ada")
+    client = await issuing.issuer.accounts.authority(issuing.pebble.url)
+    before = client.account_url
+    with client._asking() as at_pebble:
+        assert client.network.account
+        at_pebble.deactivate_registration(client.network.account)
+
+    await deeds.order_now(issuing.issuer, number, "ada")
+    await issuing.issuer.look()
+    (log, _) = await issuing.logs(number)
+    assert log.state == "failed"
+    assert log.steps[-1].words == "The account at this authority is deactivated. Register anew to have another one."
+    await deeds.register_anew(issuing.issuer, number, "ada")
+    with pytest.raises(Conflict, match="No authority has closed"):
+        await deeds.register_anew(issuing.issuer, number, "ada")
+    await issuing.issuer.look()
+
+    second = await issuing.content(number)
+    assert first and second and second.serial != first.serial, await issuing.words(number)
+    issuing.restart()
+    other = await issuing.add("anew-too.acme.test")
+    await issuing.issuer.look()
+    assert await issuing.content(other), await issuing.words(other)
+    async with issuing.changes.database.read() as session:
+        old, new = (await session.exec(select(AcmeAccount).order_by(col(AcmeAccount.id)))).all()
+    assert (old.url, new.url != before) == (before, True) and old.retired_at and new.sealed_key
+    assert old.thumbprint == issuing.changes.renderer.facts.acme_thumbprint != new.thumbprint

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_
+from sqlalchemy import Text, and_, type_coerce
 from sqlmodel import col, func, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -110,27 +110,41 @@ class CurrentContents:
 
     def __init__(self, seal: Seal) -> None:
         self.seal = seal
-        self._opened: dict[tuple[Any, ...], CurrentContent] = {}
+        self._opened: dict[_Stored, CurrentContent] = {}
         "By id, and what may change. A restored backup may give the id to another one, which is sealed differently."
+        self._current: tuple[CurrentContent, ...] = ()
+        "Of all of these."
 
-    async def of(self, session: AsyncSession) -> list[CurrentContent]:
-        """Of all certificates that have one, by certificate id."""
-        columns: tuple[Any, ...] = (
-            CertificateContent.id, CertificateContent.sealed_key, Certificate.source, CertificateContent.revoked_at,
-            CertificateContent.not_before, CertificateContent.not_after,
-        )  # fmt: skip
-        result = await session.exec(
-            select(*columns)
-            .join(Certificate, belongs())
-            .where(col(CertificateContent.id).in_(newest()))
-            .order_by(col(CertificateContent.certificate_id))
-        )
-        keys = [(row[0], row[1] or b"", Source(row[2]), *row[3:]) for row in result.all()]
-        known = {key: content for key in keys if (content := self._opened.get(key)) and content.pem}
-        rows = await _rows(session, [key[0] for key in keys if key not in known])
-        current = {key: known.get(key) or _opened(rows[key[0]], key[2], self.seal) for key in keys}
-        self._opened = current
-        return list(current.values())
+    async def of(self, session: AsyncSession) -> tuple[CurrentContent, ...]:
+        """Of all certificates that have one, by certificate id. The same tuple as long as nothing changed."""
+        stored = [tuple(row) for row in (await session.exec(_stored())).all()]
+        if stored == [*self._opened] and all(content.pem for content in self._current):
+            return self._current
+        known = {key: content for key in stored if (content := self._opened.get(key)) and content.pem}
+        rows = await _rows(session, [key[0] for key in stored if key not in known])
+        self._opened = {key: known.get(key) or _opened(rows[key[0]], Source(key[2]), self.seal) for key in stored}
+        self._current = tuple(self._opened.values())
+        return self._current
+
+
+_Stored = tuple[Any, ...]
+
+
+def _stored() -> Any:
+    """Of each current content, its id, and what may change, as stored: nothing is parsed, since each save compares a thousand."""
+    texts = (
+        Certificate.source,
+        CertificateContent.revoked_at,
+        CertificateContent.not_before,
+        CertificateContent.not_after,
+    )
+    columns: list[Any] = [
+        CertificateContent.id,
+        CertificateContent.sealed_key,
+        *(type_coerce(of, Text) for of in texts),
+    ]
+    query = select(*columns).join(Certificate, belongs()).where(col(CertificateContent.id).in_(newest()))
+    return query.order_by(col(CertificateContent.certificate_id))
 
 
 async def _rows(session: AsyncSession, ids: Sequence[int]) -> dict[int, CertificateContent]:

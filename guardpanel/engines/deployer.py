@@ -97,9 +97,9 @@ class Deployer:
             tell("agent")
             keep = await asyncio.to_thread(self.inspector.released_applications) if again else None
             await self._load_applications(release, bundle, keep)
-            await self.publisher.publish(release, bundle, tell, again=again)
+            is_swapped = await self.publisher.publish(release, bundle, tell, again=again)
             tell("verify")
-            await self.verifier.prove(bundle, changed)
+            await self.verifier.prove(bundle, changed, over_tls=not is_swapped)
             await asyncio.to_thread(self.releases.must_be_whole, release)
             await self.old_workers.follow(release)
 

@@ -9,7 +9,6 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 
 def content_of(path: Path | str) -> bytes:
@@ -36,15 +35,13 @@ READ_AT_ONCE = 1 << 20
 "Bytes, of a file that is longer than it was when it was opened."
 
 
-class _State(NamedTuple):
-    size: int
-    modified: int
-    changed: int
-    "Nanoseconds. No program can set it: a write, a rename and another link do."
+_State = tuple[int, int, int, int]
 
-    @classmethod
-    def of(cls, known: os.stat_result) -> "_State":
-        return cls(known.st_size, known.st_mtime_ns, known.st_ctime_ns)
+
+def _state(of: os.stat_result) -> _State:
+    """Type and mode, size, and when it was modified and changed (nanoseconds). No program can set the last one: a write, a rename
+    and another link do. A plain tuple: a save compares a thousand."""
+    return of.st_mode, of.st_size, of.st_mtime_ns, of.st_ctime_ns
 
 
 class Digests:
@@ -60,18 +57,20 @@ class Digests:
         self._known: dict[tuple[int, int], tuple[_State, str]] = {}
         "By device and inode."
 
-    def of(self, path: str) -> str:
-        """Raises OSError for anything but a regular file."""
+    def of(self, path: str, mode: int | None = None) -> str:
+        """Raises OSError for anything but a regular file. With another mode than this one, it counts as another: empty."""
         looks = os.stat(path)  # noqa: PTH116 a thousand paths take longer to make than to look at
+        if mode is not None and stat.S_IMODE(looks.st_mode) != mode:
+            return ""
         known = self._known.get((looks.st_dev, looks.st_ino))
-        if known is not None and known[0] == _State.of(looks):
+        if known is not None and known[0] == _state(looks):
             return known[1]
         state, content = _read(path)
         digest = hashlib.sha256(content).hexdigest()
         if time.time_ns() - state.st_ctime_ns > self.TICK_NANOSECONDS:
             if len(self._known) >= self.MOST:
                 self._known.clear()
-            self._known[state.st_dev, state.st_ino] = _State.of(state), digest
+            self._known[state.st_dev, state.st_ino] = _state(state), digest
         return digest
 
 

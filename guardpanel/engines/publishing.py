@@ -27,22 +27,24 @@ class Publisher:
         self.maps = MapSwapper(reloader.cli)
         self.servers = ServerSwapper(reloader.cli)
 
-    async def publish(self, release: Release, bundle: Bundle, tell: Tell, *, again: bool) -> None:
-        """Have HAProxy run it, and prove its new certificates. `again`: by a reload in any case, and prove all of them."""
+    async def publish(self, release: Release, bundle: Bundle, tell: Tell, *, again: bool) -> bool:
+        """Have HAProxy run it, and prove its new certificates. `again`: by a reload in any case, and prove all of them. Returns
+        whether HAProxy still runs what it ran, with the same listeners."""
         keys = await asyncio.to_thread(self.releases.differing_secrets, release.number)
         before = await asyncio.to_thread(self.releases.differing_data, release.number)
         is_loaded = bool(keys or before) and not again and await self.reloader.has_loaded(bundle.checksum)
         tell("swap" if is_loaded else "reload")
+        if is_loaded and await self._swap(release, bundle, keys, before, tell):
+            return True
         await asyncio.to_thread(self.releases.must_be_whole, release)
-        if is_loaded:
-            await self._swap(release, bundle, keys, before, tell)
-        else:
-            await self._load(release, bundle, bundle.secrets if again else keys, again=again or bool(keys or before))
+        await self._load(release, bundle, bundle.secrets if again else keys, again=again or bool(keys or before))
+        return False
 
     async def _swap(
         self, release: Release, bundle: Bundle, keys: Collection[str], data_before: Mapping[str, bytes], tell: Tell
-    ) -> None:
-        """The files are current before HAProxy gets the first of what changed: one that starts meanwhile loads them."""
+    ) -> bool:
+        """The files are current before HAProxy gets the first of what changed: one that starts meanwhile loads them. Returns
+        whether it worked."""
         await asyncio.to_thread(self.releases.publish, release)
         try:
             for file, before in data_before.items():
@@ -52,7 +54,8 @@ class Publisher:
         except (NotSwapped, EngineUnavailable) as failed:
             log.warning("reloading HAProxy, since a swap failed: %s", failed.message)
             tell("reload", failed.message)
-            await self._load(release, bundle, keys, again=True)
+            return False
+        return True
 
     async def _swap_data(self, file: str, before: bytes, bundle: Bundle) -> None:
         if file != SERVERS:

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import shutil
-import stat
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,12 +24,13 @@ from guardpanel.engines.files import (
     write_atomically,
     write_new,
 )
+from guardpanel.engines.shared_folders import SharedFolders
 from guardpanel.errors import DeploymentFailed, Problem, StorageFailed
 
 MANIFEST = "manifest.json"
 
-PUBLIC, SECRET = 0o640, 0o600
-"Modes of files. Those with private keys are in a directory that only its owner may enter."
+PUBLIC = 0o640
+"The mode of files without private keys."
 
 
 class ReleaseDamaged(Problem):
@@ -55,6 +55,7 @@ class Releases:
         self.root = data_dir / "releases"
         self.link = data_dir / "current"
         self._digests = Digests()
+        self._shared = SharedFolders(self.root, self._digests)
 
     def stage(self, number: int, bundle: Bundle) -> Release:
         """Write the bundle as release `number`, replacing one that an interrupted save left or that was damaged. Raises
@@ -80,29 +81,28 @@ class Releases:
 
     def _write(self, draft: Path, number: int, bundle: Bundle) -> None:
         folders = {draft, *_folders(draft, bundle.files), *_folders(draft, bundle.data)}
-        secret_folders = _folders(draft, bundle.secrets)
-        for folder in sorted(folders | secret_folders):
-            folder.mkdir(mode=0o700 if folder in secret_folders else 0o750, parents=True, exist_ok=True)
-        for kind, files in bundle.by_kind.items():
+        for folder in sorted(folders):
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        for kind in ("files", "data"):
             for name, digest in bundle.hashes[kind].items():
-                self._place(f"{draft}/{name}", name, files[name], digest, SECRET if kind == "secrets" else PUBLIC)
+                self._place(f"{draft}/{name}", name, bundle.by_kind[kind][name], digest)
+        self._shared.link(draft, bundle.secrets, bundle.hashes["secrets"], self.link)
         manifest = {"release": number, "checksum": bundle.checksum, **bundle.hashes}
         write_new(draft / MANIFEST, json.dumps(manifest, indent=1).encode())
-        for folder in sorted(folders | secret_folders, reverse=True):
+        for folder in sorted(folders, reverse=True):
             sync_directory(folder)
 
-    def _place(self, path: str, name: str, content: bytes, digest: str, mode: int) -> None:
+    def _place(self, path: str, name: str, content: bytes, digest: str) -> None:
         """Most files equal those of the previous release: a hard link needs neither write nor fsync."""
         before = f"{self.link}/{name}"
         try:
             known = os.stat(before)  # noqa: PTH116 as in `Digests`
-            is_open = mode == SECRET and stat.S_IMODE(known.st_mode) != SECRET
-            if known.st_size == len(content) and not is_open and self._digests.of(before) == digest:
+            if known.st_size == len(content) and self._digests.of(before) == digest:
                 os.link(before, path)
                 return
         except OSError:
             pass  # There is no previous one, or the file system has no links.
-        write_new(Path(path), content, mode)
+        write_new(Path(path), content, PUBLIC)
 
     def open(self, number: int) -> Release:
         """The release, if it is complete: every file has the hash that its manifest lists."""
@@ -194,11 +194,10 @@ class Releases:
             names, path = self.secrets(number), self.root / str(number)
             if not names:
                 continue
-            for name in names:
-                with suppress(FileNotFoundError):
-                    os.unlink(f"{path}/{name}")  # noqa: PTH108 as in `Digests`
+            self._shared.forget_in(path, names)
             manifest = json.loads(content_of(path / MANIFEST))
             write_atomically(path / MANIFEST, json.dumps(manifest | {"secrets": {}}, indent=1).encode())
+        self._shared.collect()
 
     def must_be_whole(self, release: Release) -> None:
         """Ensure that HAProxy loads what was checked: verified before it loads, and again afterwards. Raises DeploymentFailed."""
@@ -223,11 +222,13 @@ class Releases:
         with suppress(FileNotFoundError):  # Already gone.
             path.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
+        self._shared.collect()
 
     def sweep(self) -> None:
         """Delete what a crash left half written or half deleted. Only while nobody stages."""
         for path in (*self.root.glob(".tmp-*"), *self.root.glob(".gone-*")):
             shutil.rmtree(path, ignore_errors=True)
+        self._shared.collect()
         for path in self.link.parent.glob(".current-*"):
             path.unlink(missing_ok=True)
 

@@ -2,14 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
-from guardpanel.certificates.choosing import Choice
 from guardpanel.certificates.names import covers
 from guardpanel.certificates.served import ServedCertificate
 from guardpanel.models.certificates.certificate import is_address
 from guardpanel.models.certificates.https import TlsProfile
 from guardpanel.rendering import client_certificates
+from guardpanel.rendering.chosen import Chosen
 from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.traffic import ListenerState
 from guardpanel.rendering.virtual_host import VirtualHostState
@@ -33,34 +32,25 @@ ORDINARY = "-"
 "What a handshake has to fulfill, if it is nothing special."
 
 
-def served(state: DesiredState) -> tuple[VirtualHostState, ...]:
-    """The virtual hosts with HTTPS, if HAProxy has TLS and a listener for it."""
-    if not state.facts.https_binds or not state.facts.has_tls:
-        return ()
-    return tuple(host for host in state.virtual_hosts if host.https)
-
-
 def proxied(state: DesiredState) -> Sequence[ListenerState]:
     """The listeners that take the PROXY protocol from some networks."""
-    listeners = (*state.traffic.listeners, *(state.traffic.https_listeners if served(state) else ()))
+    listeners = (*state.traffic.listeners, *(state.traffic.https_listeners if state.https_hosts else ()))
     return [listener for listener in listeners if listener.takes_proxy_protocol]
 
 
 def files(state: DesiredState) -> dict[str, str]:
-    hosts = served(state)
+    hosts, chosen = state.https_hosts, state.chosen_certificates
     if not hosts:
         return {}
-    chosen = chosen_for(hosts, state)
     awaited = awaited_maps(hosts, chosen, state.awaited_names)
     return {"crt-list.txt": crt_list(hosts, chosen, state), "tls.map": tls_map(hosts), **awaited}
 
 
 def secrets(state: DesiredState) -> dict[str, bytes]:
     """The files with private keys."""
-    hosts = served(state)
-    if not hosts:
+    if not state.https_hosts:
         return {}
-    chosen = chosen_for(hosts, state)
+    chosen = state.chosen_certificates
     named = [certificate for name, certificate in chosen.by_name.items() if not is_address(name)]
     used = {
         certificate.certificate_id: certificate for certificate in (*named, chosen.unnamed) if certificate is not None
@@ -68,21 +58,6 @@ def secrets(state: DesiredState) -> dict[str, bytes]:
     return {DEFAULT: state.facts.default_certificate} | {
         file_of(certificate): certificate.pem for _, certificate in sorted(used.items())
     }
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """None: the default one."""
-
-    by_name: Mapping[str, ServedCertificate | None]
-    unnamed: ServedCertificate | None
-    "Of handshakes with an unknown name, or none."
-
-
-def chosen_for(hosts: Sequence[VirtualHostState], state: DesiredState) -> Chosen:
-    choice = Choice(state.facts.certificates.all, state.facts.certificates.at)
-    by_name = {name: choice.of(name, host.certificate_id) for host in hosts for name in host.hostnames}
-    return Chosen(by_name, choice.without_a_name(by_name, state.traffic.default_certificate_id))
 
 
 def file_of(certificate: ServedCertificate | None) -> str:
@@ -144,12 +119,12 @@ def awaited_maps(hosts: Sequence[VirtualHostState], chosen: Chosen, awaited: Col
 
 def parameters(state: DesiredState) -> Mapping[str, object]:
     """What the templates need."""
-    hosts = served(state)
+    hosts = state.https_hosts
     port = state.traffic.https_port or (state.facts.https_binds[0][1] if state.facts.https_binds else 443)
     return {
         "https": bool(hosts),
         "takes_http2": bool(hosts) or any(listener.http2 for listener in state.traffic.listeners),
-        "awaits": bool(state.awaited_names and awaited_maps(hosts, chosen_for(hosts, state), state.awaited_names)),
+        "awaits": bool(state.awaited_names and awaited_maps(hosts, state.chosen_certificates, state.awaited_names)),
         "proxied_listeners": proxied(state),
         "https_port": port,
         "streams": STREAMS,

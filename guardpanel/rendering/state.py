@@ -12,6 +12,7 @@ from guardpanel.models.path_binding import BoundPath, PathBindingColumns, Redire
 from guardpanel.models.policies.enforcement import EnforcementMode, at_path, effective_mode
 from guardpanel.rendering import acme, error_pages, header_rules, login_maps
 from guardpanel.rendering.address_list import AddressListState
+from guardpanel.rendering.chosen import Chosen
 from guardpanel.rendering.error_pages import ErrorPageState
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.header_rules import HeaderRuleState
@@ -178,6 +179,18 @@ class DesiredState:
     def headers_of(self, host_id: int, path: PathState | None) -> tuple[HeaderRuleState, ...]:
         """In the order in which they are applied."""
         return (*self.header_rules.get(host_id, ()), *(path.own_headers if path else ()))
+
+    @cached_property
+    def https_hosts(self) -> tuple[VirtualHostState, ...]:
+        """The virtual hosts with HTTPS, if HAProxy has TLS and a listener for it."""
+        if not self.facts.https_binds or not self.facts.has_tls:
+            return ()
+        return tuple(host for host in self.virtual_hosts if host.https)
+
+    @cached_property
+    def chosen_certificates(self) -> Chosen:
+        """Of these virtual hosts."""
+        return Chosen.between(self.facts.certificates, self.https_hosts, self.traffic.default_certificate_id)
 
     @staticmethod
     def _bound(path: PathState, host: VirtualHostState) -> BoundHost:

@@ -116,7 +116,7 @@ async def test_contents_are_opened_once_until_something_about_them_changes(sessi
     current, row = contents.CurrentContents(watched), await a_certificate(session)
     content = await add(session, seal, row)
     first, (second,) = await current.of(session), await current.of(session)
-    assert first == [second] and watched.opened == [content.place]
+    assert first == (second,) and watched.opened == [content.place]
 
     content.revoked_at = NOW
     row.source = Source.ACME

@@ -54,7 +54,7 @@ async def other(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Panel]:
 
 async def current(panel: Panel) -> list[contents.CurrentContent]:
     async with panel.database.read() as session:
-        return await contents.CurrentContents(panel.changes.seal).of(session)
+        return [*await contents.CurrentContents(panel.changes.seal).of(session)]
 
 
 async def test_a_pasted_certificate_is_listed_with_its_end_issuer_and_virtual_hosts(

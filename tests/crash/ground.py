@@ -160,12 +160,12 @@ def _fail_once(panel: Panel, shared: Shared) -> None:
     verifier = panel.engines.verifier
     prove = verifier.prove
 
-    async def fail(*_: object) -> None:
+    async def fail(*_: object, **_more: object) -> None:
         verifier.prove = prove  # type: ignore[method-assign]
         shared.tell(FAILING)
         raise DeploymentFailed("It cannot be proved.", step="verify")
 
-    verifier.prove = fail  # type: ignore[assignment, method-assign]
+    verifier.prove = fail  # type: ignore[method-assign]
 
 
 def _wait(true: Callable[[], bool], what: str, seconds: float = 60.0) -> None:

@@ -321,6 +321,9 @@ class Oracle:
             findings.wrong.append(
                 f"live: {sorted(wanted)}; the agent runs {sorted(running)}, its file has {sorted(kept)}"
             )
+        used = {path.readlink().name for path in self.folder.glob("releases/*/*") if path.is_symlink()}
+        if keys := {path.name for path in self.folder.glob("releases/shared/*")} - used:
+            findings.wrong.append(f"keys of no release: {', '.join(sorted(keys))}")
         places = (self.folder, self.folder / "releases", self.settings.run_dir)
         if left := [path.name for place in places for path in place.iterdir() if path.name.startswith(".")]:
             findings.wrong.append(f"left behind: {', '.join(sorted(left))}")

@@ -12,6 +12,7 @@ from guardpanel.bundle import Bundle
 from guardpanel.engines import HAProxy
 from guardpanel.engines.haproxy.certificate_checks import CertificateChecks
 from guardpanel.engines.releases import Releases
+from guardpanel.engines.shared_folders import SHARED
 from guardpanel.engines.tls import default_certificate
 from guardpanel.errors import ConfigRejected
 
@@ -56,7 +57,8 @@ class Checked:
             for name, content in {**bundle.files, **bundle.secrets}.items():
                 assert name == "crt-list.txt" or (folder / name).read_bytes() == content
             self.reject_if(fails)
-        assert {path.name for path in self.releases.root.iterdir()} == {str(n + 1) for n in range(self.number)}
+        releases = {path.name for path in self.releases.root.iterdir()} - {SHARED}
+        assert releases == {str(n + 1) for n in range(self.number)}
         return read
 
     def reject_if(self, fails: bool) -> None:

@@ -23,7 +23,7 @@ def releases(tmp_path: Path) -> Releases:
     return Releases(tmp_path)
 
 
-def test_files_with_keys_are_their_owners_alone_also_where_they_are_linked(releases: Releases) -> None:
+def test_files_with_keys_are_their_owners_alone_also_where_releases_share_them(releases: Releases) -> None:
     for number in (1, 2):
         releases.publish(releases.stage(number, BUNDLE))
         path = releases.root / str(number) / "certs" / "17.pem"
@@ -31,7 +31,7 @@ def test_files_with_keys_are_their_owners_alone_also_where_they_are_linked(relea
         assert path.read_bytes() == KEY
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert path.stat().st_nlink == 2
+    assert path.resolve().parent == (releases.root / "1" / "certs").resolve()
 
     path.chmod(0o644)
     releases.stage(3, BUNDLE)
@@ -73,6 +73,44 @@ def test_replaced_keys_do_not_stay_on_disk(releases: Releases) -> None:
     assert not (releases.root / "1" / "certs" / "17.pem").exists()
     assert releases.files(1) == {"haproxy.cfg": b"global\n"}
     assert (releases.open(1).secrets, releases.open(3).secrets) == ("", BUNDLE.secrets_digest)
+
+
+def test_a_release_that_an_earlier_version_wrote_loses_its_keys_too(releases: Releases) -> None:
+    for number in (1, 2):
+        releases.publish(releases.stage(number, BUNDLE))
+    shared, old = releases.root / "2" / "certs", releases.root / "1" / "certs"
+    old.unlink()
+    old.mkdir(mode=0o700)
+    os.link(shared / "17.pem", old / "17.pem")
+
+    releases.forget_secrets({2})
+
+    assert not (old / "17.pem").exists()
+    assert (shared / "17.pem").read_bytes() == KEY
+
+
+def test_keys_that_no_release_has_are_gone_with_the_release_that_brought_them(releases: Releases) -> None:
+    other = replace(BUNDLE, secrets={"certs/17.pem": KEY + b"\n", "certs/18.pem": KEY})
+    releases.publish(releases.stage(1, BUNDLE))
+    releases.stage(2, other)
+    assert len(list(releases.root.glob("shared/*"))) == 2
+
+    releases.drop(2)
+    assert [path.name for path in releases.root.glob("shared/*/*")] == ["17.pem"]
+
+    (releases.root / "shared" / "left-by-a-kill").mkdir()
+    releases.sweep()
+    assert [path.name for path in releases.root.glob("shared/*/*")] == ["17.pem"]
+    assert releases.open(1).secrets == BUNDLE.secrets_digest
+
+
+def test_a_shared_key_that_was_changed_is_written_anew(releases: Releases) -> None:
+    releases.publish(releases.stage(1, BUNDLE))
+    (releases.root / "1" / "certs" / "17.pem").write_bytes(b"another")
+
+    releases.stage(2, BUNDLE)
+
+    assert releases.open(2).secrets == releases.open(1).secrets == BUNDLE.secrets_digest
 
 
 def read_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -164,13 +164,13 @@ class FakeVerifier(Verifier):
         super().__init__(cli, Path("/nowhere"), Path("/nowhere"), (), "secret")
         self.world = world
 
-    async def prove(self, bundle: Bundle, changed: Collection[str]) -> None:
+    async def prove(self, bundle: Bundle, changed: Collection[str], *, over_tls: bool = True) -> None:
         await self.world.fate.pause()
         if self.world.checksum != bundle.checksum or self.world.fate.happens(SOMETIMES):
             raise DeploymentFailed("The new configuration could not be verified.", step="verify")
         await self.world.fate.pause()
 
-    async def prove_listeners(self, checksum: str, patience: Patience | None = None) -> None:
+    async def prove_listeners(self, checksum: str, patience: Patience | None = None, *, over_tls: bool = True) -> None:
         await self.world.fate.pause()
         if self.world.checksum != checksum:
             raise DeploymentFailed("The listeners answer with another configuration.", step="verify")

@@ -268,7 +268,7 @@ async def test_what_cannot_be_proved_live_is_rolled_back_with_its_rows(
     verifier = running.engines.verifier
     prove = verifier.prove
 
-    async def other_checksum(bundle: Bundle, changed: object) -> None:
+    async def other_checksum(bundle: Bundle, changed: object, **_: object) -> None:
         wrong = bundle.checksum != previous
         await prove(Bundle(bundle.files, "f" * 64, (), {}) if wrong else bundle, ())
 

@@ -35,6 +35,8 @@ class Renderer:
         self.lists = lists
         self.engines = engines
         self.facts = facts
+        self._served: tuple[tuple[CurrentContent, ...], tuple[ServedCertificate, ...]] = (), ()
+        "Certificates as they were last read, and what HAProxy gets of them."
         self._live: tuple[str, dict[str, Application]] | None = None
         "Checksum of the live bundle, and its applications by name."
 
@@ -89,22 +91,24 @@ class Renderer:
 
     async def _certificates(self, session: AsyncSession) -> ServedCertificates:
         """Without their key, those of the live release go on being served."""
-        served = []
-        for content in await self.contents.of(session):
-            pem = content.pem or await asyncio.to_thread(self._released, content)
-            if pem:
-                served.append(
-                    ServedCertificate(
-                        content.certificate_id,
-                        content.source,
-                        content.names,
-                        content.not_before,
-                        content.not_after,
-                        pem.rstrip() + b"\n",
-                        content.revoked_at,
-                    )
-                )
-        return ServedCertificates(tuple(served), datetime.now(UTC))
+        current = await self.contents.of(session)
+        if current is not self._served[0]:
+            self._served = current, await asyncio.to_thread(lambda: tuple(filter(None, map(self._as_served, current))))
+        return ServedCertificates(self._served[1], datetime.now(UTC))
+
+    def _as_served(self, content: CurrentContent) -> ServedCertificate | None:
+        pem = content.pem or self._released(content)
+        if not pem:
+            return None
+        return ServedCertificate(
+            content.certificate_id,
+            content.source,
+            content.names,
+            content.not_before,
+            content.not_after,
+            pem.rstrip() + b"\n",
+            content.revoked_at,
+        )
 
     def _released(self, content: CurrentContent) -> bytes:
         """Compared, since a restored backup may give a certificate the id of another one that is live here. Empty if it is not

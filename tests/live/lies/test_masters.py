@@ -48,11 +48,11 @@ async def test_haproxy_killed_in_a_save_ends_in_what_was_said(
     prove = fresh.engines.verifier.prove
     killed: list[int] = []
 
-    async def kill(*arguments: object) -> None:
+    async def kill(*arguments: object, **more: object) -> None:
         if not killed:
             killed.append(await victim(fresh))
             os.kill(killed[0], signal.SIGKILL)
-        await prove(*arguments)  # type: ignore[arg-type]
+        await prove(*arguments, **more)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
         patch.setattr(fresh.engines.verifier, "prove", kill)

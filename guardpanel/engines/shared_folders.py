@@ -1,0 +1,98 @@
+"""Folders of private keys that releases share: a save that replaces no certificate links one folder, not a thousand files.
+
+A folder is named by what is in it, and never changes. A release has a symlink in its place.
+"""
+
+import os
+import shutil
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from guardpanel.bundle import digest_of
+from guardpanel.engines.files import Digests, exchange, sync_directory, write_new
+
+SHARED = "shared"
+
+FOLDER_MODE, FILE_MODE = 0o700, 0o600
+
+
+class SharedFolders:
+    def __init__(self, releases: Path, digests: Digests) -> None:
+        self.releases, self.root, self._digests = releases, releases / SHARED, digests
+        self._lock = threading.Lock()
+        "An old release is deleted beside a save."
+
+    def link(self, release: Path, files: Mapping[str, bytes], hashes: Mapping[str, str], before: Path) -> None:
+        """Place links in a release to folders with these files, such as `certs/17.pem`. A folder is written if it is missing or
+        was changed; what equals a file of the release `before` is a hard link. Raises OSError."""
+        with self._lock:
+            for folder in {name.partition("/")[0] for name in files}:
+                its = {name.removeprefix(f"{folder}/"): name for name in files if name.startswith(f"{folder}/")}
+                digests = {file: hashes[name] for file, name in its.items()}
+                shared = self.root / digest_of(digests)
+                (release / folder).symlink_to(f"../{SHARED}/{shared.name}")  # First: what nothing links to is deleted.
+                if not self._is_whole(shared, digests):
+                    self._write(shared, {file: files[name] for file, name in its.items()}, digests, before / folder)
+
+    def _is_whole(self, folder: Path, hashes: Mapping[str, str]) -> bool:
+        try:
+            return all(self._is_as(f"{folder}/{name}", digest) for name, digest in hashes.items())
+        except OSError:
+            return False
+
+    def _is_as(self, path: str, digest: str) -> bool:
+        return self._digests.of(path, FILE_MODE) == digest
+
+    def _write(self, folder: Path, files: Mapping[str, bytes], hashes: Mapping[str, str], before: Path) -> None:
+        draft = self.releases / f".tmp-{folder.name}-{os.getpid()}"
+        self.root.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=FOLDER_MODE)
+        try:
+            for name, content in files.items():
+                self._place(f"{draft}/{name}", content, f"{before}/{name}", hashes[name])
+            sync_directory(draft)
+            if folder.exists():
+                exchange(draft, folder)
+            else:
+                draft.rename(folder)
+            sync_directory(self.root)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def _place(self, path: str, content: bytes, before: str, digest: str) -> None:
+        try:
+            if self._is_as(before, digest):
+                os.link(before, path)
+                return
+        except OSError:
+            pass  # There is no previous one, or the file system has no links.
+        write_new(Path(path), content, FILE_MODE)
+
+    def forget_in(self, release: Path, names: Collection[str]) -> None:
+        """Take the links out of a release, or these files if an earlier version wrote it. `collect` deletes what nothing links
+        to."""
+        for link in _links(release):
+            link.unlink(missing_ok=True)
+        for name in names:
+            (release / name).unlink(missing_ok=True)
+
+    def collect(self) -> None:
+        """Delete the folders that no release, or draft of one, links to."""
+        with self._lock:
+            used = {
+                link.readlink().name
+                for release in (self.releases.iterdir() if self.root.exists() else ())
+                if not release.name.startswith((SHARED, ".gone-"))
+                for link in _links(release)
+            }
+            for folder in self.root.glob("*"):
+                if folder.name not in used:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _links(release: Path) -> Iterator[Path]:
+    with suppress(OSError), os.scandir(release) as entries:
+        yield from [Path(entry.path) for entry in entries if entry.is_symlink()]

@@ -2,10 +2,10 @@
 
 import typer
 
-from guardpanel.cli import accounts, backups, documents, inspecting, scripting, serving, site_file
+from guardpanel.cli import accounts, backups, documents, importing, inspecting, scripting, serving, site_file
 
 main = typer.Typer(
     name="guardpanel", help="The control panel for HAProxy + Coraza.", no_args_is_help=True, rich_markup_mode=None
 )
-for commands in (serving, inspecting, site_file, scripting, accounts, backups, documents):
+for commands in (serving, inspecting, site_file, importing, scripting, accounts, backups, documents):
     main.add_typer(commands.app)

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,7 +79,8 @@ def plan(
 ) -> None:
     """Show what applying a file would change. Exits with 0 if nothing, 2 if something, 1 if it is refused."""
     _must_have_settings()
-    answer = _sent("plan", file, prune=prune, save_anyway=save_anyway, email=email, as_json=as_json)
+    sent = Sent.of(file, prune=prune)
+    answer = _answer("plan", sent, save_anyway=save_anyway, email=email, as_json=as_json)
     if not as_json:
         _print_changes(answer)
         typer.echo(answer["message"])
@@ -92,30 +94,61 @@ def apply(
     file: File, prune: Prune = False, save_anyway: Anyway = False, email: As = "", as_json: AsJson = False
 ) -> None:
     """Make a file live: all of it as one change, or nothing."""
-    answer = _sent("apply", file, prune=prune, save_anyway=save_anyway, email=email, as_json=as_json)
+    sent = Sent.of(file, prune=prune)
+    answer = _answer("apply", sent, save_anyway=save_anyway, email=email, as_json=as_json)
     if not as_json:
+        _print_applied(answer)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A site file, and what the list of changes calls it."""
+
+    content: bytes
+    name: str
+    prune: bool = False
+
+    @classmethod
+    def of(cls, file: str, *, prune: bool) -> "Sent":
+        return cls(read_file(file), "standard input" if file == "-" else file, prune)
+
+
+def plan_content(sent: Sent, *, save_anyway: bool, email: str, quiet: bool) -> int:
+    """The exit code. `quiet`: only refusals are printed."""
+    answer = _answer("plan", sent, save_anyway=save_anyway, email=email, as_json=False)
+    if not quiet:
         _print_changes(answer)
-        deployment = answer["deployment"]
-        typer.echo(f"{deployment['message']}." if deployment else "Nothing changed: the file says what is live.")
+        typer.echo(answer["message"])
+    return CHANGES if answer["changes"] else NOTHING
 
 
-def _sent(verb: str, file: str, *, prune: bool, save_anyway: bool, email: str, as_json: bool) -> dict[str, Any]:
+def apply_content(sent: Sent, *, save_anyway: bool, email: str, quiet: bool) -> None:
+    answer = _answer("apply", sent, save_anyway=save_anyway, email=email, as_json=False)
+    if not quiet:
+        _print_applied(answer)
+
+
+def _print_applied(answer: dict[str, Any]) -> None:
+    _print_changes(answer)
+    deployment = answer["deployment"]
+    typer.echo(f"{deployment['message']}." if deployment else "Nothing changed: the file says what is live.")
+
+
+def _answer(verb: str, sent: Sent, *, save_anyway: bool, email: str, as_json: bool) -> dict[str, Any]:
     """The panel's response. A refusal is printed with the file's lines, and ends the command."""
     import json
 
     from guardpanel.cli.calling import Caller, calling
 
-    content = _read(file)
-    name = "standard input" if file == "-" else file
     query = {
-        "name": ODD.sub("_", Path(name).name)[:LONGEST_NAME],
-        "prune": str(prune).lower(),
+        "name": ODD.sub("_", Path(sent.name).name)[:LONGEST_NAME],
+        "prune": str(sent.prune).lower(),
         "save_anyway": str(save_anyway).lower(),
     }
 
     async def send(caller: Caller) -> "Answer":
         target = f"/api/v1/configuration/{verb}"
-        return await caller.call("POST", target, query, content, "application/yaml")
+        return await caller.call("POST", target, query, sent.content, "application/yaml")
 
     answer = calling(send, email)
     body: dict[str, Any] = json.loads(answer.body)
@@ -123,7 +156,7 @@ def _sent(verb: str, file: str, *, prune: bool, save_anyway: bool, email: str, a
         typer.echo(json.dumps(body, indent=2, ensure_ascii=False))
     if answer.status >= 400:
         if not as_json:
-            _print_refusal(name, body)
+            _print_refusal(sent.name, body)
         raise typer.Exit(REFUSED)
     return body
 
@@ -135,7 +168,7 @@ def _must_have_settings() -> None:
         raise typer.Exit(REFUSED) from ended
 
 
-def _read(file: str) -> bytes:
+def read_file(file: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:

@@ -160,3 +160,28 @@ def test_events_are_followed_from_the_newest_on(shared_panel: Panel) -> None:
 
     assert "afterwards.example" in lines[-1]
     assert sum("before-" in line for line in lines) <= 1, lines
+
+
+def test_a_haproxy_configuration_is_imported_by_command(shared_panel: Panel, tmp_path: Path) -> None:
+    file, output = tmp_path / "haproxy.cfg", tmp_path / "site.yaml"
+    text = "defaults\n mode http\nfrontend web\n bind :80\n acl old hdr(host) old.example\n use_backend app if old\n"
+    file.write_text(text + "backend app\n server a 127.0.0.1:9\n errorfile 503 /x\n")
+
+    code, words, problem = run(shared_panel, "import", str(file))
+    assert code == 2, problem
+    assert "+ 6: use_backend app if old\n      servers of old.example\n" in words
+    assert words.endswith("+ Added policy Imported\n+ Added virtual host old.example\n2 added.\n")
+    assert "old.example" not in shared_panel.command("export")
+
+    code, words, _ = run(shared_panel, "import", str(file), "--output", str(output), "--json")
+    assert (code, json.loads(words)["site"]) == (0, output.read_text())
+
+    code, words, problem = run(shared_panel, "import", str(file), "--apply")
+    assert (code, "Live in" in words) == (0, True), problem
+    assert "9: errorfile 503 /x" in shared_panel.command("export")
+    assert run(shared_panel, "import", str(file))[0] == 0
+
+    assert run(shared_panel, "import", "-", stdin="<html>")[::2] == (
+        1,
+        "-: This is not a haproxy.cfg: it has no section, such as “frontend”.\n",
+    )

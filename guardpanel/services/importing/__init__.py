@@ -1,0 +1,1 @@
+"""An existing haproxy.cfg read into what guardpanel can say of it, with one outcome for each of its lines."""

@@ -1,0 +1,199 @@
+"""What an ACL's expression looks at: hostnames, paths, client addresses, the scheme, or something else."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from typing import Any
+
+from guardpanel.services.importing.hostnames import names_of
+from guardpanel.services.importing.outcomes import Line
+
+HEADERS = r"(?:req\.)?f?hdr\(([^,)]+)(?:,-?1)?\)"
+
+SAMPLE = re.compile(rf"({HEADERS}|[\w.]+)((?:_(?:beg|end|dom|dir|sub|reg|str)\([^)]*\))?)")
+
+METHODS = {"beg", "end", "dom", "dir", "sub", "reg", "str", "ip", "int", "found", "bool", "len"}
+
+HARMLESS = re.compile(r"(?:,(?:lower|host_only|field\(1,:\)|url_dec|map_str))*")
+"Converters that change nothing of what is compared here."
+
+HOST_FETCH = re.compile(r"(?:req\.)?f?hdr(?:_(?P<how>beg|end|dom|dir|sub|reg))?\(host(?:,-?1)?\)", re.IGNORECASE)
+
+SNI_FETCH = re.compile(r"(?:ssl_fc_sni|req\.ssl_sni|req_ssl_sni)(?:_(?P<how>beg|end|dom|sub|reg))?")
+
+PATH_FETCH = re.compile(r"(?:path|url)(?:_(?P<how>beg|end|dir|dom|sub|reg|len))?")
+
+HTTPS = ("ssl_fc",), ("dst_port", "443"), ("hdr(x-forwarded-proto)", "https"), ("req.hdr(x-forwarded-proto)", "https")
+
+HTTP = ("dst_port", "80"), ("hdr(x-forwarded-proto)", "http"), ("req.hdr(x-forwarded-proto)", "http")
+
+RATE = re.compile(
+    r"(?:src_http_req_rate\(?(?P<table>[^)]*)\)?|sc(?P<number>[0-2])?_http_req_rate(?:\((?P<of>[0-9]+)[^)]*\))?)"
+)
+
+Files = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Expression:
+    """One criterion: exactly one of its kinds is set, or `other`."""
+
+    hosts: frozenset[str] | None = None
+    paths: tuple[tuple[str, str], ...] | None = None
+    "How, and the path: `below`, `exact`."
+    sources: tuple[str, ...] | None = None
+    https: bool | None = None
+    rate: tuple[str, int] | None = None
+    "The counter or the table, and the limit."
+    other: str = ""
+
+
+@dataclass(frozen=True)
+class Term:
+    """An ACL as a condition uses it: its expressions are alternatives."""
+
+    expressions: tuple[Expression, ...]
+    lines: tuple[Line, ...] = ()
+    "Of the named ACL."
+    negated: bool = False
+    constant: bool | None = None
+
+    @property
+    def other(self) -> str:
+        return next((expression.other for expression in self.expressions if expression.other), "")
+
+    @property
+    def hosts(self) -> frozenset[str] | None:
+        sets = [expression.hosts for expression in self.expressions]
+        return frozenset().union(*filter(None, sets)) if sets and None not in sets else None
+
+    @property
+    def paths(self) -> tuple[tuple[str, str], ...] | None:
+        return _all(expression.paths for expression in self.expressions)
+
+    @property
+    def sources(self) -> tuple[str, ...] | None:
+        return _all(expression.sources for expression in self.expressions)
+
+    @property
+    def https(self) -> bool | None:
+        values = {expression.https for expression in self.expressions}
+        return values.pop() if len(values) == 1 else None
+
+    @property
+    def rate(self) -> tuple[str, int] | None:
+        return self.expressions[0].rate if len(self.expressions) == 1 else None
+
+
+def _all(parts: Iterable[tuple[Any, ...] | None]) -> tuple[Any, ...] | None:
+    lists = list(parts)
+    if not lists or None in lists:
+        return None
+    return tuple(each for part in lists for each in part or ())
+
+
+@dataclass
+class _Words:
+    """A criterion's flags and patterns."""
+
+    how: str = ""
+    patterns: list[str] = field(default_factory=list)
+    missing: str = ""
+    "A file that was not given."
+
+
+def expression(words: Iterable[str], files: Files) -> Expression:
+    """Of `hdr(host) -i shop.example`."""
+    sample, *arguments = words
+    read = _flags(arguments, files)
+    if read.missing:
+        return Expression(other=f"The file {read.missing[:80]} was not given.")
+    fetch, _, converters = sample.partition(",")
+    if not HARMLESS.fullmatch(f",{converters}" if converters else ""):
+        return Expression(other=f"guardpanel can’t compare {sample[:80]}.")
+    for pattern, build in KINDS:
+        match = pattern.fullmatch(fetch)
+        result = build(read.how or (match.groupdict().get("how") or ""), read.patterns) if match else None
+        if result is not None:
+            return result
+    return _scheme(fetch, read.patterns) or _rate(fetch, read.patterns) or _other(sample)
+
+
+def _other(sample: str) -> Expression:
+    return Expression(other=f"guardpanel can’t decide by {sample[:80]}.")
+
+
+def _flags(arguments: list[str], files: Files) -> _Words:
+    read, left = _Words(), list(arguments)
+    while left and left[0].startswith("-") and len(left[0]) == 2 and left[0] != "--":
+        flag = left.pop(0)
+        if flag in {"-f", "-m", "-M", "-u"} and left and flag != "-M":
+            value = left.pop(0)
+            if flag == "-f" and file_of(files, value) is None:
+                read.missing = value
+            elif flag == "-f":
+                read.patterns += listed(file_of(files, value) or "")
+            read.how = value if flag == "-m" else read.how
+    if left and left[0] == "--":
+        left.pop(0)
+    read.patterns += left
+    return read
+
+
+def file_of(files: Files, name: str) -> str | None:
+    """By its whole name, or by what follows the last slash."""
+    return files.get(name, files.get(name.rpartition("/")[2]))
+
+
+def listed(text: str) -> list[str]:
+    return [row.strip() for row in text.splitlines() if row.strip() and not row.lstrip().startswith("#")]
+
+
+def _hosts(how: str, patterns: list[str]) -> Expression | None:
+    names: set[str] = set()
+    for pattern in patterns:
+        of_pattern = names_of("" if how == "str" else how, pattern)
+        if not of_pattern:
+            return Expression(other=f"guardpanel has no hostname for “{pattern[:80]}”.")
+        names |= of_pattern
+    return Expression(hosts=frozenset(names)) if names else None
+
+
+def _paths(how: str, patterns: list[str]) -> Expression | None:
+    kind = {"": "exact", "str": "exact", "beg": "below"}.get(how)
+    if kind is None or not patterns:
+        return Expression(other="guardpanel knows paths by their beginning, or whole.")
+    if all(pattern == "/" for pattern in patterns) and kind == "below":
+        return None
+    return Expression(paths=tuple((kind, pattern.rstrip("/") or "/") for pattern in patterns))
+
+
+def _sources(how: str, patterns: list[str]) -> Expression | None:
+    try:
+        networks = tuple(str(ip_network(pattern.split()[0], strict=False)) for pattern in patterns)
+    except ValueError:
+        return None
+    return Expression(sources=networks) if networks and how in {"", "ip"} else None
+
+
+KINDS: tuple[tuple[re.Pattern[str], Callable[[str, list[str]], Expression | None]], ...] = (
+    (HOST_FETCH, _hosts),
+    (SNI_FETCH, _hosts),
+    (PATH_FETCH, _paths),
+    (re.compile("src"), _sources),
+)
+
+
+def _scheme(fetch: str, patterns: list[str]) -> Expression | None:
+    words = (fetch.lower(), *(pattern.lower() for pattern in patterns))
+    return Expression(https=True) if words in HTTPS else Expression(https=False) if words in HTTP else None
+
+
+def _rate(fetch: str, patterns: list[str]) -> Expression | None:
+    match = RATE.fullmatch(fetch)
+    if match is None or len(patterns) != 2 or patterns[0] not in {"gt", "ge"} or not patterns[1].isdecimal():
+        return None
+    counter = match["number"] or match["of"]
+    limit = int(patterns[1][:9]) - (patterns[0] == "ge")
+    return Expression(rate=(f"sc{counter}" if counter else f"table {match['table']}", max(limit, 1)))

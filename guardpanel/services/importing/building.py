@@ -1,0 +1,161 @@
+"""Virtual hosts out of frontends: hostnames that are served alike, with the servers of their backend and of their paths."""
+
+import re
+from collections.abc import Iterator
+
+from guardpanel.services.importing import pools
+from guardpanel.services.importing.conditions import REST
+from guardpanel.services.importing.hosts import Host, Row, refusal
+from guardpanel.services.importing.outcomes import Line, printable
+from guardpanel.services.importing.pool import Pool
+from guardpanel.services.importing.proxies import RULES, Context, effective, main_first
+from guardpanel.services.importing.routes import Route, routes, signature
+from guardpanel.services.importing.source import Section
+
+PLACEHOLDER = ".invalid"
+"The domain of hostnames that are none (RFC 2606): of what a frontend serves by its port alone."
+
+MOST_HOSTS = 1_000
+
+UNKNOWN_BACKEND = "It names no backend of this file that has servers."
+
+
+class Building:
+    def __init__(self, context: Context) -> None:
+        self._context, self._ledger = context, context.ledger
+        self.hosts: list[Host] = []
+        self._of_frontend: dict[int, list[Host]] = {}
+        self._rows: list[tuple[Row, Host, Section]] = []
+        self._by_hostname: dict[str, Host] = {}
+        self._answers_unknown = False
+
+    def build(self, frontends: list[Section]) -> None:
+        for section in main_first(frontends):
+            self._of_frontend[section.head.number] = []
+            groups: dict[object, list[Route]] = {}
+            for route in routes(self._context, section):
+                groups.setdefault(signature(self._context, section, route), []).append(route)
+            for group in groups.values():
+                self._add(section, group)
+
+    def of_frontend(self, section: Section) -> list[Host]:
+        """Its virtual hosts. Those of all others, if it has none: it redirects them, for example."""
+        return self._of_frontend.get(section.head.number) or self.hosts
+
+    def with_backend(self, section: Section) -> list[Host]:
+        return [host for _, host, backend in self._rows if backend is section]
+
+    def backend_rules(self) -> Iterator[tuple[Line, Row, Host, Section]]:
+        for row, host, section in self._rows:
+            if section.kind == "backend":
+                yield from ((line, row, host, section) for line in section.lines if line.keyword in RULES - {"acl"})
+
+    def _add(self, section: Section, group: list[Route]) -> None:
+        """A virtual host of these hostnames, unless another frontend has it already."""
+        known = [route for route in group if self._known(route) is not None]
+        fresh = [route for route in group if route not in known]
+        for host in {id(host): host for route in known if (host := self._known(route))}.values():
+            self._meet(section, host, next(route for route in known if self._known(route) is host))
+        if fresh and len(self.hosts) < MOST_HOSTS:
+            self._make(section, fresh)
+
+    def _known(self, route: Route) -> Host | None:
+        if route.hostname != REST:
+            return self._by_hostname.get(route.hostname)
+        return next((host for host in self.hosts if host.hostname == REST and host.backend == route.backend), None)
+
+    def _meet(self, section: Section, host: Host, route: Route) -> None:
+        if host.backend != route.backend:
+            if route.line:
+                host.note(route.line, f"Another frontend has it, with the servers of {host.backend[:60]}.")
+            return
+        self._of_frontend[section.head.number].append(host)
+        self._record(host, route)
+        for line, how, path, _ in route.paths:
+            if host.path(how, path) is None:
+                host.note(line, "Another frontend has no such path.")
+            else:
+                host.became(line, f"path {path}")
+
+    def _make(self, section: Section, group: list[Route]) -> None:
+        route, backend = group[0], self._context.backend(group[0].backend)
+        names = self._hostnames(section, group)
+        host = Host("virtual_host", "", self._ledger, backend=route.backend, hostname=route.hostname, hostnames=names)
+        host.host = self._name(section, host)
+        pool = pools.fill(host, effective(backend, self._ledger) if backend else [])
+        if backend is None or not pool.servers:
+            self._without_servers(host, group)
+            return
+        pools.of_host(pool, host)
+        self._open_or_close(section, host, backend)
+        self.hosts.append(host)
+        self._rows.append((host, host, backend))
+        self._by_hostname |= {each.hostname: host for each in group if each.hostname != REST}
+        self._of_frontend[section.head.number].append(host)
+        for each in group:
+            self._record(host, each)
+        self._bind_paths(host, route, pool)
+
+    def _open_or_close(self, section: Section, host: Host, backend: Section) -> None:
+        """What other listeners kept apart, or what could not be read, is not open before it was looked at."""
+        is_apart = host.hostname == REST and self._answers_unknown and section.name not in self._context.hostnames
+        if host.hostname == REST and not self._answers_unknown:
+            self._answers_unknown = host.values["answers_unknown"] = True
+        for line in section.lines if is_apart else ():
+            if line.keyword == "bind":
+                host.close(line, "Another frontend serves unknown hostnames: this one needs a hostname.")
+        for line, why in [*section.unread, *(backend.unread if backend is not section else ())]:
+            host.close(line, why)
+
+    def _without_servers(self, host: Host, group: list[Route]) -> None:
+        """What was noted on it goes with it."""
+        self._ledger.forget_host(host.host, "No imported virtual host uses it.")
+        for route in group:
+            if route.line:
+                self._ledger.left(route.line, UNKNOWN_BACKEND)
+
+    def _record(self, host: Host, route: Route) -> None:
+        if route.line is not None:
+            host.became(route.line, "servers")
+        for line, why in route.notes:
+            host.close(line, f"It chooses servers. {why}")
+
+    def _hostnames(self, section: Section, group: list[Route]) -> list[str]:
+        names = [route.hostname for route in group if route.hostname != REST]
+        if names:
+            return names
+        label = re.sub(r"[^a-z0-9]+", "-", section.name.lower()).strip("-")[:60] or "default"
+        return [self._context.hostnames.get(section.name, f"{label}{PLACEHOLDER}")]
+
+    def _name(self, section: Section, host: Host) -> str:
+        name = printable(section.name)[:100] if host.hostname == REST else host.hostnames[0][:100]
+        name = name if name and not refusal("virtual_host", {"name": name}) else host.hostnames[0]
+        taken = {each.host for each in self.hosts}
+        return next(
+            each for each in (name, *(f"{name} {count}" for count in range(2, MOST_HOSTS + 2))) if each not in taken
+        )
+
+    def _bind_paths(self, host: Host, route: Route, pool: Pool) -> None:
+        for line, how, path, name in route.paths:
+            backend = self._context.backend(name)
+            if name == host.backend:
+                host.became(line, "servers")
+            elif backend is None:
+                host.note(line, UNKNOWN_BACKEND)
+            else:
+                self._bind_path(host, line, how, path, backend, pool)
+
+    def _bind_path(self, host: Host, line: Line, how: str, path: str, backend: Section, host_pool: Pool) -> None:
+        row = Row("path_binding", host.host, self._ledger, {"path_match": how, "path": path}, f"path {path}")
+        own = {each.number for each in host_pool.lines}
+        pool = pools.fill(row, [each for each in effective(backend, self._ledger) if each.number not in own])
+        row.values["own_servers"] = pools.of_path(pool)
+        if not pool.servers or (why := refusal("path_binding", row.values)):
+            host.note(line, UNKNOWN_BACKEND if not pool.servers else why)
+            return
+        host.paths.append(row.values)
+        self._rows.append((row, host, backend))
+        row.became(line, "servers")
+        checks = any(values.get("health_check") for _, _, values in pool.servers)
+        if host.values["health_check"] and (host_pool.has("option httpchk") or not checks):
+            host.note(line, f"The servers of {path} are checked as the virtual host’s are.")

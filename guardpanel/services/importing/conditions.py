@@ -1,0 +1,172 @@
+"""Conditions of rules: `if shop is_api or { path_beg /v2 }`, decided as far as a hostname decides them."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+from guardpanel.services.importing.acls import Expression, Files, Term, expression
+from guardpanel.services.importing.outcomes import Line
+
+PREDEFINED = re.compile(r"METH_[A-Z]+|HTTP_[\w.]+|LOCALHOST|REQ_CONTENT|RDP_COOKIE|WAIT_END")
+
+REST = ""
+"Stands for all hostnames that no rule names."
+
+CONSTANTS = {"TRUE": True, "FALSE": False, "HTTP": True, "HTTP_1.1": True}
+
+MOST_ALTERNATIVES = 200
+
+Conjunction = tuple[Term, ...]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Alternatives of terms that must all be so. No term: it is always so. No alternative: never."""
+
+    alternatives: tuple[Conjunction, ...]
+    unreadable: str = ""
+
+    @property
+    def acl_lines(self) -> tuple[Line, ...]:
+        terms = [term for conjunction in self.alternatives for term in conjunction]
+        return tuple(dict.fromkeys(line for term in terms for line in term.lines))
+
+    @property
+    def hosts(self) -> set[str]:
+        """The hostnames that it names."""
+        terms = [term for conjunction in self.alternatives for term in conjunction if not term.negated]
+        return {name for term in terms for name in term.hosts or ()}
+
+    @property
+    def exempt_hosts(self) -> set[str]:
+        """The hostnames for which it is not so."""
+        terms = [term for conjunction in self.alternatives for term in conjunction if term.negated]
+        return {name for term in terms for name in term.hosts or ()}
+
+    def of_host(self, host: str) -> "Condition":
+        """What is left of it for requests with this hostname."""
+        left = [_of_host(conjunction, host) for conjunction in self.alternatives]
+        known = tuple(conjunction for conjunction in left if conjunction is not None)
+        return Condition(((),), "") if () in known and not self.unreadable else replace(self, alternatives=known)
+
+    @property
+    def is_always(self) -> bool:
+        return not self.unreadable and () in self.alternatives
+
+    @property
+    def is_never(self) -> bool:
+        return not self.unreadable and not self.alternatives
+
+    @property
+    def single(self) -> tuple[Term, ...] | None:
+        """The terms, if each alternative is one of them, and none negated."""
+        if self.unreadable or any(len(conjunction) != 1 or conjunction[0].negated for conjunction in self.alternatives):
+            return None
+        return tuple(conjunction[0] for conjunction in self.alternatives)
+
+    @property
+    def paths(self) -> tuple[tuple[str, str], ...] | None:
+        terms = self.single
+        if not terms or any(term.paths is None for term in terms):
+            return None
+        return tuple(path for term in terms for path in term.paths or ())
+
+    @property
+    def why_not(self) -> str:
+        """Why guardpanel can't decide by it."""
+        terms = [term for conjunction in self.alternatives for term in conjunction]
+        reasons = [self.unreadable, *(term.other for term in terms)]
+        return next((reason for reason in reasons if reason), "guardpanel can’t combine these conditions.")
+
+
+ALWAYS = Condition(((),))
+
+
+def _of_host(conjunction: Conjunction, host: str) -> Conjunction | None:
+    """The terms that the hostname leaves open. None: it is not so."""
+    left = []
+    for term in conjunction:
+        value = term.constant if term.hosts is None else covers(term.hosts, host)
+        if value is None:
+            left.append(term)
+        elif value == term.negated:
+            return None
+    return tuple(left)
+
+
+def covers(names: Iterable[str], host: str) -> bool:
+    """Also by a wildcard, of one label."""
+    parent = f"*.{host.partition('.')[2]}"
+    return host != REST and any(name in {host, parent} for name in names)
+
+
+class Conditions:
+    """Of one section: its named ACLs, those of its defaults included."""
+
+    def __init__(self, lines: Sequence[Line], files: Files) -> None:
+        self._files = files
+        self._acls: dict[str, list[tuple[Line, Expression]]] = {}
+        for line in lines:
+            if line.keyword == "acl" and len(line.words) > 2:
+                self._acls.setdefault(line.words[1], []).append((line, expression(line.words[2:], files)))
+
+    def read(self, words: Sequence[str]) -> Condition:
+        """Of the words of a rule, from `if` or `unless` on. None of these: always."""
+        if not words:
+            return ALWAYS
+        try:
+            condition = Condition(tuple(self._alternatives(list(words[1:]))))
+        except LookupError as error:
+            return Condition((), str(error.args[0]))
+        return negated(condition) if words[0] == "unless" else condition
+
+    def _alternatives(self, words: list[str]) -> list[Conjunction]:
+        alternatives: list[Conjunction] = [()]
+        is_negated = False
+        while words:
+            word = words.pop(0)
+            while word.startswith("!"):
+                is_negated, word = not is_negated, word[1:]
+            if word in {"or", "OR", "||"}:
+                alternatives.append(())
+            elif word not in {"", "and", "AND", "&&"}:
+                term = self._anonymous(words) if word == "{" else self._named(word)
+                alternatives[-1] = (*alternatives[-1], replace(term, negated=is_negated))
+                is_negated = False
+        return alternatives
+
+    def _anonymous(self, words: list[str]) -> Term:
+        if "}" not in words:
+            raise LookupError("A brace is not closed.")
+        end = words.index("}")
+        inside = words[:end]
+        del words[: end + 1]
+        return Term((expression(inside, self._files) if inside else Expression(other="A condition is empty."),))
+
+    def _named(self, name: str) -> Term:
+        if name in CONSTANTS and name not in self._acls:
+            return Term((), constant=CONSTANTS[name])
+        if name not in self._acls and PREDEFINED.fullmatch(name):
+            return Term((Expression(other=f"guardpanel can’t decide by {name}."),))
+        if name not in self._acls:
+            raise LookupError(f"guardpanel does not know the ACL {name[:60]}.")
+        lines, expressions = zip(*self._acls[name], strict=True)
+        return Term(expressions, lines)
+
+
+def negated(condition: Condition) -> Condition:
+    """By De Morgan: one term of each alternative is not so."""
+    size = 1
+    for conjunction in condition.alternatives:
+        size *= max(len(conjunction), 1)
+    if condition.unreadable or size > MOST_ALTERNATIVES:
+        return Condition((), condition.unreadable or "This condition has too many parts.")
+    flipped = [[replace(term, negated=not term.negated) for term in each] for each in condition.alternatives]
+    return Condition(tuple(product(*flipped)))
+
+
+def split_rule(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What a rule does, and its condition's words."""
+    at = next((i for i, word in enumerate(words) if word in {"if", "unless"}), len(words))
+    return tuple(words[:at]), tuple(words[at:])

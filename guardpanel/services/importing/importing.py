@@ -1,0 +1,191 @@
+"""A haproxy.cfg read whole: a site file, and the outcome of each line. Nothing is saved."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from guardpanel.readable_yaml import written
+from guardpanel.services.importing import source
+from guardpanel.services.importing.access import POLICY, Access, is_tracking, left_tracking, policy
+from guardpanel.services.importing.building import Building
+from guardpanel.services.importing.hosts import Host, Values
+from guardpanel.services.importing.outcomes import Kind, Line, Outcome, named
+from guardpanel.services.importing.pools import SENDS_CLIENT, TIMEOUTS
+from guardpanel.services.importing.proxies import RULES, Context, effective, is_denial, is_http, key_of, rules
+from guardpanel.services.importing.reasons import NOT_HTTP, OWN_TIMES, SECTIONS, SETTING, reason
+from guardpanel.services.importing.rules import HTTPS_NOTE, apply
+from guardpanel.services.importing.source import PROXIES, Section
+from guardpanel.services.site_file.keys import FORMAT, FORMAT_KEY
+
+LOOPBACK = re.compile(r"(?:ipv[46]@)?(?:127\.|localhost:|\[?::1\]?:)")
+
+KINDS: tuple[Kind, ...] = ("became", "note", "left")
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a haproxy.cfg does not say itself."""
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    "Maps and lists, by the name that the configuration has for them, or what follows its last slash."
+    environment: Mapping[str, str] = field(default_factory=dict)
+    hostnames: Mapping[str, str] = field(default_factory=dict)
+    "Of frontends that serve any hostname, by frontend."
+
+
+@dataclass(frozen=True)
+class Imported:
+    outcomes: list[Outcome]
+    site: str
+    "YAML. Empty: nothing became anything."
+
+    @property
+    def counts(self) -> dict[Kind, int]:
+        return {kind: sum(outcome.kind == kind for outcome in self.outcomes) for kind in KINDS}
+
+    @property
+    def sentence(self) -> str:
+        counts = self.counts
+        total = len(self.outcomes)
+        lines = f"{total:,} line{'' if total == 1 else 's'}"
+        return (
+            f"{lines}: {counts['became']:,} imported, {counts['note']:,} kept as notes, {counts['left']:,} not taken."
+        )
+
+
+def import_configuration(content: bytes, beside: Beside) -> Imported:
+    """Raises Invalid (422) if this is not a haproxy.cfg."""
+    read = source.read(source.text_of(content), beside.environment)
+    return _Importing(Context(read, beside.files, beside.hostnames)).run()
+
+
+class _Importing:
+    def __init__(self, context: Context) -> None:
+        self._context, self._ledger = context, context.ledger
+        self._building, self._access = Building(context), Access()
+
+    def run(self) -> Imported:
+        sections = self._context.source.sections
+        frontends = [each for each in sections if each.kind in {"frontend", "listen"} and is_http(each)]
+        self._building.build(frontends)
+        for section in frontends:
+            self._read_frontend(section)
+        for line, row, host, section in self._building.backend_rules():
+            condition = self._context.condition(section, line).of_host(host.hostname)
+            if is_denial(line) and row is host and not condition.is_never:
+                self._access.deny(self._context, section, line, host, condition)
+            elif not condition.is_never:
+                apply(row, host, line, condition)
+        for section in sections:
+            self._finish(section)
+        return Imported(self._outcomes(), self._site())
+
+    def _read_frontend(self, section: Section) -> None:
+        hosts = self._building.of_frontend(section)
+        for line in rules(section):
+            if line.keyword == "bind":
+                self._bind(line, hosts)
+            elif line.keyword in RULES - {"acl"}:
+                self._rule(section, line, hosts)
+            elif line.keyword not in {"use_backend", "default_backend", "acl"} and section.kind == "frontend":
+                self._other(line, hosts)
+        for line in effective(section, self._ledger):
+            if line.keyword == "option" and line.words[1:2] == ("forwardfor",) and hosts:
+                self._ledger.became(line, SENDS_CLIENT)
+
+    def _bind(self, line: Line, hosts: list[Host]) -> None:
+        self._ledger.left(line, SETTING)
+        for host in hosts:
+            if "verify" in line.words:
+                host.close(line, f"Set who may present client certificates. {HTTPS_NOTE}")
+            elif "ssl" in line.words:
+                host.note(line, HTTPS_NOTE)
+            elif "accept-proxy" in line.words:
+                host.note(line, "Set the PROXY protocol on the page Traffic.")
+            elif len(line.words) > 1 and LOOPBACK.match(line.words[1]):
+                host.close(line, "It listens for this machine alone.")
+
+    def _rule(self, section: Section, line: Line, hosts: list[Host]) -> None:
+        for host in hosts:
+            condition = self._context.condition(section, line).of_host(host.hostname)
+            if condition.is_never:
+                continue
+            if is_denial(line):
+                self._access.deny(self._context, section, line, host, condition)
+            elif is_tracking(line):
+                left_tracking(self._ledger, line)
+            else:
+                apply(host, host, line, condition)
+
+    def _other(self, line: Line, hosts: list[Host]) -> None:
+        if key_of(line) == "option forwardfor":
+            for host in hosts:
+                host.became(line, SENDS_CLIENT)
+        elif why := "It has no effect in a frontend." if key_of(line) in TIMEOUTS else reason(line):
+            self._ledger.left(line, why)
+        elif not self._ledger.is_known(line):
+            for host in hosts:
+                host.note(line)
+
+    def _finish(self, section: Section) -> None:
+        """Outcomes for what has none yet: heads, ACLs, and what no virtual host uses."""
+        for line in section.lines:
+            if line.keyword == "acl":
+                self._acl(line)
+            else:
+                self._ledger.left(line, self._why_left(section, line))
+        kinds = {self._ledger.kind(line) for line in section.lines}
+        if section.kind in PROXIES | {"defaults"} and kinds & {"became", "note"}:
+            self._ledger.became(section.head, self._what(section))
+        self._ledger.left(section.head, self._why_left(section, section.head))
+
+    def _what(self, section: Section) -> str:
+        if section.kind == "defaults":
+            return "settings of virtual hosts"
+        own = (
+            self._building.of_frontend(section) if section.kind == "frontend" else self._building.with_backend(section)
+        )
+        return ("virtual hosts " if section.kind == "frontend" else "servers of ") + named(host.host for host in own)
+
+    def _why_left(self, section: Section, line: Line) -> str:
+        if section.kind in SECTIONS:
+            return SECTIONS[section.kind]
+        if section.kind in PROXIES and not is_http(section):
+            return NOT_HTTP
+        unused = f"No imported virtual host uses this {section.kind if section.kind != 'defaults' else 'section'}."
+        return (reason(line) if line is not section.head else "") or (OWN_TIMES if line.is_no else unused)
+
+    def _acl(self, line: Line) -> None:
+        """It shares what became of the rules that use it."""
+        users = self._context.users.get(line.number, [])
+        for user in users:
+            if self._ledger.kind(user) == "became":
+                self._ledger.became(line, f"part of line {user.number}")
+            for host in self._ledger.hosts_of_note(user):
+                self._ledger.note(line, host, f"With line {user.number}")
+        self._ledger.left(line, f"Only line {users[0].number} uses it." if users else "No rule uses it.")
+
+    def _outcomes(self) -> list[Outcome]:
+        texts = self._context.source.texts
+        notes: dict[str, list[Line]] = {}
+        for line in (Line(number, text) for number, text in texts.items()):
+            for host in dict.fromkeys(self._ledger.hosts_of_note(line)):
+                notes.setdefault(host, []).append(line)
+        self._items = [host.item(notes.get(host.host, [])) for host in self._building.hosts]
+        return self._ledger.outcomes(texts)
+
+    def _site(self) -> str:
+        items = self._items
+        for item in items:
+            item["policy"] = item["policy"] or POLICY
+        used = dict.fromkeys(item["policy"] for item in items)
+        policies = [self._access.policies.get(name, policy(name)) for name in used]
+        return "\n".join(_sections(policies, items, list(self._access.lists.values()))) if items else ""
+
+
+def _sections(policies: list[Values], hosts: list[Values], lists: list[Values]) -> Iterator[str]:
+    yield written({FORMAT_KEY: FORMAT})
+    yield written({"policies": policies}, ascii_only=False)
+    yield written({"virtual_hosts": hosts}, ascii_only=False)
+    if lists:
+        yield written({"address_lists": lists}, ascii_only=False)

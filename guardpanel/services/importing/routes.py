@@ -1,0 +1,153 @@
+"""Which backend each hostname gets: the `use_backend` rules of a frontend, decided for one hostname after another."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from guardpanel.services.importing.acls import Expression, Term, file_of, listed
+from guardpanel.services.importing.conditions import ALWAYS, REST, Condition, split_rule
+from guardpanel.services.importing.hostnames import names_of
+from guardpanel.services.importing.outcomes import Line
+from guardpanel.services.importing.proxies import RULES, Context, is_denial, rules
+from guardpanel.services.importing.source import Section
+
+BY_MAP = re.compile(
+    r"%\[(?:req\.)?(?P<of>f?hdr\(host\)|path|ssl_fc_sni)(?:,lower|,host_only|,field\(1,:\))*"
+    r"(?:,map(?:_(?P<how>str|dom|end|beg))?\((?P<file>[^,)]+)(?:,(?P<default>[^)]*))?\))?\]",
+    re.IGNORECASE,
+)
+
+
+NO_BACKEND = "No backend serves all other requests: a virtual host has servers for each path."
+
+
+@dataclass(frozen=True)
+class Rule:
+    line: Line
+    condition: Condition
+    backend: str
+
+
+@dataclass
+class Route:
+    """What a hostname gets."""
+
+    hostname: str
+    backend: str = ""
+    line: Line | None = None
+    "That chose the backend."
+    paths: list[tuple[Line, str, str, str]] = field(default_factory=list)
+    "The rule, how the path is matched, the path, and its backend."
+    notes: list[tuple[Line, str]] = field(default_factory=list)
+    "Rules that can't be decided, and why."
+
+
+def routes(context: Context, section: Section) -> list[Route]:
+    """Of all hostnames that a frontend knows, and at last of the rest. Those without a backend are not among them."""
+    known = list(_rules(context, section))
+    refusals = [(line, context.condition(section, line)) for line in rules(section) if is_denial(line)]
+    named = [rule.condition.hosts for rule in known] + [condition.exempt_hosts for _, condition in refusals]
+    names: list[str] = list(dict.fromkeys(name for some in named for name in sorted(some)))
+    for line in [line for line, condition in refusals if names and condition.of_host(REST).is_always]:
+        context.ledger.became(line, "known hostnames: all others get 421")
+        known = [_for_names(rule, names) for rule in known]
+    all_routes = [_route(known, name) for name in (*names, REST)]
+    for route in all_routes:
+        lines = [each[0] for each in route.paths] + [each[0] for each in route.notes]
+        for line in lines if not route.backend else ():
+            context.ledger.left(line, NO_BACKEND)
+    return [route for route in all_routes if route.backend]
+
+
+def signature(context: Context, section: Section, route: Route) -> object:
+    """Hostnames for which it is equal are served alike."""
+    lines = [line for line in rules(section) if line.keyword in RULES and line.keyword != "acl"]
+    conditions = [context.condition(section, line).of_host(route.hostname) for line in lines]
+    paths = tuple((how, path, backend) for _, how, path, backend in route.paths)
+    return (
+        route.backend,
+        paths,
+        tuple(line.number for line, _ in route.notes),
+        tuple(conditions),
+        route.hostname == REST,
+    )
+
+
+def _rules(context: Context, section: Section) -> Iterator[Rule]:
+    lines = rules(section)
+    for line in lines:
+        if line.keyword == "use_backend" and len(line.words) > 1:
+            target, condition = line.words[1], context.condition(section, line)
+            yield from _by_map(context, line, condition, target) if "%[" in target else [Rule(line, condition, target)]
+    if section.kind == "listen" and any(line.keyword in {"server", "server-template"} for line in section.lines):
+        yield Rule(section.head, ALWAYS, section.name)
+    for line in [line for line in lines if line.keyword == "default_backend" and len(line.words) > 1][-1:]:
+        yield Rule(line, ALWAYS, line.words[1])
+
+
+def _for_names(rule: Rule, names: list[str]) -> Rule:
+    """What serves the rest serves these hostnames alone."""
+    condition = Condition(((Term((Expression(hosts=frozenset(names)),)),),))
+    return Rule(rule.line, condition, rule.backend) if rule.condition.is_always else rule
+
+
+def _by_map(context: Context, line: Line, condition: Condition, target: str) -> Iterator[Rule]:
+    match = BY_MAP.fullmatch(target)
+    if match is None or not condition.is_always:
+        yield Rule(line, Condition((), "guardpanel can’t choose servers by this."), "")
+        return
+    text = file_of(context.files, match["file"]) if match["file"] else _own_names(context)
+    if text is None:
+        yield Rule(line, Condition((), f"The file {match['file'][:80]} was not given."), "")
+        return
+    for row in listed(text):
+        key, *value = row.split(None, 1)
+        expression = _expression(match["of"].lower(), match["how"] or "", key)
+        if expression is None:
+            yield Rule(line, Condition((), f"guardpanel has no hostname for “{key[:60]}” of the map."), "")
+        elif value:
+            yield Rule(line, Condition(((Term((expression,)),),)), value[0].strip())
+    if match["default"]:
+        yield Rule(line, ALWAYS, match["default"])
+
+
+def _expression(sample: str, how: str, key: str) -> Expression | None:
+    if sample == "path":
+        kind = "below" if how == "beg" else "exact"
+        return Expression(paths=((kind, key.rstrip("/") or "/"),)) if key.startswith("/") else None
+    names = names_of("" if how == "str" else how, key)
+    return Expression(hosts=frozenset(names)) if names else None
+
+
+def _own_names(context: Context) -> str:
+    """Of a rule that takes the hostname itself for the backend's name."""
+    backends = [each.name for each in context.source.sections if each.kind == "backend"]
+    return "\n".join(f"{name} {name}" for name in backends if "." in name)
+
+
+def _route(known: list[Rule], hostname: str) -> Route:
+    route = Route(hostname)
+    for rule in known:
+        condition = rule.condition.of_host(hostname)
+        if condition.is_always:
+            route.backend, route.line = rule.backend, rule.line
+            break
+        if condition.paths is not None:
+            for how, path in condition.paths:
+                _bind(route, rule, how, path)
+        elif not condition.is_never:
+            route.notes.append((rule.line, condition.why_not))
+    return route
+
+
+def _bind(route: Route, rule: Rule, how: str, path: str) -> None:
+    """HAProxy takes the first rule that fits, guardpanel the longest path: they agree unless an earlier one is shorter."""
+    for line, other_how, other, _ in route.paths:
+        if (path, how) == (other, other_how) or (other_how == "below" and f"{path}/".startswith(f"{other}/")):
+            route.notes.append((rule.line, f"Line {line.number} takes {other} before."))
+            return
+    route.paths.append((rule.line, how, path, rule.backend))
+
+
+def without_condition(line: Line) -> tuple[str, ...]:
+    return split_rule(line.words)[0]

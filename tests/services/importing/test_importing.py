@@ -1,0 +1,254 @@
+"""What becomes of an existing configuration, by what it says."""
+
+from typing import Any
+
+import pytest
+
+from guardpanel.readable_yaml import read
+from guardpanel.services.importing.importing import Beside, Imported, import_configuration
+
+DEFAULTS = "defaults\n  mode http\n"
+
+APP = "backend app\n  server a 10.0.0.1:80\n"
+
+API = "backend api\n  server b 10.0.0.2:81\n"
+
+
+def imported(text: str, beside: Beside = Beside()) -> Imported:  # noqa: B008 it is frozen
+    return import_configuration((DEFAULTS + text).encode(), beside)
+
+
+def hosts(text: str, beside: Beside = Beside()) -> dict[str, Any]:  # noqa: B008
+    site = imported(text, beside).site
+    return {next(iter(host["hostnames"])): host for host in read(site)["virtual_hosts"]} if site else {}
+
+
+def kinds(text: str) -> dict[str, tuple[str, str]]:
+    return {outcome.text: (outcome.kind, outcome.what) for outcome in imported(text).outcomes}
+
+
+@pytest.mark.parametrize(
+    ("criterion", "names"),
+    [
+        ("hdr(host) -i Shop.Example:8080", ["shop.example"]),
+        ("req.hdr(host),lower -m str a.example b.example", ["a.example", "b.example"]),
+        ("hdr_dom(host) -i shop.example", ["*.shop.example", "shop.example"]),
+        ("hdr_end(host) -i .shop.example", ["*.shop.example"]),
+        ("hdr(host) -m end .shop.example", ["*.shop.example"]),
+        ("hdr_beg(host) -i shop.example:", ["shop.example"]),
+        (r"hdr_reg(host) -i ^(www\.)?shop\.example$", ["shop.example", "www.shop.example"]),
+        (r"hdr(host) -m reg ^[^.]+\.shop\.example$", ["*.shop.example"]),
+        ("hdr(host) -i -f /etc/haproxy/names.lst", ["a.example", "b.example"]),
+        ("ssl_fc_sni -i shop.example", ["shop.example"]),
+        ("hdr_beg(host) -i www.", []),
+        (r"hdr_reg(host) ^shop[0-9]+\.example$", []),
+        ("hdr(host) -f missing.lst", []),
+    ],
+)
+def test_hostnames_are_read_from_conditions(criterion: str, names: list[str]) -> None:
+    text = f"frontend web\n  bind :80\n  acl this {criterion}\n  use_backend app if this\n{APP}"
+    site = imported(text, Beside({"names.lst": "a.example\n# no\nb.example\n"})).site
+
+    assert sorted(name for host in (read(site)["virtual_hosts"] if site else []) for name in host["hostnames"]) == names
+
+
+def test_rules_are_decided_for_each_hostname() -> None:
+    text = f"""\
+frontend web
+  bind :80
+  acl shop hdr(host) -i shop.example www.shop.example
+  acl blog hdr(host) -i blog.example
+  acl api path_beg /api/
+  use_backend api if shop api
+  use_backend api if {{ path /exact }} blog
+  use_backend app if shop or blog
+  default_backend api
+{APP}{API}"""
+
+    by_name = hosts(text)
+
+    assert list(by_name) == ["shop.example", "blog.example", "web.invalid"]
+    assert by_name["shop.example"]["hostnames"] == ["shop.example", "www.shop.example"]
+    assert by_name["shop.example"]["path_bindings"] == [
+        {"path_match": "below", "path": "/api", "own_servers": ["http://10.0.0.2:81"]}
+    ]
+    assert by_name["blog.example"]["path_bindings"][0]["path_match"] == "exact"
+    assert by_name["web.invalid"]["servers"] == [{"address": "10.0.0.2:81"}]
+    assert by_name["web.invalid"]["answers_unknown"] is True
+
+
+def test_hostnames_that_are_not_refused_are_served() -> None:
+    text = "frontend web\n  bind :80\n  acl a hdr(host) a.example\n  acl b hdr(host) b.example\n  http-request deny if !a !b\n"
+    text += f"  use_backend api if a\n  default_backend app\n{APP}{API}"
+
+    assert {name: host["servers"][0]["address"] for name, host in hosts(text).items()} == {
+        "a.example": "10.0.0.2:81",
+        "b.example": "10.0.0.1:80",
+    }
+    assert kinds(text)["http-request deny if !a !b"] == ("became", "known hostnames: all others get 421")
+
+
+def test_maps_choose_servers() -> None:
+    text = f"frontend web\n  bind :80\n  use_backend %[req.hdr(host),lower,map(/etc/hosts.map,app)]\n{APP}{API}"
+
+    assert list(hosts(text, Beside({"hosts.map": "api.example  api\n"}))) == ["api.example", "web.invalid"]
+    assert kinds(text)["use_backend %[req.hdr(host),lower,map(/etc/hosts.map,app)]"][0] == "left"
+
+
+def test_an_earlier_shorter_path_stays_first() -> None:
+    text = "frontend web\n  bind :80\n  use_backend api if { path_beg /a }\n  use_backend other if { path_beg /a/b }\n"
+    text += f"  default_backend app\n{APP}{API}backend other\n  server c 10.0.0.3:80\n"
+
+    assert [row["path"] for row in hosts(text)["web.invalid"]["path_bindings"]] == ["/a"]
+    kind, what = kinds(text)["use_backend other if { path_beg /a/b }"]
+    assert (kind, "Line 5 takes /a before." in what) == ("note", True)
+
+
+def test_servers_keep_what_guardpanel_has() -> None:
+    text = """\
+frontend web
+  bind :80
+  default_backend app
+backend app
+  balance leastconn
+  cookie SRV insert indirect nocache
+  retries 3
+  timeout connect 3000
+  timeout server 2m
+  option httpchk GET /health HTTP/1.1\\r\\nHost:\\ app.example
+  http-check expect status 200
+  default-server inter 3s fall 4
+  server a 10.0.0.1:80 check weight 10 maxconn 50 cookie a
+  server b app.lan:443 check ssl verify required sni str(app.lan) backup rise 3 init-addr none
+  server c 10.0.0.3:80 check disabled send-proxy
+"""
+    host = hosts(text)["web.invalid"]
+
+    shared = {"health_check_interval": 3, "health_check_fall": 4, "health_check": True}
+    assert [{**shared, **server} for server in host["servers"]] == host["servers"]
+    assert host["servers"][0].items() >= {"address": "10.0.0.1:80", "weight": 10, "max_connections": 50}.items()
+    tls = {"address": "app.lan:443", "scheme": "https", "backup": True, "health_check_rise": 3, "resolve_later": True}
+    assert host["servers"][1].items() >= {**tls, "weight": 1}.items()
+    assert host["servers"][2]["enabled"] is False
+    assert host["notes"].endswith("17: server c 10.0.0.3:80 check disabled send-proxy")
+    expected = {
+        "balance": "leastconn", "sticky_sessions": "cookie", "sticky_cookie": "SRV", "retries": 3, "connect_timeout": 3,
+        "server_timeout": 120, "health_check_path": "/health", "health_check_host": "app.example",
+        "health_check_status": "200", "tls_name": "app.lan",
+    }  # fmt: skip
+    assert host.items() >= expected.items()
+
+
+def test_checks_of_connections_take_any_response() -> None:
+    text = "frontend web\n  bind :80\n  default_backend app\nbackend app\n  server a 10.0.0.1:80 check\n"
+    unchecked = hosts(text.replace(" check", ""))["web.invalid"]
+
+    assert hosts(text)["web.invalid"]["health_check_status"] == "100-599"
+    assert unchecked["health_check"] is False
+
+
+def test_rules_become_headers_redirects_lists_and_limits() -> None:
+    text = f"""\
+frontend web
+  bind :80
+  stick-table type ip size 1m expire 10s store http_req_rate(10s)
+  http-request track-sc0 src
+  http-request deny deny_status 429 if {{ sc_http_req_rate(0) gt 100 }}
+  http-request deny if {{ src 10.0.0.0/8 -f /etc/bad.lst }}
+  http-request set-header X-Client "%[src]"
+  http-response set-header X-Frame-Options DENY
+  http-request set-header X-Forwarded-Proto https
+  http-request redirect location /new code 301 if {{ path /old }}
+  redirect prefix https://new.example if {{ path_beg /shop }}
+  default_backend app
+{APP}"""
+    site = read(imported(text.replace(" -f /etc/bad.lst", "")).site)
+    (host,) = site["virtual_hosts"]
+
+    assert [(rule["direction"], rule["header"], rule["value"]) for rule in host["header_rules"]] == [
+        ("request", "X-Client", "{client_ip}"),
+        ("response", "X-Frame-Options", "DENY"),
+    ]
+    assert [
+        (row["path_match"], row["redirect"], row["redirect_to"], row["redirect_rest"]) for row in host["path_bindings"]
+    ] == [
+        ("exact", "301", "/new", False),
+        ("below", "302", "https://new.example/shop", True),
+    ]
+    assert site["address_lists"][0].items() >= {"entries": "10.0.0.0/8", "virtual_hosts": ["web"]}.items()
+    limits = {"client_limits": True, "rate_limit_requests": 100, "rate_limit_window_seconds": 10}
+    assert site["policies"][0].items() >= limits.items()
+    assert host["policy"] == site["policies"][0]["name"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "http-request deny if { path_beg /admin }",
+        "http-request deny unless { src 10.0.0.0/8 }",
+        "http-request deny if { src -f missing.lst }",
+        "http-request auth unless { http_auth(people) }",
+        "use_backend api if !{ req.cook(session) -m found }",
+        'http-request deny if { hdr(x-key) "${NOT_KNOWN}" }',
+        "tcp-request connection reject if { src_conn_cur gt 10 }",
+        "http-request return status 403 if { method TRACE }",
+    ],
+)
+def test_a_host_that_loses_a_rule_against_visitors_is_disabled(line: str) -> None:
+    text = f"frontend web\n  bind :80\n  {line}\n  default_backend app\n{APP}{API}"
+
+    assert kinds(text)[line][0] == "note"
+    assert hosts(text)["web.invalid"]["enabled"] is False
+    assert "enabled" not in hosts(text.replace(f"  {line}\n", ""))["web.invalid"]
+
+
+def test_what_a_listener_kept_apart_is_not_open_to_all() -> None:
+    text = f"frontend web\n  bind :80\n  default_backend app\nfrontend admin\n  bind :9000\n  default_backend api\n{APP}{API}"
+    inside = f"frontend web\n  bind 127.0.0.1:80\n  default_backend app\n{APP}"
+    certificates = (
+        f"frontend web\n  bind :443 ssl crt a.pem ca-file ca.pem verify required\n  default_backend app\n{APP}"
+    )
+
+    assert hosts(text)["admin.invalid"]["enabled"] is False
+    assert "enabled" not in hosts(text, Beside(hostnames={"admin": "admin.example"}))["admin.example"]
+    assert hosts(inside)["web.invalid"]["enabled"] is hosts(certificates)["web.invalid"]["enabled"] is False
+
+
+def test_notes_keep_no_secrets() -> None:
+    text = f"frontend web\n  bind :80\n  http-request set-var(txn.secret) str(hunter2)\n  default_backend app\n{APP}"
+
+    assert "hunter2" not in imported(text).site
+    assert "http-request set-var(txn.secret … (see the file)" in hosts(text)["web.invalid"]["notes"]
+
+
+def test_tcp_and_unused_sections_are_not_taken() -> None:
+    text = (
+        f"{APP}listen db\n  mode tcp\n  bind :5432\n  server a 10.0.0.1:5432\nbackend unused\n  server z 10.0.0.9:80\n"
+    )
+    outcome = kinds(text)
+
+    assert outcome["bind :5432"] == ("left", "It is in TCP mode. guardpanel serves HTTP.")
+    assert outcome["server z 10.0.0.9:80"] == ("left", "No imported virtual host uses this backend.")
+    assert imported(text).site == ""
+
+
+def test_conditional_blocks_are_decided_by_the_environment() -> None:
+    text = f"""\
+frontend web
+  bind :80
+  default_backend app
+{APP}.if defined(STAGING)
+  server s 10.9.9.9:80
+.else
+  server p "10.0.0.${{NUMBER-7}}:80"
+.endif
+.if feature(X)
+  timeout server 5s
+.endif
+"""
+    usual, staging = (hosts(text, Beside(environment=each))["web.invalid"] for each in ({}, {"STAGING": "1"}))
+
+    assert [server["address"] for server in usual["servers"]] == ["10.0.0.1:80", "10.0.0.7:80"]
+    assert [server["address"] for server in staging["servers"]] == ["10.0.0.1:80", "10.9.9.9:80"]
+    assert kinds(text)["timeout server 5s"][0] == "note"
+    assert usual["enabled"] is False

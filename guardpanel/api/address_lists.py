@@ -3,13 +3,14 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import Query, Request, Response
+from fastapi import Query, Response
 from pydantic import BaseModel, Field
 
 from guardpanel.access.entries import Entry
 from guardpanel.access.parsing import text_of
 from guardpanel.api import nouns
 from guardpanel.api.nouns import ListQuery
+from guardpanel.api.parameters import SentBody
 from guardpanel.api.saves import Body, DeploymentOut, SaveRequestDep, tag
 from guardpanel.api.shapes import Dialect, Row
 from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
@@ -112,14 +113,14 @@ async def add_entries(
 )
 async def replace_entries(
     address_list_id: RowId,
-    request: Request,
+    body: SentBody,
     response: Response,
     panel: PanelDep,
     save_request: SaveRequestDep,
     confirm: Annotated[bool, CONFIRM] = False,
 ) -> EntriesSaved:
     """Replace all entries by a text as it would be pasted, up to 20 MB."""
-    edit = replacing(text_of(await request.body()))
+    edit = replacing(text_of(body))
     return await _edited(panel, save_request, address_list_id, edit, response, confirmed=confirm)
 
 

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
+from guardpanel.api.parameters import SentBody
 from guardpanel.api.saves import DeploymentOut, SaveRequestDep
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.errors import NothingNew
@@ -66,19 +67,19 @@ async def export_configuration(session: SessionDep, _user: Viewer) -> Response:
 
 @router.post("/plan", name="plan_configuration", openapi_extra=FILE)
 async def plan_configuration(
-    request: Request, panel: PanelDep, save_request: SaveRequestDep, query: Annotated[Applying, Query()]
+    body: SentBody, panel: PanelDep, save_request: SaveRequestDep, query: Annotated[Applying, Query()]
 ) -> PlanOut:
     """What applying a file would change, checked by both engines. Changes nothing. 422 names each line that is wrong."""
-    document = await plans.document_in(await request.body())
+    document = await plans.document_in(body)
     return _plan_out(await plans.plan(panel.changes, save_request, document, query.options))
 
 
 @router.post("/apply", name="apply_configuration", openapi_extra=FILE)
 async def apply_configuration(
-    request: Request, panel: PanelDep, save_request: SaveRequestDep, query: Annotated[Applying, Query()]
+    body: SentBody, panel: PanelDep, save_request: SaveRequestDep, query: Annotated[Applying, Query()]
 ) -> AppliedOut:
     """Make a file live: all of it as one change, or nothing."""
-    document = await plans.document_in(await request.body())
+    document = await plans.document_in(body)
     try:
         saved = await plans.apply(panel.changes, save_request, document, query.options, query.name)
     except NothingNew:

@@ -41,6 +41,9 @@ LEVELS: dict[Severity, Level] = {
 NAMES = {"client": "source_ip", "rule": "rule_id", "policy": "policy_id", "since": "date_from", "until": "date_to"}
 "Our fields by the React panel's names."
 
+A_TIME: dict[str, Any] = {"anyOf": [{"format": "date-time"}, {"maxLength": 0}]}
+"Or empty: no limit."
+
 MOST_WITH_CONTEXT = 50
 "Events per page up to which each includes all its details: one may have 64 KiB."
 
@@ -117,10 +120,8 @@ class LogQuery(BaseModel):
     path: str = Field(default="", max_length=500, description="A prefix if it starts with `/`, else any part.")
     rule_id: int | None = Field(default=None, ge=1, le=999_999_999)
     min_score: int | None = Field(default=None, ge=0, le=99_999)
-    date_from: str = Field(default="", max_length=100, json_schema_extra={"format": "date-time"})
-    date_to: str = Field(
-        default="", max_length=100, json_schema_extra={"format": "date-time"}, description="Before this time."
-    )
+    date_from: str = Field(default="", max_length=100, json_schema_extra=A_TIME)
+    date_to: str = Field(default="", max_length=100, json_schema_extra=A_TIME, description="Before this time.")
     q: str = Field(default="", max_length=500, description="A request ID, rule, client IP, or part of a path or host.")
 
     @model_validator(mode="after")

@@ -1,6 +1,9 @@
-"""Rejects query parameters that an operation does not have: a misspelled filter must not list everything."""
+"""Rejects query parameters that an operation does not have, and missing bodies: a misspelled filter must not list everything, and
+a file that was not sent must not delete everything."""
 
-from fastapi import Request
+from typing import Annotated
+
+from fastapi import Depends, Request
 from fastapi.dependencies.utils import get_flat_params
 
 from guardpanel.errors import FieldError, Invalid
@@ -14,3 +17,14 @@ async def only_known(request: Request) -> None:
     unknown = {name[:100]: FieldError("Unknown parameter.") for name in request.query_params if name not in known}
     if unknown:
         raise Invalid("Check the parameters.", unknown)
+
+
+async def sent_body(request: Request) -> bytes:
+    """A body that is no JSON. An empty one is sent with its content type. Raises Invalid without one."""
+    body = await request.body()
+    if not body and "content-type" not in request.headers:
+        raise Invalid.at("body", "Send a body, with its content type.")
+    return body
+
+
+SentBody = Annotated[bytes, Depends(sent_body)]

@@ -68,6 +68,14 @@ async def test_what_a_file_does_not_name_is_deleted_if_asked_for(ada_api: httpx2
     assert [change["kind"] for change in pruned.json()["changes"]] == ["removed", "removed"]
 
 
+@pytest.mark.parametrize("content", ["", " \n", "# Nothing\n", "{}"])
+async def test_an_empty_file_deletes_nothing(ada_api: httpx2.AsyncClient, content: str) -> None:
+    for headers in ({}, YAML):
+        answer = await ada_api.post(f"{PATH}/apply", content=content, headers=headers, params={"prune": True})
+        assert answer.status_code == 422, answer.text
+    assert (await ada_api.get("/api/v1/policies")).json()["total"] == 1
+
+
 async def test_a_warning_is_confirmed_by_a_parameter(ada_api: httpx2.AsyncClient) -> None:
     text = "virtual_hosts:\n- hostnames: [a.example]\n  https: true\n  https_redirect: true\n  servers: [{address: 127.0.0.1:80}]\n"
 
@@ -86,7 +94,7 @@ async def test_viewers_read_and_do_not_plan(vera_api: httpx2.AsyncClient) -> Non
 
 
 async def test_a_file_has_its_limit(ada_api: httpx2.AsyncClient) -> None:
-    some = await ada_api.post(f"{PATH}/plan", content="#" + "x" * (LARGEST - 10), headers=YAML)
+    some = await ada_api.post(f"{PATH}/plan", content="format: 1\n#" + "x" * (LARGEST - 20), headers=YAML)
     more = await ada_api.post(f"{PATH}/plan", content="#" + "x" * (LARGEST + 10), headers=YAML)
     odd = await ada_api.post(f"{PATH}/plan", content="", headers=YAML, params={"name": "a\nb"})
 

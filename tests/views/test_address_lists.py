@@ -146,6 +146,8 @@ async def test_entries_over_json(ada_api: httpx2.AsyncClient, engines: FakeEngin
         f"{API}/1/entries", content="9.9.9.9\n9.9.9.9\n", headers={"content-type": "text/plain"}
     )
     assert replaced.json()["entry_count"] == 1
+    missing = await ada_api.put(f"{API}/1/entries")
+    assert (missing.status_code, missing.json()["errors"][0]["field"]) == (422, "body")
     bad = await ada_api.put(f"{API}/1/entries", content="9.9.9.9/8")
     assert (bad.status_code, bad.json()["errors"][0]["field"]) == (422, "entries")
     assert files(engines)["lists/1.map"] == b"9.9.9.9 9999999999\n"

@@ -70,7 +70,7 @@ class Document:
 def document_of(root: Node) -> Document:
     """Raises Invalid (422) with each key that is none."""
     document = Document()
-    if root.by_key is None:
+    if not root.by_key:  # With --prune, a file that was cut to nothing would delete everything.
         raise refuse(root.line, "Begin with a key and a colon.")
     own = dict(root.by_key)
     number = own.pop(FORMAT_KEY, None)

@@ -56,6 +56,7 @@ from guardpanel.views import (
     sessions,
     setup,
     system,
+    tokens,
 )
 from guardpanel.views.answers import bare_page, compile_templates, page
 
@@ -71,7 +72,7 @@ With few old objects, nearly every collection was a full one."""
 PAGES = (
     *(import_module(f"guardpanel.views.{noun.module}") for noun in NOUNS.values()),
     dashboard, access, bans, feeds, geo, events, event_groups, fixes, fix_streams, ledger, rules, profiles, comparison,
-    request_tests, changes, drift, system, backups, orders, search, saves, sessions, setup, probes, recorded_requests,
+    request_tests, changes, drift, system, tokens, backups, orders, search, saves, sessions, setup, probes, recorded_requests,
     access_log, request_counts,
 )  # fmt: skip
 

@@ -7,8 +7,9 @@ from fastapi import Depends, Path, Request
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import Forbidden, NotFound, Unauthorized
-from guardpanel.models import User
+from guardpanel.models import ApiToken, User
 from guardpanel.panel import Panel
+from guardpanel.services.accounts.api_tokens import PREFIX
 
 COOKIE = "gp_session"
 REFRESH_COOKIE = "gp_refresh"
@@ -69,6 +70,8 @@ async def identify(request: Request, session: AsyncSession, panel: Panel) -> Use
     """The user of a request: by bearer token under /api, by session cookie elsewhere."""
     if is_api(request):
         token = bearer_token(request)
+        if token.startswith(PREFIX):
+            return await _script(request, session, panel, token)
         user_and_end = await panel.accounts.tokens.user(session, token) if token else None
         if user_and_end is None:
             return None
@@ -80,6 +83,19 @@ async def identify(request: Request, session: AsyncSession, panel: Panel) -> Use
         return None
     panel.accounts.sessions.note_seen(session_and_user[0])
     return session_and_user[1]
+
+
+async def _script(request: Request, session: AsyncSession, panel: Panel, secret: str) -> User | None:
+    bearer = await panel.accounts.api_tokens.bearer(session, secret)
+    if bearer is None:
+        return None
+    request.state.viewer_until, request.state.token = bearer.until, bearer.token
+    return bearer.user
+
+
+def token_of(request: Request) -> ApiToken | None:
+    """The API token that a request was identified by."""
+    return getattr(request.state, "token", None)
 
 
 async def viewer(request: Request, session: SessionDep, panel: PanelDep) -> User:
@@ -103,6 +119,16 @@ async def editor(user: Viewer, session: SessionDep) -> User:
 
 
 Editor = Annotated[User, Depends(editor)]
+
+
+async def administrator(request: Request, user: Editor) -> User:
+    """A person who may change things. Raises Forbidden (403) for API tokens: one that leaked must not make others."""
+    if token_of(request):
+        raise Forbidden("API tokens can’t do this. Log in with an account.")
+    return user
+
+
+Administrator = Annotated[User, Depends(administrator)]
 
 
 RowId = Annotated[int, Path(ge=1, le=2**53)]

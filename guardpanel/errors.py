@@ -102,6 +102,13 @@ class Stale(Problem):
         self.current = current
 
 
+class PreconditionRequired(Problem):
+    """The API token must name the version that it changes."""
+
+    status = 428
+    code = "precondition_required"
+
+
 class Invalid(Problem):
     """The input is rejected. `errors` has a message for each field."""
 

@@ -24,6 +24,7 @@ from guardpanel.api import (
     revocation_lists,
     rules,
     runtime,
+    tokens,
 )
 from guardpanel.api.parameters import only_known
 from guardpanel.models import NOUNS
@@ -31,6 +32,7 @@ from guardpanel.models import NOUNS
 router = APIRouter(dependencies=[Depends(only_known)])
 for part in (
     auth,
+    tokens,
     *(import_module(f"{__name__}.{noun.module}") for noun in NOUNS.values()),
     bans,
     changes,

@@ -23,6 +23,7 @@ SENTENCES = {
     412: "The row changed after it was read (If-Match). `current` and the ETag header contain its version.",
     413: "The body is too large.",
     422: "The input is invalid, or an engine rejected it. Nothing was saved.",
+    428: "The API token requires If-Match with the ETag that was read.",
     429: "Too many failed login attempts.",
     500: "Internal error.",
     502: "It could not be verified and was rolled back. Nothing was saved.",
@@ -40,7 +41,7 @@ OF_DEPENDENCIES: dict[Callable[..., Any], tuple[int, ...]] = {
     only_known: (422,),
     viewer: (401,),
     editor: (403,),
-    named_version: (412,),
+    named_version: (412, 428),
     save_request: (409, 502, 503),
 }
 "What these raise, and what is done with their result."

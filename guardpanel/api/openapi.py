@@ -17,6 +17,7 @@ DESCRIPTION = (
 
 TAGS = [
     {"name": "auth", "description": "Login, logout, and the current account."},
+    {"name": "tokens", "description": "API tokens, which scripts log in with."},
     *({"name": noun.tag, "description": noun.what} for noun in NOUNS.values()),
     {"name": "configuration", "description": "The whole configuration as a file."},
     {"name": "changes", "description": "Every attempt to go live, what it did, and how to undo it."},

@@ -65,6 +65,7 @@ TITLES = {
     412: "Precondition failed",
     413: "Content too large",
     422: "Invalid",
+    428: "Precondition required",
     429: "Too many requests",
     500: "Internal error",
     502: "Rolled back",

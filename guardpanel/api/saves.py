@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, Validat
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from guardpanel.dependencies import Editor, client_address
-from guardpanel.errors import Invalid, NeedsConfirmation, Problem, Stale
+from guardpanel.dependencies import Editor, Viewer, client_address, token_of
+from guardpanel.errors import Invalid, NeedsConfirmation, PreconditionRequired, Problem, Stale
 from guardpanel.models.types import kind_of, refuse
 from guardpanel.services.saving.changes import SaveRequest, SaveResult
 
@@ -97,6 +97,8 @@ class DeploymentOut(BaseModel):
 
 
 async def named_version(
+    request: Request,
+    _user: Viewer,
     if_match: Annotated[
         str | None,
         Header(
@@ -107,6 +109,8 @@ async def named_version(
 ) -> int | None:
     """The row version of `If-Match: "7"`; None without the header or for `*`. Invalid for several: one was read."""
     if if_match is None or if_match.strip() == "*":
+        if (token := token_of(request)) and token.requires_if_match:
+            raise PreconditionRequired("This API token must send If-Match with the ETag that was read.")
         return None
     if re.fullmatch(r'(?:W/)?"[^"]*"(?:\s*,\s*(?:W/)?"[^"]*")+', if_match.strip()):
         raise Invalid.at("if-match", "Send one ETag: the one that was read.")

@@ -19,6 +19,7 @@ from guardpanel.models.access.address_list import AddressList
 from guardpanel.models.access.address_list_content import AddressListContent
 from guardpanel.models.access.ban import Ban
 from guardpanel.models.access.feed import Feed
+from guardpanel.models.api_token import ApiToken
 from guardpanel.models.certificates import certificate, client_ca
 from guardpanel.models.certificates.acme import AcmeAccount, AcmeKey, AcmeOrder, AcmePlan, AcmeStep
 from guardpanel.models.certificates.certificate import Certificate
@@ -74,6 +75,7 @@ __all__ = [
     "AcmeStep",
     "AddressList",
     "AddressListContent",
+    "ApiToken",
     "Ban",
     "BodyReading",
     "Certificate",

@@ -66,8 +66,8 @@ def test_every_error_is_a_problem() -> None:
         ("get", "/api/v1/rules"): READ | {"503"},
         ("get", "/api/v1/security/banned-ips"): READ | {"403"},
         ("post", "/api/v1/policies"): SAVE | {"400", "413"},
-        ("patch", "/api/v1/policies/{policy_id}"): SAVE | {"400", "404", "412", "413"},
-        ("delete", "/api/v1/policies/{policy_id}"): SAVE | {"404", "412"},
+        ("patch", "/api/v1/policies/{policy_id}"): SAVE | {"400", "404", "412", "413", "428"},
+        ("delete", "/api/v1/policies/{policy_id}"): SAVE | {"404", "412", "428"},
         ("post", "/api/v1/auth/login"): {"400", "401", "403", "413", "422", "429", "500", "507"},
     }.items(),
 )

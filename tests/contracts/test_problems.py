@@ -71,6 +71,7 @@ def problems() -> list[Problem]:
         errors.HostnameTakeover("Words."),
         errors.NeedsConfirmation("Words.", {"certificate": FieldError("Too short.")}),
         errors.Stale("Words."),
+        errors.PreconditionRequired("Words."),
         errors.StorageFailed("Words."),
         Invalid("Words.", {"name": FieldError("Too long.")}),
         errors.TooManyAttempts("Words.", 3),

@@ -138,6 +138,7 @@ PAGES: Mapping[str, str] = {
     "change-rejected": "/changes/{rejected}",
     "change-restore": "/changes/5/restore",
     "system": "/system",
+    "tokens": "/system/tokens",
     "backup": "/system/backup",
     "drift-none": "/system/drift",
     "traffic": "/system/traffic",

@@ -10,6 +10,7 @@ from guardpanel.database import Database
 from guardpanel.errors import Conflict, Invalid, NotFound, Unauthorized
 from guardpanel.models import Installation, User
 from guardpanel.models.user import AccountFields, Role
+from guardpanel.services.accounts.api_tokens import ApiTokens
 from guardpanel.services.accounts.failed_logins import Attempts
 from guardpanel.services.accounts.passwords import Passwords
 from guardpanel.services.accounts.sessions import Sessions, digest
@@ -26,7 +27,9 @@ class Accounts:
         self.database = database
         self.passwords = passwords or Passwords()
         self.attempts = Attempts()
-        self.sessions = Sessions(database, background or Background())
+        background = background or Background()
+        self.sessions = Sessions(database, background)
+        self.api_tokens = ApiTokens(database, background)
         self.tokens = Tokens(database, self.sessions)
 
     async def create(self, fields: AccountFields, role: Role) -> User:

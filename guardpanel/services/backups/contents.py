@@ -89,7 +89,7 @@ def _must_be_sound(path: Path) -> None:
 
 
 async def rows_of(path: Path) -> Rows:
-    """Every row of the configuration, accounts and facts. All sessions end."""
+    """Every row of the configuration, accounts and facts. All sessions and API tokens end."""
     async with database_at(path) as database:
         try:
             async with database.read() as session:
@@ -98,7 +98,7 @@ async def rows_of(path: Path) -> Rows:
         except (SQLAlchemyError, LookupError, TypeError, ValueError):
             raise BackupDamaged("The data in this backup is not valid.") from None
     facts = [row for row in rows["installation"] if row["name"] not in {SETUP, RESTORED}]
-    return {**rows, "session": [], "accesstoken": [], "installation": facts}
+    return {**rows, "session": [], "accesstoken": [], "apitoken": [], "installation": facts}
 
 
 async def _must_be_readable(session: AsyncSession) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import JSON, Table
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.models import NOUNS, AccessToken, Installation, Session, User, former_values
+from guardpanel.models import NOUNS, AccessToken, ApiToken, Installation, Session, User, former_values
 from guardpanel.rendering import Rows
 
 TABLES: tuple[Table, ...] = tuple(table for noun in NOUNS.values() for table in noun.tables)
@@ -24,7 +24,10 @@ TABLES: tuple[Table, ...] = tuple(table for noun in NOUNS.values() for table in 
 
 WHOLE = (
     *TABLES,
-    *(SQLModel.metadata.tables[str(model.__tablename__)] for model in (User, Session, AccessToken, Installation)),
+    *(
+        SQLModel.metadata.tables[str(model.__tablename__)]
+        for model in (User, Session, AccessToken, ApiToken, Installation)
+    ),
 )
 "Plus everything that a restored backup replaces."
 

@@ -25,6 +25,7 @@ from guardpanel.api import (
     rules,
     runtime,
     tokens,
+    visitor_rates,
 )
 from guardpanel.api.parameters import only_known
 from guardpanel.models import NOUNS
@@ -50,6 +51,7 @@ for part in (
     fixes,
     recorded_requests,
     request_counts,
+    visitor_rates,
     runtime,
 ):
     router.include_router(part.router)

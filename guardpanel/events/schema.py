@@ -150,6 +150,17 @@ CREATE INDEX busiest_begins ON busiest (begins);
 CREATE INDEX busiest_hours ON busiest (begins) WHERE begins % 86400 <> 0;
 """
 
+RATES = """
+CREATE TABLE rate (            -- events/rates.py
+    policy INTEGER NOT NULL,
+    begins INTEGER NOT NULL,     -- an hour, in seconds since 1970
+    bound INTEGER NOT NULL,      -- visitors with a smaller hash are in it
+    visitors BLOB NOT NULL,
+    PRIMARY KEY (policy, begins)
+);
+CREATE INDEX rate_begins ON rate (begins);
+"""
+
 AGENT, PROXY = 1, 2
 "Bits of the column `heard`."
 
@@ -157,7 +168,7 @@ PAGES_IN_WAL = 8_000
 """32 MiB: a batch touches thousands of pages, many of which the next batch touches again, so that each is written to the file
 once for several batches."""
 
-VERSIONS = (FIRST, SECOND, THIRD, FOURTH, USES, FORGOTTEN, STRIKES, TRAFFIC, BUSIEST)
+VERSIONS = (FIRST, SECOND, THIRD, FOURTH, USES, FORGOTTEN, STRIKES, TRAFFIC, BUSIEST, RATES)
 "What each version adds to the one before."
 
 

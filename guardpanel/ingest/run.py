@@ -17,7 +17,7 @@ from time import monotonic, time
 from guardpanel import clock
 from guardpanel.errors import StorageFailed
 from guardpanel.events import schema
-from guardpanel.ingest import busiest, recorded, retention, shaping, strikes, traffic
+from guardpanel.ingest import busiest, rates, recorded, retention, shaping, strikes, traffic
 from guardpanel.ingest.access_log import AccessLog, Position
 from guardpanel.ingest.batches import Batch, batches
 from guardpanel.ingest.recent_requests import RecentRequests
@@ -135,6 +135,7 @@ class Ingest:
         strikes.add(self.connection, [*strikes.of_rejected(batch.proxy), *batch.strikes])
         traffic.store(self.connection, batch.traffic.rows)
         busiest.store(self.connection, batch.traffic.groups)
+        rates.store(self.connection, batch.traffic.rates)
         if batch.uses:
             self.store.add_uses(batch.uses)
         self._remember(batch.read, batch.position, counted)
@@ -149,6 +150,7 @@ class Ingest:
             strikes.remove_old(self.connection, clock.AGES.now())
             traffic.remove_old(self.connection, clock.AGES.now())
             busiest.tidy(self.connection, clock.AGES.now())
+            rates.remove_old(self.connection, clock.AGES.now())
         bounds = {"days": self.settings.event_days, "mib": self.settings.event_mib}
         if not retention.too_many(self.connection, **bounds):
             self._next_tidying = monotonic() + TIDY_EVERY_SECONDS

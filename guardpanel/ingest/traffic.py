@@ -33,6 +33,7 @@ from guardpanel.events.traffic import (
     Count,
     Numbers,
 )  # fmt: skip
+from guardpanel.ingest.rates import Rates
 
 COLUMNS = "requests, rejected, detected, sent, statuses, times"
 
@@ -98,6 +99,7 @@ class Counts:
         self._cells: dict[tuple[str, int], Cell] = {}
         self._totals: dict[Key, Numbers] = {}
         self._groups: dict[tuple[Kind, int, int], Group] = {}
+        self.rates = Rates()
 
     @property
     def rows(self) -> Mapping[Key, Count]:
@@ -116,9 +118,12 @@ class Counts:
         _add(numbers, places, sent)
         _add_to(paths, entry.path.partition("?")[0], places, sent)
         _add_to(clients, entry.client, places, sent)
+        if DIGITS.fullmatch(entry.policy):
+            self.rates.add(entry.policy, entry.client, int(entry.time))
 
     def bound(self) -> None:
         """So that no scan fills the memory. Call it after some thousands of lines."""
+        self.rates.bound()
         for (kind, _, _), group in self._groups.items():
             if len(group.names) > MOST_AT_ONCE:
                 folded = group.folded(FOLDS[kind])

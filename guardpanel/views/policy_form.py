@@ -1,13 +1,19 @@
 """The form of a policy. It starts from a preset, limited to what the agent can inspect."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+from fastapi import Response
+
+from guardpanel.errors import Problem
 from guardpanel.models import Policy
 from guardpanel.models.policies.policy import KIB, PolicyFields
+from guardpanel.models.policies.policy_limits import LONGEST_PERIOD_SECONDS, LimitBy
 from guardpanel.models.policies.presets import PRESETS
 from guardpanel.models.policies.restrictions import HEADERS
 from guardpanel.services import policies, policy_uses, virtual_hosts
+from guardpanel.services.events.rates import Met, VisitorRates
 from guardpanel.views.context import Context
 from guardpanel.views.editing import Editing
 from guardpanel.views.forms import Form
@@ -38,10 +44,60 @@ class PolicyEditing(Editing[Policy, PolicyFields]):
             "geo": await ctx.panel.geo.statuses(),
         }
 
+    async def answer(
+        self,
+        ctx: Context,
+        template: str,
+        form: Form,
+        row: Policy | None,
+        problem: Problem | None,
+        beside: Mapping[str, Any],
+    ) -> Response:
+        """With what the typed limit would have met, where it counts visitors."""
+        words = []
+        if row and form.value("limit_by") == LimitBy.CLIENT:
+            rates = await ctx.panel.events.visitor_rates(row.id or 0, datetime.now(UTC))
+            words = visitor_words(rates, form.value("rate_limit_requests"), form.value("rate_limit_window_seconds"))
+        return await super().answer(ctx, template, form, row, problem, {**beside, "visitor_words": words})
+
     async def beside_delete(self, ctx: Context, row: Policy) -> Mapping[str, Any]:
         users = await virtual_hosts.page(ctx.session, policy_id=row.id, limit=MOST_USERS)
         places = await policy_uses.of_hosts(ctx.session, users.items)
         return {"users": users, "places": places, "is_kept": users.total > 0}
+
+
+MOST_STEPS = 6
+"Numbers of requests, each twice the one before, to compare a limit with."
+
+
+MOST_DIGITS = 7
+
+
+def visitor_words(rates: VisitorRates, requests: str, seconds: str) -> list[str]:
+    """`In the last 24 hours, 3 of 412 visitors sent more than 100 requests within 10 s.`, and the same for other numbers."""
+    numbers = [int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else 0 for text in (requests, seconds)]
+    if not all(numbers) or numbers[1] > LONGEST_PERIOD_SECONDS:
+        return []
+    most, period = numbers
+    if not rates.visitors:
+        return ["No visitor in the last 24 hours to compare it with."]
+    within = f"requests within {period:,} s"
+    whole = f"of {len(rates.visitors):,} visitors"
+    if rates.is_sample:
+        whole = f"of {len(rates.visitors):,} visitors, a sample of some {rates.total:,},"
+    met = _counted(rates.over(most, period))
+    words = [f"In the last 24 hours, {met} {whole} sent more than {most:,} {within}."]
+    steps = [(2**power, rates.over(2**power, period)) for power in range(1, 21)]
+    met_at = [step for step in steps if step[1].most][-MOST_STEPS:]
+    others = ", ".join(f"more than {number:,}: {_counted(met)}" for number, met in met_at)
+    return [*words, f"Sent {others}."] if others else words
+
+
+def _counted(met: Met) -> str:
+    """`none`, `3`, `3–5`"""
+    if not met.most:
+        return "none"
+    return f"{met.least:,}" if met.least == met.most else f"{met.least:,}–{met.most:,}"
 
 
 def preset_form(ctx: Context, fields: PolicyFields, preset: str) -> Form:

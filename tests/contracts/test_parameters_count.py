@@ -223,7 +223,9 @@ async def test_each_filter_of_the_changes_counts(ada_api: httpx2.AsyncClient) ->
         assert [change["id"] for change in answer.json()["items"]] == expected, name
 
 
-OWN_FILTERS = {"/api/v1/logs", EVENTS, CHANGES, RULES, LEDGER, GROUPS, TRAFFIC, *BUSIEST, ACCESS_LOG}
+RATES = "/api/v1/policies/{policy_id}/visitor-rates"  # tests/views/test_visitor_rates.py
+
+OWN_FILTERS = {RATES, "/api/v1/logs", EVENTS, CHANGES, RULES, LEDGER, GROUPS, TRAFFIC, *BUSIEST, ACCESS_LOG}
 
 LISTED: dict[str, Callable[[dict[str, Any]], bool]] = {
     "page": lambda page: page["page"] == 2 and not page["items"],

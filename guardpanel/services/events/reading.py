@@ -21,6 +21,7 @@ from guardpanel.services.events import (
     naming,
     paging,
     passing,
+    rates,
     recent_requests,
     recorded,
     scan,
@@ -40,6 +41,7 @@ from guardpanel.services.events.fired import NEVER, Fired
 from guardpanel.services.events.groups import FoundGroups
 from guardpanel.services.events.items import EventPage, NumberedPage
 from guardpanel.services.events.passing import Passing
+from guardpanel.services.events.rates import VisitorRates
 from guardpanel.services.events.recent_requests import RecentRequests
 from guardpanel.services.events.recorded import Kept
 from guardpanel.services.events.state import IngestState
@@ -203,6 +205,10 @@ class Events:
         first = busiest.since_when(since, now)
         listed = await self._read(lambda connection: busiest.busiest(connection, kind, host, first, limit), None)
         return listed or busiest.nothing(first)
+
+    async def visitor_rates(self, policy_id: int, now: datetime) -> VisitorRates:
+        """How many requests a policy's visitors sent within a time."""
+        return await self._read(lambda connection: rates.visitor_rates(connection, policy_id, now), VisitorRates())
 
     async def ingest_state(self) -> IngestState:
         """The state of the ingest. Raises nothing."""

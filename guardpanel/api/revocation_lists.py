@@ -9,15 +9,15 @@ from guardpanel.api.documented import also
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
 from guardpanel.errors import Conflict
 from guardpanel.models.certificates.client_ca import NOUN
+from guardpanel.models.certificates.list_download import ListDownload
 from guardpanel.services import client_cas
-from guardpanel.services.https.revocation_lists import ListDownload
 from guardpanel.services.saving.changes import SaveRequest
 
 router = APIRouter(prefix=f"/api/v1/{NOUN.api}", tags=[NOUN.tag])
 
 
 class ListDownloadOut(BaseModel):
-    checked_at: datetime | None = Field(description="When a download was last good, since guardpanel was started.")
+    checked_at: datetime | None = Field(description="When a download was last good.")
     tried_at: datetime | None
     next_at: datetime | None = Field(description="Null: at once.")
     is_stale: bool = Field(description="No download has been good for 3 hours, or the first one failed.")
@@ -44,7 +44,7 @@ async def read_download(client_ca_id: RowId, session: SessionDep, panel: PanelDe
     row = await client_cas.find(session, client_ca_id)
     if not row.revocation_list_urls:
         raise Conflict("This client CA has no revocation list URLs.")
-    return ListDownloadOut.of(panel.revocation_lists.of(row))
+    return ListDownloadOut.of(await panel.revocation_lists.of(session, row))
 
 
 @router.post(

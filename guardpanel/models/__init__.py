@@ -25,6 +25,7 @@ from guardpanel.models.certificates.acme import AcmeAccount, AcmeKey, AcmeOrder,
 from guardpanel.models.certificates.certificate import Certificate
 from guardpanel.models.certificates.certificate_content import CertificateContent
 from guardpanel.models.certificates.client_ca import ClientCa
+from guardpanel.models.certificates.list_download import ListDownload
 from guardpanel.models.error_page import ErrorPage
 from guardpanel.models.header_rule import HeaderRule
 from guardpanel.models.hostname import Hostname
@@ -88,6 +89,7 @@ __all__ = [
     "HeaderRule",
     "Hostname",
     "Installation",
+    "ListDownload",
     "PathBinding",
     "Policy",
     "Revision",

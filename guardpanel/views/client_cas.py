@@ -12,7 +12,7 @@ from starlette.datastructures import UploadFile
 from guardpanel.certificates.client_authorities import must_fit, read
 from guardpanel.certificates.client_authority_state import list_state
 from guardpanel.dependencies import Editor, RowId, Viewer
-from guardpanel.errors import Conflict, Invalid
+from guardpanel.errors import Conflict, Invalid, StorageFailed
 from guardpanel.models import ClientCa
 from guardpanel.models.certificates.client_ca import LARGEST, ClientCaFields
 from guardpanel.services import client_cas
@@ -79,7 +79,7 @@ async def index(ctx: ContextDep, _viewer: Viewer, q: str = "", sort: str = "name
 async def show(ctx: ContextDep, client_ca_id: RowId, _viewer: Viewer) -> Response:
     row = await client_cas.find(ctx.session, client_ca_id)
     state = (await client_cas.states([row]))[client_ca_id]  # In a thread: it reads the texts, which are kept then.
-    its, downloaded = client_cas.authorities_of(row), ctx.panel.revocation_lists.of(row)
+    its, downloaded = client_cas.authorities_of(row), await ctx.panel.revocation_lists.of(ctx.session, row)
     context = {
         "authorities": its,
         "state": state,
@@ -97,7 +97,7 @@ async def download(ctx: ContextDep, client_ca_id: RowId, editor: Editor) -> Resp
     form, url = await Form.read(ctx.request), EDITING.noun.url(client_ca_id)
     try:
         downloaded = await ctx.panel.revocation_lists.download(client_ca_id, form.save_request(editor))
-    except Conflict as problem:
+    except (Conflict, StorageFailed) as problem:
         return redirect(url, problem.message, failed=True)
     words = "The download failed" if downloaded.problem else "Up to date"
     return redirect(url, words, failed=bool(downloaded.problem))

@@ -1,15 +1,18 @@
 """Revocation lists from URLs: judged like those that are pasted, never older, and the last good ones stay."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from guardpanel.errors import StorageFailed
 from guardpanel.feed_reach import FeedReach
-from guardpanel.models import ClientCa
+from guardpanel.models import ClientCa, ListDownload
 from guardpanel.models.certificates.client_ca import ClientCaFields
 from guardpanel.panel import Panel
 from guardpanel.services import client_cas
@@ -29,7 +32,11 @@ class Downloads:
     def __init__(self, panel: Panel, folder: Path) -> None:
         self.panel, self.ahead = panel, timedelta()
         self.files = [folder / "root.crl", folder / "intermediate.crl"]
-        self.lists = RevocationLists(panel.changes, FeedReach(files=folder), self.now)
+        self.folder = folder
+        self.restart()
+
+    def restart(self) -> None:
+        self.lists = RevocationLists(self.panel.changes, FeedReach(files=self.folder), self.now)
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead
@@ -42,12 +49,15 @@ class Downloads:
         async with self.panel.database.read() as session:
             return await client_cas.find(session, 1)
 
+    async def known(self) -> ListDownload | None:
+        async with self.panel.database.read() as session:
+            return await self.lists.of(session, await client_cas.find(session, 1))
+
     async def look(self, ahead: timedelta = timedelta()) -> tuple[str, str]:
         """The stored lists, and why the last download failed."""
         self.ahead += ahead
         await self.lists.look()
-        row = await self.row()
-        known = self.lists.of(row)
+        row, known = await self.row(), await self.known()
         assert known is not None
         return row.revocation_lists, known.problem
 
@@ -165,14 +175,57 @@ async def test_failures_are_stale_after_three_hours_and_other_urls_are_tried_at_
     stale = []
     for _ in range(2):
         await downloads.look(timedelta(hours=2))
-        known = downloads.lists.of(await downloads.row())
+        known = await downloads.known()
         stale.append(known is not None and known.is_stale(downloads.now()))
     assert stale == [False, True]
     fields = client_cas.fields_of(await downloads.row())
     fields.revocation_list_urls = [f"file://{downloads.files[0]}"]
     await client_cas.update(downloads.panel.changes, ADA, 1, fields)
-    assert downloads.lists.of(await downloads.row()) is None
+    assert await downloads.known() is None
     assert await downloads.look() == (lists(), "")
+
+
+async def test_a_restart_knows_when_lists_were_downloaded_and_downloads_none_before_that_is_due(
+    downloads: Downloads,
+) -> None:
+    downloads.put(revoked(root()), revoked(intermediate()))
+    await downloads.look()
+    first = await downloads.known()
+    downloads.put("", "")
+
+    downloads.restart()
+    await downloads.look(timedelta(minutes=59))
+    assert first and await downloads.known() == first
+    await downloads.look(timedelta(minutes=2))
+    downloads.restart()
+    failed = await downloads.known()
+    assert failed and (failed.failures, failed.good_at) == (1, first.good_at) and not failed.is_stale(downloads.now())
+    assert failed.is_stale(downloads.now() + timedelta(hours=3))
+
+
+async def test_a_download_that_was_cut_off_is_made_again_within_a_minute(
+    downloads: Downloads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    downloads.put(revoked(root()), revoked(intermediate()))
+    with monkeypatch.context() as patched:
+        patched.setattr(downloads.lists, "_bodies", AsyncMock(side_effect=asyncio.CancelledError))
+        with pytest.raises(asyncio.CancelledError):
+            await downloads.lists.download(1)
+    downloads.restart()
+    assert (await downloads.look(timedelta(seconds=50)))[0] == ""
+    assert (await downloads.look(timedelta(seconds=20)))[0] == lists()
+
+
+async def test_nothing_is_downloaded_while_nothing_can_be_stored(
+    downloads: Downloads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies = AsyncMock()
+    monkeypatch.setattr(downloads.lists, "_bodies", bodies)
+    monkeypatch.setattr(downloads.panel.database, "write", Mock(side_effect=StorageFailed("The disk is full.")))
+
+    with pytest.raises(StorageFailed):
+        await downloads.lists.look()
+    assert not bodies.called
 
 
 @pytest.mark.parametrize(

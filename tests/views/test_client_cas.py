@@ -77,7 +77,7 @@ async def test_the_page_reports_what_became_of_the_downloads(
     assert "Until then, revoked certificates are accepted." in await page()
     file.write_text(lists())
     panel.revocation_lists = RevocationLists(panel.changes, FeedReach(files=tmp_path))
-    await panel.revocation_lists.look()
+    await panel.revocation_lists.download(1)
     assert "Revocation lists downloaded" in await page() and f"file://{file}" in await page()
     assert "Staff: revocation lists" in read((await ada.get("/changes")).text).text
 

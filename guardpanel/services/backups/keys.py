@@ -20,6 +20,7 @@ from guardpanel.models import (
     AcmeStep,
     Certificate,
     CertificateContent,
+    ListDownload,
 )
 from guardpanel.models.access.feed import key_place
 from guardpanel.models.site_login import place as login_place
@@ -30,9 +31,9 @@ TABLE = SQLModel.metadata.tables[str(CertificateContent.__tablename__)]
 
 LEFT_OUT = tuple(
     SQLModel.metadata.tables[str(model.__tablename__)]
-    for model in (AcmeStep, AcmeOrder, AcmePlan, AcmeAccount, AcmeKey)
+    for model in (AcmeStep, AcmeOrder, AcmePlan, AcmeAccount, AcmeKey, ListDownload)
 )
-"Orders and accounts at ACME authorities: another machine makes its own, at no cost."
+"Orders and accounts at ACME authorities, and downloads: another machine makes its own, at no cost."
 
 
 def leave_out(path: Path, *, keeps_keys: bool) -> None:

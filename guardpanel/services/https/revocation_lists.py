@@ -1,7 +1,7 @@
 """Revocation lists of client CAs, downloaded again and again. One is judged like one that is pasted, and saved like it. Whatever
 fails, the lists that are there stay: HAProxy knows no certificate that is revoked without them.
 
-What was tried is not stored: it is tried again at each start.
+When it was tried is stored before: a restart downloads what is due, and nothing is downloaded that could not be saved.
 """
 
 import asyncio
@@ -9,11 +9,11 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives import hashes
-from sqlmodel import col, select
+from sqlmodel import col, delete, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access.downloading import NO_MARKS, download
 from guardpanel.access.fetching import DownloadFailed
@@ -22,7 +22,7 @@ from guardpanel.certificates.client_authorities import Authorities, Certificate,
 from guardpanel.certificates.names import called
 from guardpanel.errors import Conflict, NotFound, Problem
 from guardpanel.feed_reach import FeedReach
-from guardpanel.models import ClientCa
+from guardpanel.models import ClientCa, ListDownload
 from guardpanel.services import client_cas
 from guardpanel.services.saving.changes import Changes, SaveRequest
 
@@ -32,13 +32,6 @@ AUTHOR = SaveRequest("guardpanel")
 
 EVERY_SECONDS = 10.0
 
-INTERVAL = timedelta(hours=1)
-"Between two downloads. Lists are mostly issued once a day, and in between when a key was lost."
-
-FIRST_RETRY = timedelta(minutes=1)
-
-STALE_AFTER = 3 * INTERVAL
-
 AT_ONCE = 4
 "Client CAs. Each has up to 10 URLs."
 
@@ -46,31 +39,11 @@ LARGEST_LIST = 1024 * 1024
 "Bytes that are read of a download. What may be kept is less (`client_authorities`)."
 
 
-@dataclass(frozen=True)
-class ListDownload:
-    """What came of the downloads of a client CA."""
-
-    urls: tuple[str, ...]
-    tried_at: datetime
-    good_at: datetime | None
-    failures: int = 0
-    problem: str = ""
-
-    @property
-    def due_at(self) -> datetime:
-        retry = FIRST_RETRY * 2 ** min(self.failures - 1, 10)
-        return self.tried_at + (min(retry, INTERVAL) if self.failures else INTERVAL)
-
-    def is_stale(self, now: datetime) -> bool:
-        return bool(self.failures) and (self.good_at is None or now - self.good_at > STALE_AFTER)
-
-
 class RevocationLists:
     def __init__(
         self, changes: Changes, reach: FeedReach, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self.changes, self.reach, self.now = changes, reach, now
-        self._downloads: dict[int, ListDownload] = {}
         self._one: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._some = asyncio.Semaphore(AT_ONCE)
 
@@ -85,22 +58,25 @@ class RevocationLists:
             raise failure
 
     async def download(self, client_ca_id: int, request: SaveRequest = AUTHOR) -> ListDownload:
-        """Now, and save what is new. What came of it is returned. Raises NotFound (404), and Conflict (409) for a client CA
-        without URLs."""
+        """Now, and save what is new. What came of it is returned. Raises NotFound (404), Conflict (409) for a client CA without
+        URLs, and StorageFailed (507)."""
         async with self._one[client_ca_id], self._some:
+            await self.changes.settled()  # Lists that could not be recorded as live may be rolled back.
             row = await self._with_urls(client_ca_id)
+            began = await self._begin(row)
             try:
                 lists = await asyncio.to_thread(newest, row, await self._bodies(row))
                 await self._save(row, lists, request)
             except Problem as problem:
                 log.warning("revocation lists of client CA %s: %s", row.id, problem.message[:300])
-                return self._note(row, problem.message)
-            return self._note(row, "")
+                return await self._end(began, problem.message)
+            return await self._end(began, "")
 
-    def of(self, row: ClientCa) -> ListDownload | None:
+    async def of(self, session: AsyncSession, row: ClientCa) -> ListDownload | None:
         """What came of its last download. None: it is due."""
-        known = self._downloads.get(row.id or 0)
-        return known if known and known.urls == tuple(row.revocation_list_urls) else None
+        known = await session.get(ListDownload, row.id)
+        is_its = known and (known.client_ca_created_at, known.urls) == (row.created_at, row.revocation_list_urls)
+        return known if is_its else None
 
     async def _download(self, client_ca_id: int) -> None:
         with suppress(Conflict, NotFound):  # It was changed meanwhile.
@@ -109,11 +85,8 @@ class RevocationLists:
     async def _due(self) -> list[int]:
         async with self.changes.database.read() as session:
             rows = (await session.exec(select(ClientCa).order_by(col(ClientCa.id)))).all()
-        return [row.id or 0 for row in rows if row.revocation_list_urls and self._is_due(row)]
-
-    def _is_due(self, row: ClientCa) -> bool:
-        known = self.of(row)
-        return known is None or known.due_at <= self.now()
+            known = {row.id or 0: await self.of(session, row) for row in rows if row.revocation_list_urls}
+        return [number for number, last in known.items() if last is None or last.due_at <= self.now()]
 
     async def _with_urls(self, client_ca_id: int) -> ClientCa:
         async with self.changes.database.read() as session:
@@ -145,12 +118,20 @@ class RevocationLists:
         fields.revocation_lists = lists
         await client_cas.update(self.changes, request, row.id or 0, fields, row.version)
 
-    def _note(self, row: ClientCa, problem: str) -> ListDownload:
-        known, now, urls = self.of(row), self.now(), tuple(row.revocation_list_urls)
-        good_at = now if not problem else known.good_at if known else None
-        failures = (known.failures if known else 0) + 1 if problem else 0
-        self._downloads[row.id or 0] = noted = ListDownload(urls, now, good_at, failures, problem)
-        return noted
+    async def _begin(self, row: ClientCa) -> ListDownload:
+        """Raises StorageFailed while nothing can be stored: it would be downloaded again and again."""
+        async with self.changes.database.write() as session:
+            await session.exec(delete(ListDownload).where(col(ListDownload.client_ca_id).not_in(select(ClientCa.id))))
+            its = {"client_ca_created_at": row.created_at, "urls": row.revocation_list_urls, "tried_at": self.now()}
+            known = await self.of(session, row)
+            before = known.model_dump() if known else {"client_ca_id": row.id}
+            return await session.merge(ListDownload(**before | its))
+
+    async def _end(self, began: ListDownload, problem: str) -> ListDownload:
+        ended = began.model_copy(update={"problem": problem[:5000]})
+        ended.good_at, ended.failures = (began.good_at, began.failures + 1) if problem else (began.tried_at, 0)
+        async with self.changes.database.write() as session:
+            return await session.merge(ended)
 
 
 def newest(row: ClientCa, bodies: Sequence[bytes]) -> str:

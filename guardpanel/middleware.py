@@ -30,6 +30,7 @@ LARGER_BELOW = {
     "/access/lists": LARGEST_LIST,
     "/api/v1/address-lists": LARGEST_LIST,
     "/api/v1/configuration": 10 * 1024**2,
+    "/system/import": 10 * 1024**2,
 }
 """By the beginning of the path: revocation lists, which forms and JSON encode, address lists, files, and photos, whose form
 says that they are too large for a logo."""

@@ -140,6 +140,7 @@ PAGES: Mapping[str, str] = {
     "system": "/system",
     "tokens": "/system/tokens",
     "backup": "/system/backup",
+    "import": "/system/import",
     "drift-none": "/system/drift",
     "traffic": "/system/traffic",
     "traffic-edit": "/system/traffic/edit",

@@ -152,7 +152,11 @@ class _Importing:
             return SECTIONS[section.kind]
         if section.kind in PROXIES and not is_http(section):
             return NOT_HTTP
-        unused = f"No imported virtual host uses this {section.kind if section.kind != 'defaults' else 'section'}."
+        unused = f"No imported virtual host uses this {section.kind}."
+        if section.kind == "defaults":
+            unused = (
+                "Nothing of this section was imported." if line is section.head else "No imported virtual host uses it."
+            )
         return (reason(line) if line is not section.head else "") or (OWN_TIMES if line.is_no else unused)
 
     def _acl(self, line: Line) -> None:

@@ -1,0 +1,125 @@
+"""Import of an existing haproxy.cfg: each line's outcome and what would change, and then one save."""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Response
+from starlette.datastructures import UploadFile
+
+from guardpanel.dependencies import Editor
+from guardpanel.errors import FieldError, Invalid, NothingNew, Problem
+from guardpanel.models import User
+from guardpanel.services.importing.importing import Beside, Imported, import_configuration
+from guardpanel.services.importing.source import LARGEST
+from guardpanel.services.site_file import plans
+from guardpanel.services.site_file.applying import Options
+from guardpanel.services.site_file.plans import Plan
+from guardpanel.views.answers import page, redirect
+from guardpanel.views.context import Context, ContextDep
+from guardpanel.views.editing import done
+from guardpanel.views.forms import Form
+from guardpanel.views.refusals import live_number, refusal
+
+HOME = "/system/import"
+
+MOST_FILES = 20
+
+MOST_LINES = 2_000
+"Outcomes on the page. The command prints all."
+
+NAME = "haproxy.cfg"
+"In the list of changes."
+
+router = APIRouter(prefix=HOME)
+
+
+@router.get("")
+async def index(ctx: ContextDep, _editor: Editor) -> Response:
+    return await _index(ctx, Form({}))
+
+
+@router.post("")
+async def read(ctx: ContextDep, editor: Editor) -> Response:
+    """Read what was sent, and show what becomes of it. Changes nothing."""
+    content, files = await _sent(ctx)
+    try:
+        imported = await asyncio.to_thread(import_configuration, content, Beside(files))
+    except Invalid as problem:
+        return await _index(ctx, Form({}, problem.errors), problem)
+    form = Form({"site": [imported.site]})
+    return await _check(ctx, form, editor, imported)
+
+
+@router.post("/check")
+async def check(ctx: ContextDep, editor: Editor) -> Response:
+    """The site file as it was edited."""
+    return await _check(ctx, await Form.read(ctx.request), editor)
+
+
+@router.post("/apply")
+async def apply(ctx: ContextDep, editor: Editor) -> Response:
+    form = await Form.read(ctx.request)
+    try:
+        document = await plans.document_in(form.value("site"))
+        saved = await plans.apply(ctx.changes, form.save_request(editor), document, _options(form), NAME)
+    except NothingNew as problem:
+        return redirect("/virtual-hosts", problem.message)
+    except Problem as problem:
+        return await _confirm(ctx, form, problem=problem)
+    return done(saved, "/virtual-hosts", "Imported. ")
+
+
+async def _sent(ctx: Context) -> tuple[bytes, dict[str, str]]:
+    """The configuration, and the files beside it by name."""
+    async with ctx.request.form(max_files=MOST_FILES, max_fields=MOST_FILES, max_part_size=LARGEST + 1) as sent:
+        file, typed = sent.get("file"), sent.get("text")
+        content = await file.read(LARGEST + 1) if isinstance(file, UploadFile) and file.filename else b""
+        beside = [each for each in sent.getlist("maps") if isinstance(each, UploadFile) and each.filename]
+        files = {each.filename or "": (await each.read(LARGEST)).decode("utf-8", "replace") for each in beside}
+    return content or (typed.encode() if isinstance(typed, str) else b""), files
+
+
+def _options(form: Form) -> Options:
+    return Options(save_anyway=form.checked("save_anyway"))
+
+
+async def _check(ctx: Context, form: Form, editor: User, imported: Imported | None = None) -> Response:
+    if not form.value("site").strip():
+        return await _confirm(ctx, form, imported)
+    try:
+        document = await plans.document_in(form.value("site"))
+        plan = await plans.plan(ctx.changes, form.save_request(editor), document, Options(save_anyway=True))
+    except Problem as problem:
+        return await _confirm(ctx, form, imported, problem=problem)
+    return await _confirm(ctx, form, imported, plan)
+
+
+async def _index(ctx: Context, form: Form, problem: Problem | None = None) -> Response:
+    status = problem.status if problem else 200
+    return await page(ctx.request, "importing/index.html", {"form": form}, status_code=status)
+
+
+async def _confirm(
+    ctx: Context, form: Form, imported: Imported | None = None, plan: Plan | None = None, problem: Problem | None = None
+) -> Response:
+    context = {
+        "form": form,
+        "imported": imported,
+        "outcomes": imported.outcomes[:MOST_LINES] if imported else [],
+        "plan": plan,
+        "refusal": await _summary(ctx, problem) if problem else None,
+    }
+    status = problem.status if problem and imported is None else 200
+    return await page(ctx.request, "importing/confirm.html", context, status_code=status)
+
+
+async def _summary(ctx: Context, problem: Problem) -> dict[str, Any]:
+    """Errors name lines of the site file, which is one field."""
+    summary = refusal(problem, await live_number(ctx.session))
+    links = [{"label": _label(place, error), "url": "#f-site"} for place, error in problem.errors.items()]
+    return summary | {"links": links, "title": "Edit the site file" if links else summary["title"]}
+
+
+def _label(place: str, error: FieldError) -> str:
+    where = f"{error.where[:1].upper()}{error.where[1:]}: " if error.where else ""
+    return f"{where}{place}: {error.message}"

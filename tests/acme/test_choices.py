@@ -236,6 +236,12 @@ async def test_an_order_over_a_known_limit_is_never_made_and_the_page_says_until
         Conflict, match=r"5 certificates for the same names in 7 days\. The next order is possible from 20"
     ):
         await deeds.order_now(worker.issuer, number, "ada")
+    for look in (
+        deeds.preflight(worker.issuer, number),
+        deeds.first_look(worker.issuer, ["shop.example"], LETS_ENCRYPT),
+    ):
+        (finding,) = await look
+        assert finding.is_certain and "in 7 days. The next order is possible from 20" in finding.words
     await worker.look(7 * DAY - 15 * HOUR)
     assert not calls(worker)
 

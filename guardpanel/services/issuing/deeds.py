@@ -100,7 +100,7 @@ async def order_now(issuer: Issuer, certificate_id: int, who: str) -> None:
         plan = await _ask_for(session, certificate, who, issuer.now())
         choice = await choices.choose(session, plan, certificate, issuer.now()) if plan else None
         if isinstance(choice, Reached):
-            raise Conflict(f"{choice.words} The next order is possible from {choice.until:%Y-%m-%d %H:%M} UTC.")
+            raise Conflict(_until(choice))
     issuer.wake.set()
 
 
@@ -210,9 +210,10 @@ async def first_look(issuer: Issuer, names: Sequence[str], authority: str) -> li
     except ValueError as error:
         raise Invalid(str(error)) from error
     by_dns = any(name.startswith("*.") for name in wanted)
+    limits = await _limits(issuer, Certificate(names=list(wanted), authority=url, source=Source.ACME))
     try:
         async with issuer.checking:
-            return await issuer.checks.first_look(wanted, url, by_dns=by_dns)
+            return [*limits, *await issuer.checks.first_look(wanted, url, by_dns=by_dns)]
     except AuthorityFault as refused:
         raise AuthorityRefused(str(refused)) from refused
 
@@ -222,8 +223,23 @@ async def preflight(issuer: Issuer, certificate_id: int) -> list[Finding]:
     async with issuer.changes.database.read() as session:
         certificate = await issued_here(session, certificate_id)
     order = Order(tuple(certificate.names), certificate.challenge.value, b"", certificate.profile)
+    limits = await _limits(issuer, certificate)
     try:
         async with issuer.checking:
-            return await issuer.checks.findings(order, certificate.authority)
+            return [*limits, *await issuer.checks.findings(order, certificate.authority)]
     except AuthorityFault as refused:
         raise AuthorityRefused(str(refused)) from refused
+
+
+async def _limits(issuer: Issuer, certificate: Certificate) -> list[Finding]:
+    """The limit that the first authority has told, or that our orders reach, until it ends."""
+    async with issuer.changes.database.read() as session:
+        plan = await plans.plan_of(session, certificate.id) if certificate.id else None
+        authority = certificate.authority
+        is_exempt = plan is not None and plan.has_window and authority == choices.issued_by(plan, certificate)
+        limit = await choices.limit_at(session, authority, certificate, issuer.now(), is_exempt=is_exempt)
+    return [Finding(certificate.names[0], _until(limit), is_certain=True)] if limit else []
+
+
+def _until(limit: Reached) -> str:
+    return f"{limit.words} The next order is possible from {limit.until:%Y-%m-%d %H:%M} UTC."

@@ -44,7 +44,7 @@ ENV PATH=/venv/bin:/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin 
 USER 10001:10001
 WORKDIR /data
 VOLUME /data
-EXPOSE 8000 8080 8443
+EXPOSE 8000 8080 8443 8443/udp
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
     CMD ["guardpanel", "health"]

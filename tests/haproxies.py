@@ -1,10 +1,13 @@
 """The HAProxy binaries that live tests run on: 2.6 and 2.8, both or the test fails; newer ones where they are named."""
 
+import asyncio
 import functools
 import os
 import re
 import shutil
 import subprocess
+
+from guardpanel.engines import HAProxy
 
 NEEDED = ("2.6", "2.8")
 
@@ -54,3 +57,12 @@ def candidates() -> list[str]:
 VERSIONS = versions()
 ONE_VERSION = ("2.8",) if VERSIONS == NEEDED else VERSIONS
 "For what HAProxy's version does not decide: one of them, but all where more than the needed ones are named (make live-all)."
+
+
+def serving_http3() -> tuple[str, ...]:
+    """Of those, the ones with HTTP/3: none that is always needed."""
+    others = [] if VERSIONS == NEEDED else [version for version in VERSIONS if version not in NEEDED]
+    return tuple(version for version in others if not asyncio.run(HAProxy(haproxy_binary(version)).no_http3()))
+
+
+HTTP3_VERSIONS = serving_http3()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guardpanel.bundle import Bundle
+from guardpanel.engines import quic
 from guardpanel.engines.differences import Drift, Place, differing
 from guardpanel.engines.files import content_of
 from guardpanel.engines.haproxy.master_cli import MasterCli, Processes
@@ -17,7 +18,7 @@ from guardpanel.engines.runtime.server_swapping import ServerInspector
 from guardpanel.engines.verify import Verifier
 from guardpanel.engines.waf.agent import Agent, AgentStatus
 from guardpanel.engines.waf.agent_files import applications_in
-from guardpanel.errors import EngineUnavailable
+from guardpanel.errors import EngineSilent, EngineUnavailable
 from guardpanel.sealing import in_files
 
 TRIES = 6
@@ -105,7 +106,8 @@ class Inspector:
                 wrong = f"{strangers} also listens on {host}:{port} and receives part of the traffic."
             if wrong:
                 drifts.append(Drift(Place.HAPROXY, wrong))
-        return drifts
+        flaws = [await _quic_flaw(place) for place in self.verifier.quic]
+        return [*drifts, *(Drift(Place.HAPROXY, flaw) for flaw in flaws if flaw)]
 
     # Agent
 
@@ -173,6 +175,17 @@ class Inspector:
             known = applications_in(content_of(path)) if path.is_file() else None
             left = {name: text for name, text in left.items() if (known or {}).get(name) != text}
         return left
+
+
+async def _quic_flaw(place: quic.Address) -> str | None:
+    """Datagrams may be lost, so silence is asked about again."""
+    flaw = None
+    for _ in range(TRIES):
+        try:
+            return await quic.flaw(place)
+        except EngineSilent as error:
+            flaw = error.message
+    return flaw
 
 
 def _unread(status: AgentStatus) -> Drift:

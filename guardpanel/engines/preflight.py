@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from guardpanel.certificates.names import day
 from guardpanel.engines.deployer import Deployer
 from guardpanel.engines.haproxy.haproxy import NO_TLS, HAProxy
-from guardpanel.engines.haproxy.ports import must_be_free, refusal
+from guardpanel.engines.haproxy.ports import must_be_free, must_be_free_at_start, refusal
 from guardpanel.engines.processes.proc import listener_of
 from guardpanel.engines.processes.process import run
+from guardpanel.engines.releases import Releases
 from guardpanel.engines.tls import panel_certificate
 from guardpanel.engines.tls.panel_tls import PanelTls
 from guardpanel.engines.waf.coraza_spoa import describe_version
@@ -27,6 +28,7 @@ def refuse_busy_ports(settings: Settings, *, proxy: bool) -> None:
     if proxy and listener_of(settings.master_socket) is None:
         for host, port in settings.http_binds:
             must_be_free("GUARDPANEL_HTTP_BIND", host, port)
+        must_be_free_at_start(Releases(settings.data_dir))
 
 
 async def require_engines(settings: Settings) -> None:
@@ -61,7 +63,8 @@ async def https(settings: Settings, haproxy: HAProxy) -> list[tuple[bool, str]]:
         return []
     if not await haproxy.has_tls():
         return [(False, f"HTTPS: {NO_TLS} {ANOTHER_BUILD}")]
-    return [(True, f"HTTPS with HTTP/2. HTTP/3: {await haproxy.http_3()}")]
+    no_http3 = await haproxy.no_http3()
+    return [(True, f"HTTPS with HTTP/2. HTTP/3: {f'not available. {no_http3}' if no_http3 else 'available'}")]
 
 
 async def panel_tls(settings: Settings) -> list[tuple[bool, str]]:
@@ -98,4 +101,8 @@ def machine(settings: Settings) -> list[tuple[bool, str]]:
             checks.append((True, f"{name}: {host}:{port} is free"))
         except EngineUnavailable as error:
             checks.append((False, error.message))
+    try:
+        must_be_free_at_start(Releases(settings.data_dir))
+    except EngineUnavailable as error:
+        checks.append((False, error.message))
     return checks

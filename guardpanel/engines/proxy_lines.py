@@ -8,10 +8,12 @@ from ipaddress import ip_address, ip_network
 from guardpanel.engines.http import Place
 from guardpanel.listen_addresses import host_and_port
 
-BIND = re.compile(r"^ +bind (\S+) (?:proto h1 |ssl crt-list .* |)name (\S+)$", re.MULTILINE)
+BIND = re.compile(r"^ +bind ([^\s@]+) (?:proto h1 |ssl crt-list .* |)name (\S+)$", re.MULTILINE)
 "A visitors' listener in config_templates/haproxy/_frontend.cfg.j2."
 
-TLS_BIND = re.compile(r"^ +bind (\S+) ssl crt-list ", re.MULTILINE)
+TLS_BIND = re.compile(r"^ +bind ([^\s@]+) ssl crt-list ", re.MULTILINE)
+
+QUIC_BIND = re.compile(r"^ +bind quic[46]@(\S+) ", re.MULTILINE)
 
 LONGEST_NAME = 253
 "Of a hostname, without the final dot. OpenSSL sends no longer one."
@@ -47,6 +49,12 @@ def tls_listeners(files: Mapping[str, bytes]) -> dict[Place, str]:
     name = lines[0][1]
     binds = TLS_BIND.findall(files["haproxy.cfg"].decode())
     return {(local(host), port): name for host, port in map(host_and_port, binds)}
+
+
+def quic_listeners(files: Mapping[str, bytes]) -> list[tuple[str, int]]:
+    """Address and UDP port of each."""
+    binds = QUIC_BIND.findall(files["haproxy.cfg"].decode())
+    return [(local(host), port) for host, port in map(host_and_port, binds)]
 
 
 def local(host: str) -> str:

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from guardpanel.bundle import Bundle
-from guardpanel.engines import http
+from guardpanel.engines import http, quic
 from guardpanel.engines.haproxy.master_cli import MasterCli
 from guardpanel.engines.processes.patience import Patience
 from guardpanel.engines.processes.proc import listener_of, processes_at
-from guardpanel.engines.proxy_lines import certificate_lines, expected_of_us, local, tls_listeners
+from guardpanel.engines.proxy_lines import certificate_lines, expected_of_us, local, quic_listeners, tls_listeners
 from guardpanel.engines.tls.handshakes import Places, leaves, other_than
 from guardpanel.errors import DeploymentFailed, EngineSilent, EngineUnavailable
 
@@ -53,6 +53,8 @@ class Verifier:
         "HTTPS listeners, with the name to connect with."
         self.certificate_lines: list[tuple[str, str]] = []
         "Files of certificates, each with a name that gets it."
+        self.quic: list[tuple[str, int]] = []
+        "Listeners of HTTP/3."
         self._learned = ""
 
     async def prove(self, bundle: Bundle, changed: Collection[str], *, over_tls: bool = True) -> None:
@@ -83,6 +85,7 @@ class Verifier:
     def learn(self, checksum: str, files: Mapping[str, bytes]) -> None:
         """How to connect to the listeners of this configuration."""
         self._proxy |= expected_of_us(files)
+        self.quic = quic_listeners(files)
         self._tls, self.certificate_lines, self._learned = tls_listeners(files), certificate_lines(files), checksum
 
     def has_learned(self, checksum: str) -> bool:
@@ -101,7 +104,11 @@ class Verifier:
         """Check that each listener responds with this configuration on many new connections. Raises DeploymentFailed."""
         patience = patience or self._patience(self.cli.path)
         places = [place for place in await self.places() if over_tls or place not in self._tls]
-        await asyncio.gather(*(self._until(patience, partial(self.listener, place, checksum)) for place in places))
+        proofs = [
+            *(partial(self.listener, place, checksum) for place in places),
+            *(partial(quic.flaw, place) for place in self.quic),
+        ]
+        await asyncio.gather(*(self._until(patience, proof) for proof in proofs))
 
     def _patience(self, *sockets: Path) -> Patience:
         return Patience(DEADLINE, lambda: {pid for socket in sockets for pid in processes_at(socket)})

@@ -106,6 +106,12 @@ class TrafficColumns(Fields):
         False,
         hint="Ends TLS handshakes that name none of the hostnames served over HTTPS. When off, they get the default certificate.",
     )
+    http3: bool = described(
+        "HTTP/3",
+        False,
+        hint="Also serves virtual hosts over QUIC, on the UDP ports of HTTPS listeners without the PROXY protocol. Open them in "
+        "firewalls first.",
+    )
     default_certificate_id: OptionalId = described(
         "Default certificate",
         None,

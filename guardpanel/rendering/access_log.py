@@ -19,6 +19,7 @@ LINE = (
             "host": '"%[var(txn.gp.host),bytes(0,255),json(utf8s)]"',
             "virtual_host": '"%[var(txn.gp.vhost)]"',
             "method": '"%HM"',
+            "protocol": '"%HV"',
             "path": '"%[capture.req.uri,json(utf8s)]"',
             "status": "%ST",
             "bytes": "%B",

@@ -21,6 +21,9 @@ LARGE_BODY = 128 * KIB
 
 BUFFERS_EACH = 3
 
+CONNECTION = 128 * KIB
+"Bytes that a connection may take besides its requests."
+
 RESERVE = 128
 "Connections in addition to those of visitors: for the panel and its probes, and for rejecting excess ones."
 
@@ -58,8 +61,8 @@ def by_files(facts: EngineFacts) -> int:
 
 
 def by_memory(facts: EngineFacts) -> int:
-    """A quarter of the memory at an eighth of a MiB each, limited by file descriptors."""
-    return max(FEWEST, min(MOST, facts.memory_mib * MIB // 4 // (MIB // 8), by_files(facts)))
+    """Those that take a quarter of the memory, limited by file descriptors."""
+    return max(FEWEST, min(MOST, facts.memory_mib * MIB // 4 // CONNECTION, by_files(facts)))
 
 
 def most_stalled(memory_mib: int, buffer: int) -> int:

@@ -51,6 +51,9 @@ class EngineFacts:
     has_tls: bool = True
     "HAProxy was built with OpenSSL. Without it, no virtual host is served over HTTPS."
 
+    no_http3: str = "HAProxy has not been asked."
+    "Why it cannot serve HTTP/3. Empty: it can."
+
     default_certificate: bytes = field(default=b"", repr=False)
     "For handshakes without a name, or with one that no other certificate covers: PEM, with its key."
     acme_thumbprint: str = ""

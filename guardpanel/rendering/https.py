@@ -2,12 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple, Self
 
 from guardpanel.certificates.names import covers
 from guardpanel.certificates.served import ServedCertificate
+from guardpanel.listen_addresses import host_and_port
 from guardpanel.models.certificates.certificate import is_address
 from guardpanel.models.certificates.https import TlsProfile
 from guardpanel.rendering import client_certificates
+from guardpanel.rendering.capacity import CONNECTION
 from guardpanel.rendering.chosen import Chosen
 from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.traffic import ListenerState
@@ -28,14 +31,51 @@ STREAMS = 20
 """Requests at a time in an HTTP/2 connection. Each can fill a buffer: with bodies up to 4 MiB, HAProxy's default of 100 took
 419 MB for one connection. 20 take 84."""
 
-ORDINARY = "-"
-"What a handshake has to fulfill, if it is nothing special."
+QUIC_WINDOW = CONNECTION
+"""Bytes that HAProxy keeps of a QUIC connection before they are part of a request's buffer. They may come without a request that
+is counted, such as with a gap before them. HAProxy's default is STREAMS buffers: 85 MB with bodies up to 4 MiB."""
+
+ORDINARY, MODERN = "-", "modern"
+"What a handshake has to fulfill: nothing special, or TLS 1.3."
+
+QUIC_SECONDS = 3600
+"""How long browsers remember that there is HTTP/3. Each response renews it. After HTTP/3 is turned off, they try it in vain for
+this long."""
+
+
+class QuicListener(NamedTuple):
+    """Of HTTP/3, on the UDP port with the number of its TCP listener."""
+
+    name: str
+    bind: str
+    beside_name: str
+    "HAProxy’s name of the TCP listener, which tells visitors of this one."
+    port: int
+    "By which visitors reach it."
+
+    @classmethod
+    def beside(cls, listener: ListenerState, state: DesiredState) -> Self:
+        host, port = host_and_port(listener.bind)
+        family = "quic6" if ":" in host else "quic4"
+        name = listener.name.replace("tls", "quic")
+        return cls(name, f"{family}@{listener.bind}", listener.name, state.traffic.https_port or port)
 
 
 def proxied(state: DesiredState) -> Sequence[ListenerState]:
     """The listeners that take the PROXY protocol from some networks."""
     listeners = (*state.traffic.listeners, *(state.traffic.https_listeners if state.https_hosts else ()))
     return [listener for listener in listeners if listener.takes_proxy_protocol]
+
+
+def over_quic(state: DesiredState) -> Sequence[QuicListener]:
+    """The listeners of HTTP/3, if HAProxy has QUIC, over which it takes no PROXY protocol."""
+    if not state.traffic.http3 or state.facts.no_http3 or not state.https_hosts:
+        return ()
+    return [
+        QuicListener.beside(listener, state)
+        for listener in state.traffic.https_listeners
+        if not listener.takes_proxy_protocol
+    ]
 
 
 def files(state: DesiredState) -> dict[str, str]:
@@ -91,7 +131,7 @@ def options(host: VirtualHostState, state: DesiredState) -> str:
 
 def demand(host: VirtualHostState) -> str:
     """Equal for virtual hosts that may share a connection: `-`, `modern`, `modern,required:3`"""
-    version = ["modern"] if host.tls_profile is TlsProfile.MODERN else []
+    version = [MODERN] if host.tls_profile is TlsProfile.MODERN else []
     return ",".join([*version, *client_certificates.demand(host)]) or ORDINARY
 
 
@@ -127,5 +167,9 @@ def parameters(state: DesiredState) -> Mapping[str, object]:
         "awaits": bool(state.awaited_names and awaited_maps(hosts, state.chosen_certificates, state.awaited_names)),
         "proxied_listeners": proxied(state),
         "https_port": port,
+        "quic_listeners": over_quic(state),
+        "plain_demands": (ORDINARY, MODERN),
+        "quic_seconds": QUIC_SECONDS,
+        "quic_window": QUIC_WINDOW,
         "streams": STREAMS,
     }

@@ -73,6 +73,7 @@ async def _with_abilities(facts: EngineFacts, haproxy: HAProxy) -> EngineFacts:
         drops_trailers=await haproxy.knows(DROPS_TRAILERS),
         runs_lua=await haproxy.runs_lua(),
         has_tls=await haproxy.has_tls(),
+        no_http3=await haproxy.no_http3(),
         holds_responses=await haproxy.holds_responses(),
         more_counters=await haproxy.has_more_counters(),
         moves_servers=await haproxy.moves_servers(),

@@ -40,6 +40,7 @@ async def show(ctx: ContextDep, _viewer: Viewer) -> Response:
         "default_certificate": await certificate_uses.named(ctx.session, row.default_certificate_id),
         "default_host": await virtual_hosts.for_unknown_names(ctx.session),
         "https_bind": ctx.panel.settings.https_bind,
+        "no_http3": ctx.facts.no_http3,
         "capacity": await traffic.capacity_of(ctx.changes, ctx.session),
         "memory": f"{ctx.facts.memory_mib / 1024:.1f} GiB",
         "listeners": traffic.fields_of(row, ctx.facts).listeners,

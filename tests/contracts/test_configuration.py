@@ -25,9 +25,9 @@ def test_what_is_shipped_serves_visitors_over_both_schemes() -> None:
     own = compose["environment"]["GUARDPANEL_HTTPS_BIND"]
 
     assert binds["Dockerfile"] == {"HTTP_BIND": "0.0.0.0:8080", "HTTPS_BIND": "0.0.0.0:8443"}
-    assert "EXPOSE 8000 8080 8443\n" in texts["Dockerfile"]
+    assert "EXPOSE 8000 8080 8443 8443/udp\n" in texts["Dockerfile"]
     assert binds["deploy/systemd/guardpanel.service"] == {"HTTP_BIND": "0.0.0.0:80", "HTTPS_BIND": "0.0.0.0:443"}
-    assert (own, compose["ports"][:2]) == ("0.0.0.0:443", ["80:8080", "443:443"])
+    assert (own, compose["ports"][:3]) == ("0.0.0.0:443", ["80:8080", "443:443", "443:443/udp"])
     assert compose["sysctls"] == {"net.ipv4.ip_unprivileged_port_start": 0}
 
 

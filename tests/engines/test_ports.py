@@ -17,6 +17,24 @@ def test_a_port_in_use_is_refused_with_its_user() -> None:
     assert "Address already in use. Change GUARDPANEL_HTTPS_BIND. It is used by process" in words
 
 
+def test_a_udp_port_in_use_is_refused_unless_an_old_worker_of_ours_shares_it() -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{other.getsockname()[1]}"
+        files = {"haproxy.cfg": f"    bind quic4@{place} ssl crt-list crt-list.txt alpn h3 name quic1\n".encode()}
+        words, unchanged = ports.busy(files), ports.busy(files, files)
+    with socket.socket(type=socket.SOCK_DGRAM) as ours:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        ours.bind(("127.0.0.1", int(place.rpartition(":")[2])))
+        shared = ports.busy(files)
+
+    assert words.startswith(
+        f"Cannot listen on UDP {place}: Address already in use. Change GUARDPANEL_HTTPS_BIND, or turn off HTTP/3."
+    )
+    assert "It is used by process" in words
+    assert unchanged == shared == ""
+
+
 @pytest.mark.parametrize(("number", "is_taken"), [(errno.EACCES, False), (errno.EADDRNOTAVAIL, True)])
 def test_what_only_the_panel_may_not_do_is_left_to_haproxy(
     monkeypatch: pytest.MonkeyPatch, number: int, is_taken: bool

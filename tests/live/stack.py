@@ -56,7 +56,7 @@ def wait_until(true: Callable[[], object], what: str, seconds: float = DEADLINE)
 class Stack:
     """`with Stack(haproxy, rows) as stack: stack.get("shop.test", "/")`."""
 
-    scheme = "http"
+    scheme, http = "http", "1.1"
 
     def __init__(
         self,
@@ -94,6 +94,7 @@ class Stack:
             secret=SECRET,
             memory_mib=memory_mib,
             drops_trailers=asyncio.run(HAProxy(haproxy).knows(DROPS_TRAILERS)),
+            no_http3=asyncio.run(HAProxy(haproxy).no_http3()),
             runs_lua=lua and asyncio.run(HAProxy(haproxy).runs_lua()),
             lua_folder=str(self.folder),
             holds_responses=asyncio.run(HAProxy(haproxy).holds_responses()),
@@ -142,7 +143,9 @@ class Stack:
 
     def publish(self, rows: Rows) -> Bundle:
         """Write a release beside the others, point to it, and give the agent old and new applications."""
-        bundle = render(DesiredState.from_rows(rows, replace(self.facts, login_digests=digests_of(rows))))
+        traffic = [{**row, "http3": True} for row in rows["traffic"]]  # nothing where HAProxy cannot, and without HTTPS
+        given = {**rows, "traffic": traffic}
+        bundle = render(DesiredState.from_rows(given, replace(self.facts, login_digests=digests_of(rows))))
         self.number += 1
         release = self.folder / "releases" / str(self.number)
         for path, content in {**bundle.files, **bundle.secrets, **bundle.data}.items():

@@ -26,6 +26,7 @@ def test_haproxy_takes_the_case_without_a_warning(haproxy: str, case: Case, tmp_
         server_states=str(states),
         drops_trailers=asyncio.run(engine.knows(DROPS_TRAILERS)),
         runs_lua=asyncio.run(engine.runs_lua()),
+        no_http3=asyncio.run(engine.no_http3()),
         lua_folder=str(tmp_path),
         bans_map=str(bans),
         feeds_dir=str(bans.parent / "feeds"),

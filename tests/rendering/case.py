@@ -29,6 +29,14 @@ VERSIONS: Mapping[str, Mapping[str, Any]] = {
         "runs_lua": True,
         "drops_trailers": True,
     },
+    "3.4": {
+        "holds_responses": True,
+        "more_counters": True,
+        "moves_servers": True,
+        "runs_lua": True,
+        "drops_trailers": True,
+        "no_http3": "",
+    },
 }
 "What engines/haproxy/haproxy.py finds these branches to be able to."
 
@@ -39,6 +47,7 @@ KEYS = {
     "haproxy",
     "agent",
     "binds",
+    "https_binds",
     "policies",
     "virtual_hosts",
     "traffic",
@@ -94,7 +103,7 @@ class Case:
         return replace(
             FACTS,
             http_binds=tuple(host_and_port(bind) for bind in self.given.get("binds", ["0.0.0.0:80"])),
-            https_binds=(("0.0.0.0", 443),),
+            https_binds=tuple(host_and_port(bind) for bind in self.given.get("https_binds", ["0.0.0.0:443"])),
             server_states="/var/lib/guardpanel/run/servers.state",
             tables_socket="/var/lib/guardpanel/run/tables.sock",
             lua_folder="/var/lib/guardpanel/run",

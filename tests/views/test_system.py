@@ -54,5 +54,9 @@ async def test_it_says_what_an_haproxy_lacks(ada: Person, panel: Panel) -> None:
     panel.changes.renderer.facts = replace(panel.changes.renderer.facts, has_tls=False)
     without = read((await ada.get("/system")).text).text
 
-    assert "not offered: this HAProxy has no QUIC" in before and "built without TLS" not in before
+    panel.changes.renderer.facts = replace(panel.changes.renderer.facts, has_tls=True, no_http3="")
+    with_quic = read((await ada.get("/system")).text).text
+
+    assert "HTTP/3 This HAProxy was built without QUIC." in before and "HTTP/3 off" in with_quic
+    assert "built without TLS" not in before
     assert "This HAProxy was built without TLS (OpenSSL). Virtual hosts can’t have HTTPS." in without

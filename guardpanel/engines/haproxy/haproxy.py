@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 ENGINE = "HAProxy"
 
 NO_TLS = "This HAProxy was built without TLS (OpenSSL)."
+NO_QUIC = "This HAProxy was built without QUIC."
 
 DROPS_TRAILERS = "option http-drop-request-trailers"
 
@@ -89,10 +90,15 @@ class HAProxy:
         """Whether it was built with OpenSSL. True without HAProxy: nothing is known yet."""
         return await self._was_built_with("OPENSSL", unknown=True)
 
-    async def http_3(self) -> str:
-        """Why virtual hosts have no HTTP/3. No build that guardpanel is tested with has QUIC, so it is never configured."""
-        has_quic = await self._was_built_with("QUIC", unknown=False)
-        return "not offered: guardpanel does not configure it" if has_quic else "not offered: this HAProxy has no QUIC"
+    async def no_http3(self) -> str:
+        """Why it cannot serve HTTP/3. Empty if it can."""
+        try:
+            version = await self.version()
+        except EngineUnavailable as error:
+            return error.message
+        if not await self._was_built_with("QUIC", unknown=False):
+            return NO_QUIC
+        return versions.no_http3(version)
 
     async def _was_built_with(self, feature: str, *, unknown: bool) -> bool:
         try:

@@ -1,5 +1,6 @@
 """The HAProxy versions that guardpanel supports: one table for the panel, tools/install.sh and the README."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -28,6 +29,11 @@ MOVES = {(2, 8): 25, (3, 0): 11, (3, 2): 26, (3, 4): 7}
 5fda64e87 of 2025, such as 2.6.12, they put connections with a request in progress back into the pool. It cannot be probed."""
 
 
+HTTP3 = {(3, 2): 26, (3, 4): 7}
+"""Patch levels that were tried with HTTP/3. 3.0.11 never sees the end of a request whose last QUIC frame is empty. Without
+HAProxy's commit 05a295441 of 2026, such a body can be shorter than its Content-Length. Neither can be probed."""
+
+
 def number(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
 
@@ -54,8 +60,21 @@ def refusal(version: tuple[int, ...]) -> str | None:
 
 def moves_servers(version: tuple[int, ...]) -> bool:
     """Whether it changes servers' addresses at run time without sending anything to those before."""
-    branch, newest = version[:2], max(MOVES)
-    return branch > newest or (branch in MOVES and version[2] >= MOVES[branch])
+    return _was_tried(version, MOVES)
+
+
+def no_http3(version: tuple[int, ...]) -> str:
+    """Why HTTP/3 is not offered with it. Empty if it is."""
+    if _was_tried(version, HTTP3):
+        return ""
+    known = ", ".join(number((*branch, patch)) for branch, patch in HTTP3.items())
+    return f"HAProxy {number(version)} can lose uploads over HTTP/3. Use {known}, or a newer release of these branches."
+
+
+def _was_tried(version: tuple[int, ...], patches: Mapping[tuple[int, int], int]) -> bool:
+    """It or an earlier one of its branch, or every branch before its own."""
+    branch = version[0], version[1]
+    return branch > max(patches) or (branch in patches and version[2] >= patches[branch])
 
 
 def is_tested(version: tuple[int, ...]) -> bool:

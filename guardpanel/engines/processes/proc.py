@@ -8,12 +8,14 @@ from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
-LISTENING = "0A"
+LISTENING, UNCONNECTED = "0A", "07"
+"States of sockets (include/net/tcp_states.h). UDP has no other for one that takes datagrams from all senders."
 ACCEPTS = "00010000"
 "The flag of a listening unix socket (SO_ACCEPTCON, net/unix/af_unix.c)."
 
 UNIX_TABLE = Path("/proc/net/unix")
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+UDP_TABLES = (Path("/proc/net/udp"), Path("/proc/net/udp6"))
 
 
 def listener_of(path: Path) -> int | None:
@@ -72,13 +74,22 @@ def has_lost(path: Path, pid: int) -> bool:
 
 def listening(host: str, port: int) -> set[str]:
     """The inodes of the sockets that listen on exactly this TCP address: HAProxy shares its ports silently."""
+    return _inodes(TABLES, host, port, LISTENING)
+
+
+def receiving(host: str, port: int) -> set[str]:
+    """The same for UDP."""
+    return _inodes(UDP_TABLES, host, port, UNCONNECTED)
+
+
+def _inodes(tables: Iterable[Path], host: str, port: int, state: str) -> set[str]:
     address = f"{_in_kernel_words(host)}:{port:04X}"
     inodes = set()
-    for table in TABLES:
+    for table in tables:
         with suppress(OSError):
             for line in table.read_text().split("\n")[1:]:
                 fields = line.split()
-                if len(fields) > 9 and fields[1] == address and fields[3] == LISTENING:
+                if len(fields) > 9 and fields[1] == address and fields[3] == state:
                     inodes.add(fields[9])
     return inodes
 

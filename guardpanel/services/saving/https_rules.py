@@ -22,6 +22,13 @@ def https_can_be_served(proposal: Proposal) -> Iterator[Violation]:
             yield from proposal.at(("virtual_host", row["id"]), "https", words)
 
 
+def http3_can_be_served(proposal: Proposal) -> Iterator[Violation]:
+    if proposal.facts.no_http3:
+        for row in proposal.rows["traffic"]:
+            if row["http3"]:
+                yield from proposal.at(("traffic", row["id"]), "http3", f"{proposal.facts.no_http3} Leave this off.")
+
+
 def addresses_get_a_certificate(proposal: Proposal) -> Iterator[Violation]:
     """Clients name no IP address in a handshake (RFC 6066 §3)."""
     strict = [("traffic", row["id"]) for row in proposal.rows["traffic"] if row["strict_sni"]]

@@ -30,6 +30,7 @@ from guardpanel.services.saving.https_rules import (
     addresses_get_a_certificate,
     chosen_certificates_cover_a_hostname,
     client_certificates_are_checked,
+    http3_can_be_served,
     https_can_be_served,
     strict_names_leave_no_default,
 )
@@ -208,6 +209,7 @@ def where_visitors_come_from_is_known(proposal: Proposal) -> Iterator[Violation]
 
 
 RULES = (
+    http3_can_be_served,
     https_can_be_served,
     addresses_get_a_certificate,
     chosen_certificates_cover_a_hostname,

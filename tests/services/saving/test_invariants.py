@@ -207,6 +207,13 @@ def test_the_default_certificate_is_served_to_somebody() -> None:
     ) == [("certificate", 1, "", "shop is used by Traffic settings. Assign it another certificate first.")]
 
 
+def test_http_3_is_turned_on_only_where_haproxy_serves_it() -> None:
+    wanted, cannot = rows({}, {}, {"http3": True}), replace(FACTS, no_http3="This HAProxy was built without QUIC.")
+
+    assert broken_rules(NOTHING, wanted, replace(FACTS, no_http3="")) == []
+    assert broken_rules(NOTHING, wanted, cannot) == [("traffic", 1, "http3", f"{cannot.no_http3} Leave this off.")]
+
+
 @pytest.mark.parametrize(
     ("host", "facts", "field", "words"),
     [

@@ -55,18 +55,23 @@ class Sample:
 
     def keep(self, most: int = MOST) -> None:
         if len(self.visitors) > most:
-            ranked = sorted(self.visitors, key=hash_of)
-            self.bound = hash_of(ranked[most])
-            self.visitors = {name: self.visitors[name] for name in ranked[:most] if hash_of(name) < self.bound}
+            self.narrow(sorted(map(hash_of, self.visitors))[most])
+
+    def narrow(self, bound: int) -> None:
+        """Whoever has a larger hash is left out."""
+        if bound < self.bound:
+            self.bound = bound
+            self.visitors = {name: numbers for name, numbers in self.visitors.items() if hash_of(name) < bound}
 
     def join(self, other: "Sample") -> None:
         """Of another hour."""
-        self.bound = min(self.bound, other.bound)
+        self.narrow(other.bound)
         for name, numbers in other.visitors.items():
+            if hash_of(name) >= self.bound:
+                continue
             known = self.visitors.setdefault(name, [[-1, 0, 0, 0, 0] for _ in WINDOWS])
             for mine, theirs in zip(known, numbers, strict=True):
                 mine[PEAK], mine[PAIR] = max(mine[PEAK], theirs[PEAK]), max(mine[PAIR], theirs[PAIR])
-        self.visitors = {name: known for name, known in self.visitors.items() if hash_of(name) < self.bound}
 
     def packed(self) -> bytes:
         return msgspec.msgpack.encode(self.visitors)

@@ -20,6 +20,7 @@ from guardpanel.events import schema
 from guardpanel.ingest import busiest, rates, recorded, retention, shaping, strikes, traffic
 from guardpanel.ingest.access_log import AccessLog, Position
 from guardpanel.ingest.batches import Batch, batches
+from guardpanel.ingest.rates import Rates
 from guardpanel.ingest.recent_requests import RecentRequests
 from guardpanel.ingest.segments import Place, Read, Segments
 from guardpanel.ingest.status import Status
@@ -110,14 +111,17 @@ class Ingest:
         """Store what waits in one transaction: at most TOGETHER batches, fewer when stopping. Returns whether there was
         anything."""
         stored = None
+        counted: list[Rates] = []
         with self.connection:
             for batch in islice(batches(self.segments, self.access_log, self.recent), TOGETHER):
                 if stored is None:
                     self.connection.execute("BEGIN IMMEDIATE")
                 self._store(batch)
+                counted.append(batch.traffic.rates)
                 stored = batch
                 if ending and ending.is_set():
                     break
+            rates.store(self.connection, counted)
         if stored is None:
             self._read_until = time()
             return False
@@ -135,7 +139,6 @@ class Ingest:
         strikes.add(self.connection, [*strikes.of_rejected(batch.proxy), *batch.strikes])
         traffic.store(self.connection, batch.traffic.rows)
         busiest.store(self.connection, batch.traffic.groups)
-        rates.store(self.connection, batch.traffic.rates)
         if batch.uses:
             self.store.add_uses(batch.uses)
         self._remember(batch.read, batch.position, counted)

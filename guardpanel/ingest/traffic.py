@@ -118,7 +118,7 @@ class Counts:
         _add(numbers, places, sent)
         _add_to(paths, entry.path.partition("?")[0], places, sent)
         _add_to(clients, entry.client, places, sent)
-        if DIGITS.fullmatch(entry.policy):
+        if entry.policy != NONE:
             self.rates.add(entry.policy, entry.client, int(entry.time))
 
     def bound(self) -> None:

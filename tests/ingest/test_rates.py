@@ -74,6 +74,11 @@ def test_many_visitors_are_a_sample_of_all(ground: Ground) -> None:
     assert len(counted.visitors) == MOST
     assert counted.is_sample and abs(counted.total - len(names)) < len(names) / 5
     assert abs(counted.over(1, 10).least / MOST - 1 / 5) < 0.06
+    more = [passed(10_000 + number, 9, f"10.1.{number // 250}.{number % 250}") for number in range(20 * MOST)]
+    ground.log(*more)
+    ground.read_all()
+    again = stored(ground)
+    assert len(again.visitors) <= MOST and abs(again.total - 24 * MOST) < 24 * MOST / 5
 
 
 def test_a_scan_is_held_in_bounds() -> None:
@@ -81,9 +86,9 @@ def test_a_scan_is_held_in_bounds() -> None:
     for number in range(3 * MOST_AT_ONCE):
         batch.add("1", f"10.{number // 65_536}.{number // 256 % 256}.{number % 256}", AT)
         batch.bound()
-        assert sum(len(visitors) for _, _, visitors in batch.groups()) <= MOST_AT_ONCE if number % 1_000 == 0 else True
-    ((_, _, visitors),) = batch.groups()
-    for visitor, moments in visitors.items():
+    ((_, group),) = batch.by_hour()
+    assert len(group.moments) <= MOST_AT_ONCE and len(group.by_visitor()) <= 2 * MOST
+    for visitor, moments in group.by_visitor().items():
         sample.add(visitor, moments)
     sample.keep()
 

@@ -23,7 +23,7 @@ def keep(panel: Panel, visitors: int, requests: int) -> None:
     for _ in range(requests):
         batch.add("2", "192.0.2.7", second)
     with closing(schema.open_to_write(panel.settings.events_database)) as connection:
-        rates.store(connection, batch)
+        rates.store(connection, [batch])
 
 
 async def hints(ada: httpx2.AsyncClient) -> str:

@@ -3,10 +3,15 @@
 import errno
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
+from guardpanel.bundle import Bundle
 from guardpanel.engines.haproxy import ports
+from guardpanel.engines.haproxy.ports import must_be_free_at_start
+from guardpanel.engines.releases import Releases
+from guardpanel.errors import EngineUnavailable
 from tests.ports import free_port
 
 
@@ -43,3 +48,16 @@ def test_what_only_the_panel_may_not_do_is_left_to_haproxy(
     monkeypatch.setattr(ports, "refusal", lambda *_: OSError(number, os.strerror(number)))
 
     assert bool(ports.taken([("192.0.2.1", 443)])) is is_taken
+
+
+def test_a_port_of_the_live_configuration_that_is_in_use_is_said_before_the_start(tmp_path: Path) -> None:
+    releases = Releases(tmp_path)
+    with socket.socket(type=socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        bind = f"    bind quic4@127.0.0.1:{other.getsockname()[1]} ssl crt-list crt-list.txt alpn h3 name quic1\n"
+        must_be_free_at_start(releases)
+        releases.publish(releases.stage(1, Bundle({"haproxy.cfg": bind.encode()}, "0" * 64, (), {})))
+
+        with pytest.raises(EngineUnavailable, match=r"Cannot listen on UDP .* Address already in use"):
+            must_be_free_at_start(releases)
+    must_be_free_at_start(releases)

@@ -101,3 +101,29 @@ async def test_a_file_has_its_limit(ada_api: httpx2.AsyncClient) -> None:
     assert some.json()["changes"] == []
     assert more.status_code == 413
     assert odd.json()["errors"][0]["field"] == "name"
+
+
+CONFIGURATION = (
+    "defaults\n mode http\nfrontend web\n bind :80\n use_backend app if { hdr(host) -f /etc/names.lst }\nbackend app\n"
+    " server a 127.0.0.1:3000\n"
+)
+
+
+async def test_a_haproxy_configuration_becomes_a_file(
+    ada_api: httpx2.AsyncClient, vera_api: httpx2.AsyncClient
+) -> None:
+    body = {"text": CONFIGURATION, "files": {"names.lst": "a.example\nb.example\n"}}
+    answer = await ada_api.post(f"{PATH}/import", json=body)
+    planned = await ada_api.post(f"{PATH}/plan", content=answer.json()["site"], headers=YAML)
+    refused = await ada_api.post(f"{PATH}/import", json={"text": "<html>"})
+
+    assert answer.json()["message"] == "7 lines: 4 imported, 0 kept as notes, 3 not taken."
+    assert answer.json()["lines"][4] == {
+        "line": 5, "text": "use_backend app if { hdr(host) -f /etc/names.lst }", "kind": "became", "what": "servers of a.example",
+    }  # fmt: skip
+    assert [change["summary"] for change in planned.json()["changes"]] == [
+        "Added policy Imported",
+        "Added virtual host a.example",
+    ]
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "file")
+    assert (await vera_api.post(f"{PATH}/import", json=body)).status_code == 403

@@ -9,12 +9,6 @@ from typing import Any
 from guardpanel.services.importing.hostnames import names_of
 from guardpanel.services.importing.outcomes import Line
 
-HEADERS = r"(?:req\.)?f?hdr\(([^,)]+)(?:,-?1)?\)"
-
-SAMPLE = re.compile(rf"({HEADERS}|[\w.]+)((?:_(?:beg|end|dom|dir|sub|reg|str)\([^)]*\))?)")
-
-METHODS = {"beg", "end", "dom", "dir", "sub", "reg", "str", "ip", "int", "found", "bool", "len"}
-
 HARMLESS = re.compile(r"(?:,(?:lower|host_only|field\(1,:\)|url_dec|map_str))*")
 "Converters that change nothing of what is compared here."
 

@@ -9,7 +9,7 @@ from guardpanel.services.importing.hosts import Host, Row, refusal
 from guardpanel.services.importing.outcomes import Line, printable
 from guardpanel.services.importing.pool import Pool
 from guardpanel.services.importing.proxies import RULES, Context, effective, main_first
-from guardpanel.services.importing.routes import Route, routes, signature
+from guardpanel.services.importing.routes import Route, deciding, routes, signature
 from guardpanel.services.importing.source import Section
 
 PLACEHOLDER = ".invalid"
@@ -33,8 +33,9 @@ class Building:
         for section in main_first(frontends):
             self._of_frontend[section.head.number] = []
             groups: dict[object, list[Route]] = {}
+            lines = deciding(section)
             for route in routes(self._context, section):
-                groups.setdefault(signature(self._context, section, route), []).append(route)
+                groups.setdefault(signature(self._context, section, lines, route), []).append(route)
             for group in groups.values():
                 self._add(section, group)
 
@@ -58,6 +59,8 @@ class Building:
             self._meet(section, host, next(route for route in known if self._known(route) is host))
         if fresh and len(self.hosts) < MOST_HOSTS:
             self._make(section, fresh)
+        for line in [route.line for route in fresh if route.line] if len(self.hosts) == MOST_HOSTS else ():
+            self._ledger.left(line, f"At most {MOST_HOSTS:,} virtual hosts are imported at once.")
 
     def _known(self, route: Route) -> Host | None:
         if route.hostname != REST:

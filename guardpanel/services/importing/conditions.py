@@ -1,7 +1,7 @@
 """Conditions of rules: `if shop is_api or { path_beg /v2 }`, decided as far as a hostname decides them."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -37,6 +37,17 @@ class Condition:
         """The hostnames that it names."""
         terms = [term for conjunction in self.alternatives for term in conjunction if not term.negated]
         return {name for term in terms for name in term.hosts or ()}
+
+    @property
+    def needed_hosts(self) -> set[str] | None:
+        """It is never so for other hostnames. None: it may be."""
+        needed: set[str] = set()
+        for conjunction in self.alternatives:
+            names = next((term.hosts for term in conjunction if not term.negated and term.hosts is not None), None)
+            if names is None:
+                return None
+            needed |= names
+        return None if self.unreadable else needed
 
     @property
     def exempt_hosts(self) -> set[str]:
@@ -95,10 +106,13 @@ def _of_host(conjunction: Conjunction, host: str) -> Conjunction | None:
     return tuple(left)
 
 
-def covers(names: Iterable[str], host: str) -> bool:
-    """Also by a wildcard, of one label."""
-    parent = f"*.{host.partition('.')[2]}"
-    return host != REST and any(name in {host, parent} for name in names)
+def wildcard_of(host: str) -> str:
+    """That covers it, of one label."""
+    return f"*.{host.partition('.')[2]}"
+
+
+def covers(names: Collection[str], host: str) -> bool:
+    return host != REST and (host in names or wildcard_of(host) in names)
 
 
 class Conditions:

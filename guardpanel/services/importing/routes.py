@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from guardpanel.services.importing.acls import Expression, Term, file_of, listed
-from guardpanel.services.importing.conditions import ALWAYS, REST, Condition, split_rule
+from guardpanel.services.importing.conditions import ALWAYS, REST, Condition, split_rule, wildcard_of
 from guardpanel.services.importing.hostnames import names_of
 from guardpanel.services.importing.outcomes import Line
 from guardpanel.services.importing.proxies import RULES, Context, is_denial, rules
@@ -42,6 +42,25 @@ class Route:
     "Rules that can't be decided, and why."
 
 
+class Index:
+    """The rules that may be so for a hostname, in order: not all of thousands."""
+
+    def __init__(self, rules_in_order: list[Rule]) -> None:
+        self._rules = rules_in_order
+        self._of_names: dict[str, list[int]] = {}
+        self._of_any: list[int] = []
+        for place, rule in enumerate(rules_in_order):
+            names = rule.condition.needed_hosts
+            for name in names or ():
+                self._of_names.setdefault(name, []).append(place)
+            if names is None:
+                self._of_any.append(place)
+
+    def of_host(self, host: str) -> list[Rule]:
+        own = () if host == REST else (*self._of_names.get(host, ()), *self._of_names.get(wildcard_of(host), ()))
+        return [self._rules[place] for place in sorted({*own, *self._of_any})]
+
+
 def routes(context: Context, section: Section) -> list[Route]:
     """Of all hostnames that a frontend knows, and at last of the rest. Those without a backend are not among them."""
     known = list(_rules(context, section))
@@ -51,7 +70,8 @@ def routes(context: Context, section: Section) -> list[Route]:
     for line in [line for line, condition in refusals if names and condition.of_host(REST).is_always]:
         context.ledger.became(line, "known hostnames: all others get 421")
         known = [_for_names(rule, names) for rule in known]
-    all_routes = [_route(known, name) for name in (*names, REST)]
+    index = Index(known)
+    all_routes = [_route(index.of_host(name), name) for name in (*names, REST)]
     for route in all_routes:
         lines = [each[0] for each in route.paths] + [each[0] for each in route.notes]
         for line in lines if not route.backend else ():
@@ -59,18 +79,17 @@ def routes(context: Context, section: Section) -> list[Route]:
     return [route for route in all_routes if route.backend]
 
 
-def signature(context: Context, section: Section, route: Route) -> object:
-    """Hostnames for which it is equal are served alike."""
-    lines = [line for line in rules(section) if line.keyword in RULES and line.keyword != "acl"]
+def deciding(section: Section) -> list[Line]:
+    """The rules that may tell hostnames apart."""
+    return [line for line in rules(section) if line.keyword in RULES and line.keyword != "acl"]
+
+
+def signature(context: Context, section: Section, lines: list[Line], route: Route) -> object:
+    """Hostnames for which it is equal are served alike. `lines`: the deciding ones."""
     conditions = [context.condition(section, line).of_host(route.hostname) for line in lines]
     paths = tuple((how, path, backend) for _, how, path, backend in route.paths)
-    return (
-        route.backend,
-        paths,
-        tuple(line.number for line, _ in route.notes),
-        tuple(conditions),
-        route.hostname == REST,
-    )
+    notes = tuple(line.number for line, _ in route.notes)
+    return route.backend, paths, notes, tuple(conditions), route.hostname == REST
 
 
 def _rules(context: Context, section: Section) -> Iterator[Rule]:

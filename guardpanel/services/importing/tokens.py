@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 ESCAPED = {" ": " ", "\\": "\\", "#": "#", '"': '"', "'": "'", "$": "$", "n": "\n", "r": "\r", "t": "\t"}
 
-VARIABLE = re.compile(r"\$(?:\{(\.?\w+)(\[\*\])?(?:-((?:\\.|[^}])*))?\}|(\.?[A-Za-z_]\w*))", re.ASCII)
+VARIABLE = re.compile(r"\$(?:\{(\.?\w+)(\[\*\])?(?:-((?:\\.|[^}\\])*))?\}|(\.?[A-Za-z_]\w*))", re.ASCII)
 
 HEX = re.compile(r"[0-9A-Fa-f]{2}")
 

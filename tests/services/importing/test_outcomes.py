@@ -1,7 +1,9 @@
 """No line is lost: whatever a configuration is made of, each of its lines has exactly one outcome, and the site file is one."""
 
+import contextlib
 from random import Random
 
+import httpx2
 import pytest
 
 from guardpanel.errors import Invalid
@@ -102,3 +104,25 @@ def test_what_is_no_configuration_is_refused_with_words(content: bytes, message:
         import_configuration(content, Beside())
 
     assert message in refusal.value.errors["file"].message
+
+
+@pytest.mark.anyio
+@pytest.mark.changes_nothing
+async def test_site_files_are_accepted(ada_api: httpx2.AsyncClient) -> None:
+    sites = [site for seed in range(12) if (site := site_of(seed))]
+
+    for site in sites:
+        answer = await ada_api.post(
+            "/api/v1/configuration/plan",
+            content=site.encode(),
+            headers={"content-type": "application/yaml"},
+            params={"save_anyway": True},
+        )
+        assert answer.status_code == 200, (answer.text, site)
+    assert len(sites) > 4
+
+
+def site_of(seed: int) -> str:
+    with contextlib.suppress(Invalid):
+        return import_configuration(configuration(seed).encode(), Beside(FILES)).site
+    return ""

@@ -1,0 +1,58 @@
+"""An existing haproxy.cfg as a site file, over HTTP."""
+
+import asyncio
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from guardpanel.dependencies import Editor
+from guardpanel.services.importing.importing import Beside, Imported, import_configuration
+
+router = APIRouter(prefix="/api/v1/configuration", tags=["configuration"])
+
+
+class ImportIn(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "text": "defaults\n  mode http\nfrontend web\n  bind :80\n  default_backend app\n"
+                "backend app\n  server a 10.0.0.5:80\n"
+            }
+        },
+    )
+
+    text: str = Field(description="The haproxy.cfg, up to 2 MiB.")
+    files: dict[str, str] = Field(
+        default_factory=dict, description="Maps and lists by their names, or by what follows the last slash of them."
+    )
+    environment: dict[str, str] = Field(default_factory=dict, description="Environment variables that HAProxy has.")
+    hostnames: dict[str, str] = Field(
+        default_factory=dict, description="For frontends that serve any hostname, by frontend."
+    )
+
+
+class LineOut(BaseModel):
+    line: int
+    text: str
+    kind: Literal["became", "note", "left"] = Field(description="Imported, kept as a note, or not taken.")
+    what: str = Field(description="What it became, or why not.")
+
+
+class ImportedOut(BaseModel):
+    message: str
+    lines: list[LineOut] = Field(description="Each line that is neither blank nor a comment, once.")
+    site: str = Field(description="The site file, as YAML, to plan and apply. Empty: nothing was imported.")
+
+    @classmethod
+    def of(cls, imported: Imported) -> "ImportedOut":
+        lines = [LineOut(line=each.line, text=each.text, kind=each.kind, what=each.what) for each in imported.outcomes]
+        return cls(message=imported.sentence, lines=lines, site=imported.site)
+
+
+@router.post("/import", name="import_configuration")
+async def import_haproxy(body: ImportIn, _editor: Editor) -> ImportedOut:
+    """Read a haproxy.cfg. Changes nothing. 422 if it is none."""
+    beside = Beside(body.files, body.environment, body.hostnames)
+    return ImportedOut.of(await asyncio.to_thread(import_configuration, body.text.encode(), beside))

@@ -9,6 +9,12 @@ SERVERS = "servers.txt"
 """The file with what HAProxy takes of servers at run time. Lines `be_17/s1 100 ready 192.0.2.1:80`: backend and server, weight,
 `ready` or `maint`, as `set server … state` has it, and the address, if it can change at run time, too."""
 
+BINDINGS, AGENT = "vhosts.map", "coraza.yaml"
+
+JUDGING = frozenset({BINDINGS, AGENT})
+"""Files that say how requests are judged: the virtual hosts with their policies, and the agent's applications. The map is
+replaced in the running process at one moment, and HAProxy never reads the other."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -40,7 +46,8 @@ class Bundle:
     """Files by path relative to a release directory.
 
     `checksum` is the SHA-256 (hex) of all files without the places that contain it: HAProxy's `description`, the sentinel's name
-    and the probe's response, from which live processes report it; and without what HAProxy takes of servers at run time.
+    and the probe's response, from which live processes report it; without what HAProxy takes of servers at run time; and without
+    those that say how requests are judged (JUDGING).
 
     `secrets` are files with private keys. The checksum does not cover them: new content under the same name needs no reload. They
     are never shown, compared or exported.
@@ -64,8 +71,10 @@ class Bundle:
 
     @property
     def by_kind(self) -> Mapping[str, Mapping[str, bytes]]:
-        """As in a release's manifest."""
-        return {"files": self.files, "secrets": self.secrets, "data": self.data}
+        """As in a release's manifest, where files that say how requests are judged count as data."""
+        judging = {name: content for name, content in self.files.items() if name in JUDGING}
+        fixed = {name: content for name, content in self.files.items() if name not in JUDGING}
+        return {"files": fixed, "secrets": self.secrets, "data": {**self.data, **judging}}
 
     @cached_property
     def hashes(self) -> Mapping[str, Mapping[str, str]]:

@@ -20,6 +20,7 @@ from guardpanel.engines.processes.proc import listener_of
 from guardpanel.engines.protocol import SERVERS_PATIENCE_SECONDS, EnginesStatus, Tell
 from guardpanel.engines.publishing import Publisher
 from guardpanel.engines.releases import Release, Releases
+from guardpanel.engines.runtime.applications_in_use import ApplicationsInUse
 from guardpanel.engines.runtime.old_workers import OldWorkers
 from guardpanel.engines.runtime.outside_map import OutsideMap, OutsideMaps
 from guardpanel.engines.servers.server_sync import ServerSync
@@ -63,6 +64,7 @@ class Deployer:
         self.publisher = Publisher(self.releases, self.reloader, self.telling, self.verifier)
         self.old_workers = OldWorkers(self.cli, self.releases)
         self.inspector = Inspector(self.releases, self.cli, self.agent, self.verifier)
+        self.in_use = ApplicationsInUse(self.cli, self.inspector, self.old_workers)
         self._is_deploying = False
         self._tidying: asyncio.Task[None] | None = None
         self._writing_for_agent, self._rewritten = asyncio.Lock(), 0  # How often something else ran afterwards.
@@ -174,8 +176,9 @@ class Deployer:
         return await self.answers.servers_of(backend)
 
     async def drop_unused(self) -> set[str] | None:
-        """Drop the applications that no live worker uses. Returns the checksums that old workers still run. None, and nothing is
-        dropped, if HAProxy runs something other than the current release. Raises EngineUnavailable."""
+        """Drop the applications that no live worker uses. Returns the checksums that old workers still run, with the current one
+        as long as requests in progress use what it had before. None, and nothing is dropped, if HAProxy runs something other than
+        the current release. Raises EngineUnavailable."""
         async with self._writing_for_agent:
             draining = await self.inspector.draining()
             number = self.releases.current_number()
@@ -184,14 +187,12 @@ class Deployer:
             release = await asyncio.to_thread(self.releases.open, number)
             if not await self.runs(release.checksum, 0):
                 return None
-            keep = await asyncio.to_thread(self.inspector.applications_of, draining)
-            if keep is not None:
-                keep = sorted({*keep, *await self.old_workers.applications()})
+            keep = await self.in_use.beside(release, draining)
             await asyncio.to_thread(self.agent.write, read_configuration(release), keep)
             if not await self.agent.has_read(await self.agent.status()):
                 await self.agent.reload()
                 self._rewritten += 1
-            return draining
+            return draining | {release.checksum} if self.in_use.waits else draining
 
     def sweep(self) -> None:
         """Delete what a killed process left unfinished. Only while nobody saves."""

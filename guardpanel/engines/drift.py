@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,6 +147,12 @@ class Inspector:
             return []
         return sorted(set(have) - set(self._foreign(have)))
 
+    def loaded_applications(self) -> set[str]:
+        """Those in the agent's file."""
+        with suppress(FileNotFoundError):
+            return set(applications_in(content_of(self.agent.configuration)) or {})
+        return set()
+
     async def draining(self) -> set[str]:
         """The checksums that old workers still run."""
         old = (await self.cli.processes()).old_workers
@@ -156,10 +163,14 @@ class Inspector:
         """The applications of these releases. None, which means all, if one of them is not on disk."""
         if not checksums:
             return []
-        numbers = {self.releases.checksum(number): number for number in self.releases.numbers()}
-        if not numbers.keys() >= set(checksums):
+        known = {number: self.releases.checksum(number) for number in self.releases.numbers()}
+        if not {*known.values()} >= {*checksums}:
             return None
-        used = [applications_in(content_of(self._configuration(numbers[checksum]))) or {} for checksum in checksums]
+        used = [
+            applications_in(content_of(self._configuration(number))) or {}
+            for number, checksum in known.items()
+            if checksum in checksums
+        ]
         return sorted({name for names in used for name in names})
 
     def _configuration(self, number: int) -> Path:

@@ -15,6 +15,9 @@ TLS_BIND = re.compile(r"^ +bind ([^\s@]+) ssl crt-list ", re.MULTILINE)
 
 QUIC_BIND = re.compile(r"^ +bind quic[46]@(\S+) ", re.MULTILINE)
 
+LISTENERS = ("haproxy.cfg", "crt-list.txt")
+"The files that say which listeners of HTTPS there are."
+
 LONGEST_NAME = 253
 "Of a hostname, without the final dot. OpenSSL sends no longer one."
 
@@ -43,10 +46,10 @@ def _below(wildcard: str) -> str:
 
 def tls_listeners(files: Mapping[str, bytes]) -> dict[Place, str]:
     """By address and port: the name to connect with, that of the first line, which stands for no site."""
-    lines = certificate_lines(files)
-    if not lines:
+    first = certificate_lines({"crt-list.txt": files.get("crt-list.txt", b"").partition(b"\n")[0]})
+    if not first:
         return {}
-    name = lines[0][1]
+    name = first[0][1]
     binds = TLS_BIND.findall(files["haproxy.cfg"].decode())
     return {(local(host), port): name for host, port in map(host_and_port, binds)}
 

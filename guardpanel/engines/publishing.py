@@ -1,15 +1,16 @@
-"""Has HAProxy run a release: by a reload, or, if only contents of certificates, entries of address lists, or what
-HAProxy takes of servers at run time differ, by a swap in the running process."""
+"""Has HAProxy run a release: by a reload, or, if only contents of certificates, entries of address lists, how requests are
+judged, or what HAProxy takes of servers at run time differ, by a swap in the running process."""
 
 import asyncio
 import logging
 from collections.abc import Collection, Mapping
 
-from guardpanel.bundle import SERVERS, Bundle
+from guardpanel.bundle import AGENT, BINDINGS, SERVERS, Bundle
 from guardpanel.engines.files import content_of
 from guardpanel.engines.haproxy.reloading import Reloader
 from guardpanel.engines.protocol import Tell
 from guardpanel.engines.releases import Release, Releases
+from guardpanel.engines.runtime import map_replacing
 from guardpanel.engines.runtime.map_swapping import MapSwapper
 from guardpanel.engines.runtime.server_swapping import ServerSwapper
 from guardpanel.engines.runtime.swapping import NotSwapped, Swapper
@@ -32,7 +33,8 @@ class Publisher:
         whether HAProxy still runs what it ran, with the same listeners."""
         keys = await asyncio.to_thread(self.releases.differing_secrets, release.number)
         before = await asyncio.to_thread(self.releases.differing_data, release.number)
-        is_loaded = bool(keys or before) and not again and await self.reloader.has_loaded(bundle.checksum)
+        can_swap = bool(keys or before) and not again and _is_at_one_moment(keys, before)
+        is_loaded = can_swap and await self.reloader.has_loaded(bundle.checksum)
         tell("swap" if is_loaded else "reload")
         if is_loaded and await self._swap(release, bundle, keys, before, tell):
             return True
@@ -58,11 +60,13 @@ class Publisher:
         return True
 
     async def _swap_data(self, file: str, before: bytes, bundle: Bundle) -> None:
-        if file != SERVERS:
+        if file == SERVERS:
+            await self.servers.swap(before, bundle.data[file])
+            await self.telling.leave_addresses(bundle.files["haproxy.cfg"].decode())
+        elif file == BINDINGS:
+            await map_replacing.replace(self.reloader.cli, file, bundle.files[file])
+        elif file != AGENT:  # It has loaded its own before.
             await self.maps.swap(file, before, bundle.data[file])
-            return
-        await self.servers.swap(before, bundle.data[file])
-        await self.telling.leave_addresses(bundle.files["haproxy.cfg"].decode())
 
     async def _load(self, release: Release, bundle: Bundle, keys: Collection[str], *, again: bool) -> None:
         """With what HAProxy's previous worker knew about servers. Every reload for a release goes through here. `keys`: the files
@@ -83,3 +87,8 @@ class Publisher:
         async with self.telling.handing_over(content_of(release.path / "haproxy.cfg").decode(), release.checksum):
             await self.reloader.reload(release.checksum, again=True)
         await self.verifier.prove_listeners(release.checksum)
+
+
+def _is_at_one_moment(keys: Collection[str], data: Collection[str]) -> bool:
+    """Whether no request can get half of a swap: a virtual host's new policy together with its old servers, for one."""
+    return BINDINGS not in data or not (keys or {*data} - {BINDINGS, AGENT})

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guardpanel.bundle import Bundle, digest_of
+from guardpanel.bundle import JUDGING, Bundle, digest_of
 from guardpanel.engines.files import (
     Digests,
     content_of,
@@ -118,11 +118,12 @@ class Releases:
             raise ReleaseDamaged(f"Release {number} is incomplete: {error}.") from error
 
     def files(self, number: int) -> dict[str, bytes]:
-        """The files that the engines got, by name. Private keys and what changes at run time are not looked at. Raises
-        ReleaseDamaged if it is incomplete."""
+        """The files that the engines got, by name, without private keys and lists. Raises ReleaseDamaged if it is incomplete."""
         path = self.root / str(number)
         try:
-            listed = json.loads(content_of(path / MANIFEST))["files"]
+            manifest = json.loads(content_of(path / MANIFEST))
+            data = manifest.get("data", {})
+            listed = {**manifest["files"], **{name: data[name] for name in JUDGING & data.keys()}}
             files = {name: content_of(path / name) for name in listed}
         except (OSError, ValueError, KeyError) as error:
             raise ReleaseDamaged(f"Release {number} is incomplete: {error}.") from error
@@ -245,5 +246,5 @@ def _changed(number: int, name: str) -> ReleaseDamaged:
 
 
 def _hashes(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Of all files, those with private keys and those that change at run time included."""
+    """Of all files."""
     return {**manifest["files"], **manifest.get("secrets", {}), **manifest.get("data", {})}

@@ -3,7 +3,7 @@ unchanged configuration needs no reload."""
 
 import hashlib
 
-from guardpanel.bundle import SERVERS, Bundle
+from guardpanel.bundle import JUDGING, SERVERS, Bundle
 from guardpanel.rendering import access, coraza, geo, haproxy, https, logins, servers
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.rows import Rows
@@ -16,15 +16,17 @@ __all__ = ["DesiredState", "EngineFacts", "Rows", "render"]
 
 
 def render(state: DesiredState) -> Bundle:
-    """All files of a revision. The checksum covers every file, with the placeholder in its own places, and without what HAProxy
-    takes of servers at run time."""
+    """All files of a revision. The checksum covers those that HAProxy has to be reloaded for, with the placeholder in its own
+    places, and without what HAProxy takes of servers at run time."""
     names, applications = coraza.applications(state)
     texts = haproxy.files(state, names)
     agent = coraza.agent_configuration(state.facts, applications)
     blank, origins = haproxy.configuration(state, NO_MARK)
     fixed, weights = servers.without(blank, moves=state.facts.moves_servers)
     digest = hashlib.sha256()
-    for path, text in sorted({**texts, "haproxy.cfg": fixed, "coraza.yaml": agent.decode()}.items()):
+    for path, text in sorted({**texts, "haproxy.cfg": fixed}.items()):
+        if path in JUDGING:
+            continue
         digest.update(f"{path}\0{len(text)}\0{text}\0".encode())
     checksum = digest.hexdigest()
     marked = blank.replace(NO_MARK, checksum).replace(f"gp_end_{NO_MARK[:12]}", f"gp_end_{checksum[:12]}")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from guardpanel.engines import Deployer
+from guardpanel.engines.haproxy.master_cli import MasterCli
 from guardpanel.engines.waf.agent_files import read_configuration
 from guardpanel.services import crud
 from guardpanel.services.saving import snapshots
@@ -48,10 +49,17 @@ def the_agent_forgets_too_early() -> None:
     Deployer._load_applications = load
 
 
+def requests_in_progress_are_forgotten() -> None:
+    async def oldest_request(self: MasterCli) -> None:
+        """As if there were none."""
+
+    MasterCli.oldest_request = oldest_request
+
+
 PLANTS: dict[str, Callable[[], None]] = {
     plant.__name__: plant
     for plant in (
         versions_are_not_compared, rows_stay_after_a_roll_back, live_without_deploying, what_a_crash_left_stays_open,
-        the_agent_forgets_too_early,
+        the_agent_forgets_too_early, requests_in_progress_are_forgotten,
     )
 }  # fmt: skip

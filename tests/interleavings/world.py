@@ -30,7 +30,8 @@ RARE, SOMETIMES = 0.01, 0.06
 
 
 class World:
-    """Workers (newest first) with the checksum and the applications that they were loaded with; the agent's applications."""
+    """Workers (newest first) with their checksum, their map of virtual hosts, the applications that it names, and those that requests
+    in progress ask for from before it was replaced; the agent's applications."""
 
     def __init__(self, folder: Path, fate: Fate) -> None:
         self.fate = fate
@@ -48,7 +49,7 @@ class World:
     def keep(self) -> None:
         """Any state in which a request meets half of a change is a fault, however short."""
         for worker in self.workers:
-            if lost := set(worker["asks"]) - set(self.applications):
+            if lost := {*worker["asks"], *worker["older"]} - set(self.applications):
                 self.wrong.append(f"worker {worker} asks for {lost}; the agent has {self.applications}")
         facts = {
             "workers": self.workers, "applications": self.applications, "pids": self.pids, "failed": self.failed,
@@ -63,13 +64,10 @@ class World:
     def load(self) -> Worker:
         """A worker with what is current on disk now."""
         current = self.folder / "current"
-        bindings = [line.split()[1].split(";") for line in (current / "vhosts.map").read_text().splitlines()]
+        lines = (current / "vhosts.map").read_text().splitlines()
         self.pids += 1
-        return {
-            "pid": self.pids,
-            "checksum": json.loads((current / "manifest.json").read_text())["checksum"],
-            "asks": sorted({binding[1] for binding in bindings} - {"-"}),
-        }
+        checksum = json.loads((current / "manifest.json").read_text())["checksum"]
+        return {"pid": self.pids, "checksum": checksum, "map": lines, "asks": asked_by(lines), "older": []}
 
     def live_on(self) -> None:
         """What happens by itself: processes are started where there are none, end, and are started again."""
@@ -81,6 +79,9 @@ class World:
             self.read_agent_file()
         if len(self.workers) > 1 and self.fate.happens(0.3):
             del self.workers[1:]
+        for worker in self.workers:
+            if worker["older"] and self.fate.happens(0.3):
+                worker["older"] = []
         self.keep()
 
     def read_agent_file(self) -> None:
@@ -91,12 +92,19 @@ class World:
         self.read = sha256(text).hexdigest()
 
 
+def asked_by(lines: list[str]) -> list[str]:
+    """The applications that a map of virtual hosts names."""
+    return sorted({line.split()[1].split(";")[1] for line in lines} - {"-"})
+
+
 class FakeMaster(MasterCli):
     """HAProxy's master CLI."""
 
     def __init__(self, world: World) -> None:
         super().__init__(Path("/nowhere"))
         self.world = world
+        self.next: list[str] = []
+        "The version of the newest worker's map that is being prepared."
 
     async def _ask(self, command: str, patience: float = 0.0, *, again_after_silence: bool = True) -> str:
         world = self.world
@@ -116,6 +124,31 @@ class FakeMaster(MasterCli):
                 return f"Version: 2.8.25\nPid: {world.workers[0]['pid']}\ndescription: guardpanel {world.checksum}\n"
             case ["show", "backend"]:
                 return f"gp_end_{str(world.checksum)[:12]}\n"
+            case ["show", "sess"]:
+                return "0x1: proto=tcpv4 fe=visitors be=be_1 age=1h0m\n" if world.workers[0]["older"] else ""
+            case [_, "map"]:
+                return self.mapped(command.removeprefix("@1 "))
+        return ""
+
+    def mapped(self, command: str) -> str:
+        world, worker = self.world, self.world.workers[0]
+        match command.split(maxsplit=1)[0]:
+            case "show" if "#" in command:
+                return "".join(f"0x1 {line}\n" for line in worker["map"])
+            case "show":
+                return f"0 (vhosts.map) pattern loaded from file entry_cnt={len(worker['map']) + len(self.next)}\n"
+            case "prepare":
+                self.next = []
+                return "New version created: 1\n"
+            case "add":
+                self.next += command.partition("<<\n")[2].splitlines()
+            case "commit":
+                worker["older"] = sorted({*worker["older"], *worker["asks"]})
+                worker["map"], worker["asks"], self.next = self.next, asked_by(self.next), []
+                world.keep()
+                world.fate.point()
+                if world.fate.happens(RARE):
+                    raise EngineUnavailable("HAProxy's answer was lost.")
         return ""
 
     def reloaded(self) -> str:

@@ -130,19 +130,62 @@ async def test_a_connection_from_before_a_save_is_judged_by_the_new_policy(runni
     await virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin))
     await save(1000)
     async with httpx2.AsyncClient(limits=OPEN) as first, httpx2.AsyncClient(limits=OPEN) as second:
-        assert (await last_answer(first))[0] == 200
+        assert await last_answer(first) == (200, "")
         await save(5)
-        assert await last_answer(first) == (403, "close")
-
-        assert (await last_answer(second))[0] == 403
+        assert await last_answer(first) == (403, "")  # No reload, so it stays open.
+        await running.engines.reload_again()
         await save(1000)
+        assert await last_answer(first) == (200, "close")
+
+        assert await last_answer(second) == (200, "")
+        await save(5)
         # Skipped paths stand in a map of their own: its worker keeps the policy that it has, which no other one knows by then.
-        await save(5, skip_paths=["/assets/"])
+        await save(1000, skip_paths=["/assets/"])
         await until(one_old_worker_is_left, "only the worker of the second connection is left")
         await running.engines.drop_unused()
-        assert await last_answer(second) == (200, "close")
+        assert await last_answer(second) == (403, "close")
 
-    assert (await visit(running, ATTACK)).status_code == 403
+    assert (await visit(running, ATTACK)).status_code == 200
+
+
+async def test_a_request_in_progress_is_judged_by_the_policy_that_it_came_under(
+    running: Installation, origin: int
+) -> None:
+    """A policy is swapped without a reload, and the agent keeps the one before for those who still ask for it."""
+    blocking = {**policies.DEFAULT.model_dump(), "enforcement_mode": "block"}
+    policy = PolicyFields.model_validate(blocking)
+    await virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin))
+    await policies.update(running.changes, SaveRequest("ada"), 1, policy)
+    (before,) = running.changes.renderer._live[1]  # type: ignore[index]
+    body = b"id=1%27%20UNION%20SELECT%20password%20FROM%20users--"
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(running.proxy.rpartition(":")[2]))
+    writer.write(
+        b"POST / HTTP/1.1\r\nhost: shop.example\r\nuser-agent: a\r\naccept: */*\r\nconnection: close\r\n"
+        b"content-type: application/x-www-form-urlencoded\r\ncontent-length: %d\r\n\r\n" % len(body)
+    )
+    await until(lambda: is_asked(running), "the request to be in progress")
+
+    lenient = PolicyFields.model_validate({**blocking, "inbound_anomaly_threshold": 1000})
+    saved = await policies.update(running.changes, SaveRequest("ada"), 1, lenient)
+    assert "reload" not in {step.name for step in saved.steps}
+    for _ in range(2):
+        await running.engines.drop_unused()
+    assert before in {application.name for application in (await running.engines.agent.status()).applications}
+    writer.write(body)
+
+    assert (await reader.read()).startswith(b"HTTP/1.1 403 ")
+    writer.close()
+    assert (await visit(running, ATTACK)).status_code == 200
+
+    async def it_is_dropped() -> bool:
+        return before not in {app.name for app in (await running.engines.agent.status()).applications}
+
+    await until(it_is_dropped, "the policy before to be dropped")
+
+
+async def is_asked(running: Installation) -> bool:
+    """Whether a visitor's request is in progress."""
+    return await running.engines.cli.oldest_request() is not None
 
 
 @pytest.mark.one_haproxy

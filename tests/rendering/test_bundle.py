@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from guardpanel.bundle import Bundle, Origin
+from guardpanel.bundle import JUDGING, Bundle, Origin
 from guardpanel.rendering import DesiredState, EngineFacts, render
 from tests.rows import FACTS, rows
 
@@ -88,11 +88,24 @@ def test_equal_states_give_equal_bytes() -> None:
         ("policy", "inbound_anomaly_threshold", 9),
     ],
 )
-def test_any_change_changes_the_checksum(table: str, field: str, value: object) -> None:
+def test_any_change_changes_the_checksum_or_how_requests_are_judged(table: str, field: str, value: object) -> None:
     changed = copy.deepcopy(dict(ROWS))
     changed[table][0][field] = value  # type: ignore[index]
 
-    assert made(changed).checksum != made().checksum
+    after, before = made(changed), made()
+    assert (after.checksum, after.data_digest) != (before.checksum, before.data_digest)
+
+
+@pytest.mark.parametrize(("field", "value"), [("inbound_anomaly_threshold", 9), ("argument_limit", 900)])
+def test_how_requests_are_judged_is_outside_the_checksum(field: str, value: object) -> None:
+    changed = copy.deepcopy(dict(ROWS))
+    changed["policy"][0][field] = value  # type: ignore[index]
+
+    after, before = made(changed), made()
+
+    assert after.checksum == before.checksum
+    assert {name for name in before.files if after.files[name] != before.files[name]} <= JUDGING
+    assert after.data_digest != before.data_digest
 
 
 @pytest.mark.parametrize(("field", "value"), [("weight", 7), ("enabled", False)])

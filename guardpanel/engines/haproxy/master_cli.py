@@ -103,6 +103,10 @@ class MasterCli(MapCommands):
         """Lines `0x… key value`."""
         return await self._ask(f"{worker(pid)} show map #{number:d}")
 
+    async def oldest_request(self) -> int | None:
+        """The age in seconds of the newest worker's oldest request of a visitor, or more. None if there is none in progress."""
+        return max(map(_seconds, REQUEST.findall(await self._ask("@1 show sess"))), default=None)
+
     async def table(self, name: str) -> str:
         if not re.fullmatch(r"[a-z_]{1,64}", name):
             raise ValueError(f"not a table's name: {name!r}")
@@ -160,6 +164,11 @@ class MasterCli(MapCommands):
 
 FINGERPRINT = re.compile(r"^Filename: (\S+)\n(?:(?!Filename: ).*\n)*?SHA1 FingerPrint: (\w+)$", re.MULTILINE)
 
+REQUEST = re.compile(r"^0x\S+: .*? fe=visitors .*? age=(\w+)", re.MULTILINE)
+"A line of `show sess`."
+
+SECONDS_IN = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
+
 PROCESS = re.compile(r"^(\d+)\s+(\S+)(.*)$")
 
 
@@ -167,6 +176,14 @@ def _name(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9_.]{1,64}", text):
         raise ValueError(f"not a backend's name: {text!r}")
     return text
+
+
+def _seconds(age: str) -> int:
+    """`1h2m`, as HAProxy writes it, rounded up: the parts after the second are left out."""
+    parts = re.findall(r"(\d+)([dhms])", age)
+    return sum(int(number) * SECONDS_IN[unit] for number, unit in parts) + (
+        SECONDS_IN[parts[-1][1]] - 1 if parts else 0
+    )
 
 
 def _file(name: str) -> str:

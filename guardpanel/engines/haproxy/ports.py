@@ -7,9 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from guardpanel.bundle import Bundle
+from guardpanel.engines.files import content_of
 from guardpanel.engines.haproxy.haproxy import ENGINE
 from guardpanel.engines.processes import proc
-from guardpanel.engines.proxy_lines import quic_listeners, tls_listeners
+from guardpanel.engines.proxy_lines import LISTENERS, quic_listeners, tls_listeners
 from guardpanel.engines.releases import ReleaseDamaged, Releases
 from guardpanel.errors import ConfigRejected, EngineUnavailable, Finding
 
@@ -43,13 +44,13 @@ def _bound(host: str, port: int, kind: socket.SocketKind, shared: int) -> OSErro
 
 def must_be_free_for(bundle: Bundle, releases: Releases) -> None:
     """Raises ConfigRejected if another process has a port that this configuration adds: HAProxy's own check binds no sockets."""
-    number = releases.current_number()
-    if number is None:
+    if releases.current_number() is None:
         return  # The first configuration comes with HAProxy's start.
-    before: Mapping[str, bytes] = {}
-    with suppress(ReleaseDamaged):
-        before = releases.files(number)
-    if words := busy(bundle.files, before):
+    before: dict[str, bytes] = {}
+    for name in LISTENERS:  # Not all files, whose hashes would be compared.
+        with suppress(OSError):
+            before[name] = content_of(releases.link / name)
+    if words := busy(bundle.files, before if LISTENERS[0] in before else None):
         finding = Finding(ENGINE, words, advice=words)
         raise ConfigRejected("HAProxy cannot listen.", engine=ENGINE, output=words, findings=[finding])
 

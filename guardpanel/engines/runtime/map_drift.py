@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 
-from guardpanel.bundle import SERVERS
+from guardpanel.bundle import JUDGING, SERVERS
 from guardpanel.engines.differences import Drift, Place, differing
 from guardpanel.engines.files import content_of
 from guardpanel.engines.haproxy.master_cli import MasterCli
 from guardpanel.engines.releases import Releases
+from guardpanel.engines.runtime import map_replacing
 from guardpanel.engines.runtime.map_swapping import deciding, parsed
 
 SOME = 3
@@ -29,20 +30,20 @@ class MapInspector:
         secret = await asyncio.to_thread(self.releases.secrets, number)
         drifts = []
         for at, name in sorted((await self.cli.maps()).items(), key=lambda entry: entry[1]):
-            if name.startswith("/") or name in lists:
+            if name.startswith("/") or name in lists.keys() - JUDGING:
                 continue  # Bans have a loop of their own.
             text = await self.cli.map_entries(at)
             if drift := await asyncio.to_thread(self._map, number, name, text):
                 drifts.append(replace(drift, lines=()) if name in secret else drift)
-        entries = ((name, digest) for name, digest in lists.items() if name != SERVERS)
-        return drifts + [drift for name, digest in entries if (drift := await self._list(number, name, digest))]
+        networks = ((name, digest) for name, digest in lists.items() if name not in {SERVERS, *JUDGING})
+        return drifts + [drift for name, digest in networks if (drift := await self._list(number, name, digest))]
 
-    def _map(self, number: int, name: str, entries: str) -> Drift | None:
+    def _map(self, number: int, name: str, shown: str) -> Drift | None:
         path = self.releases.root / str(number) / name
         if not path.is_file():
             return None  # Reported with the files.
         want = sorted(line for line in path.read_text("utf-8", "replace").split("\n") if line)
-        have = sorted(line.partition(" ")[2].rstrip() for line in entries.split("\n") if line.startswith("0x"))
+        have = sorted(map_replacing.entries(shown))
         if want == have:
             return None
         lines = differing("\n".join(want).encode(), "\n".join(have).encode())

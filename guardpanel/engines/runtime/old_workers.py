@@ -10,17 +10,13 @@ import logging
 import re
 from collections.abc import Mapping
 
-from guardpanel.engines.haproxy.map_commands import Line
+from guardpanel.bundle import BINDINGS, JUDGING
 from guardpanel.engines.haproxy.master_cli import MasterCli
 from guardpanel.engines.releases import Release, Releases
-from guardpanel.errors import EngineUnavailable, Problem
+from guardpanel.engines.runtime import map_replacing
+from guardpanel.errors import Problem
 
 log = logging.getLogger(__name__)
-
-VIRTUAL_HOSTS = "vhosts.map"
-
-FREE = frozenset({VIRTUAL_HOSTS, "coraza.yaml"})
-"Files that may differ: the agent has loaded the applications of its own, and HAProxy never reads it."
 
 PATIENCE_SECONDS = 2.0
 "Seconds for all old workers. One that hangs must not delay a save."
@@ -43,10 +39,12 @@ class OldWorkers:
             log.info("old workers of HAProxy answer by their own policies: %s", problem)
 
     async def applications(self) -> set[str]:
-        """Those that old workers ask for. Raises EngineUnavailable."""
+        """Those that workers ask for, the newest included: a panel that was killed may have left it its map. Raises
+        EngineUnavailable."""
         named: set[str] = set()
-        for pid in (await self.cli.processes()).old_workers:
-            state = (await self.cli.map_states(pid)).get(VIRTUAL_HOSTS)
+        processes = await self.cli.processes()
+        for pid in (*processes.workers, *processes.old_workers):
+            state = (await self.cli.map_states(pid)).get(BINDINGS)
             if state is not None:
                 named |= set(BINDING.findall(await self.cli.map_entries(state.number, pid)))
         return named
@@ -54,31 +52,23 @@ class OldWorkers:
     async def _follow(self, pid: int, release: Release) -> None:
         checksum = (await self.cli.info(pid)).get("description", "").removeprefix("guardpanel ")
         wanted = await asyncio.to_thread(self._bindings, checksum, release)
-        state = (await self.cli.map_states(pid)).get(VIRTUAL_HOSTS) if wanted else None
-        if state is None:
-            return
-        version = await self.cli.prepare_map(state.number, pid)
-        await self.cli.fill_map(state.number, version, wanted, pid)
-        filled = (await self.cli.map_states(pid)).get(VIRTUAL_HOSTS, state)
-        if filled.entries != state.entries + len(wanted):
-            raise EngineUnavailable(f"worker {pid} did not take all of {VIRTUAL_HOSTS}")
-        await self.cli.commit_map(state.number, version, pid)
+        if wanted:
+            await map_replacing.replace(self.cli, BINDINGS, wanted, pid)
 
-    def _bindings(self, checksum: str, release: Release) -> list[Line]:
-        """All entries of the release, if nothing else is new to a worker with this checksum, whose release may be gone."""
+    def _bindings(self, checksum: str, release: Release) -> bytes:
+        """The release's map, if nothing else is new to a worker with this checksum, whose release may be gone."""
         numbers = (number for number in reversed(self.releases.numbers()) if self.releases.checksum(number) == checksum)
-        number = next(numbers, None) if checksum and checksum != release.checksum else None
+        number = next(numbers, None) if checksum else None
         if number is None:
-            return []
+            return b""
         was, now = self.releases.files(number), self.releases.files(release.number)
         if _fixed(was, checksum) != _fixed(now, release.checksum):
-            return []
-        lines = (line.partition(" ") for line in now[VIRTUAL_HOSTS].decode().splitlines())
-        return [(key, value) for key, _, value in lines]
+            return b""
+        return now[BINDINGS]
 
 
 def _fixed(files: Mapping[str, bytes], checksum: str) -> Mapping[str, bytes]:
     """What a running worker cannot learn, without the checksum and its beginning, which name each configuration."""
     names = [checksum.encode(), checksum[:12].encode()]
-    kept = {name: content for name, content in files.items() if name not in FREE}
+    kept = {name: content for name, content in files.items() if name not in JUDGING}
     return {name: content.replace(names[0], b"").replace(names[1], b"") for name, content in kept.items()}

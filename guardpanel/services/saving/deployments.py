@@ -40,7 +40,7 @@ class Deployments:
             progress.end(failed.message)
             await self._roll_back(prepared, failed, progress)
         progress.end()
-        self.renderer.remember(prepared.bundle)
+        self.renderer.remember(prepared.revision, prepared.bundle)
         try:
             await self._conclude(prepared, Outcome.LIVE, progress)
         except StorageFailed as failed:
@@ -146,9 +146,8 @@ class Deployments:
         release = Release(number, self.engines.releases.root / str(number), revision.checksum)
         before = snapshots.unpacked(deployment.before)
         changed = frozenset(app.name for app in bundle.applications)
-        # HAProxy’s checksum does not tell whether it loaded the keys and address lists: it loads them again.
-        again = bool(bundle.secrets or bundle.data)
-        return PreparedSave(deployment.id or 0, number, release, bundle, before, previous, changed, again)
+        # HAProxy’s checksum does not tell whether it loaded the keys, policies and address lists: it loads them again.
+        return PreparedSave(deployment.id or 0, number, release, bundle, before, previous, changed, again=True)
 
     async def _facts_before(self, prepared: PreparedSave) -> EngineFacts:
         """With the certificates that are current again once it is rolled back. Changes nothing yet: the engines go first."""

@@ -37,8 +37,8 @@ class Renderer:
         self.facts = facts
         self._served: tuple[tuple[CurrentContent, ...], tuple[ServedCertificate, ...]] = (), ()
         "Certificates as they were last read, and what HAProxy gets of them."
-        self._live: tuple[str, dict[str, Application]] | None = None
-        "Checksum of the live bundle, and its applications by name."
+        self._live: tuple[int, dict[str, Application]] | None = None
+        "The live revision's number, and its applications by name."
 
     async def rendered(self, snapshot: Snapshot, facts: EngineFacts | None = None) -> Bundle:
         """What the engines get from these rows. Raises NotFound if entries of their address lists are not stored any more."""
@@ -63,13 +63,14 @@ class Renderer:
 
     async def applications_of(self, live: Revision) -> dict[str, Application]:
         """The live revision's applications by name."""
-        if self._live is None or self._live[0] != live.checksum:
-            self._live = live.checksum, _by_name(await self.rendered(snapshots.unpacked(live.snapshot)))
+        number = live.id or 0
+        if self._live is None or self._live[0] != number:
+            self._live = number, _by_name(await self.rendered(snapshots.unpacked(live.snapshot)))
         return self._live[1]
 
-    def remember(self, bundle: Bundle) -> None:
+    def remember(self, revision: int, bundle: Bundle) -> None:
         """Record that this is live."""
-        self._live = bundle.checksum, _by_name(bundle)
+        self._live = revision, _by_name(bundle)
 
     async def changed(self, bundle: Bundle, live: Revision | None) -> frozenset[str]:
         """The applications that the live revision lacks. All of them without one."""

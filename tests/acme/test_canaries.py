@@ -26,6 +26,7 @@ from guardpanel.acme.faults import AuthorityFault, FaultKind
 from guardpanel.acme.hook import Hook
 from guardpanel.acme.order import Record
 from guardpanel.certificates import contents
+from guardpanel.engines.shared_folders import SHARED
 from guardpanel.panel import Panel
 from guardpanel.services.issuing import orders
 from guardpanel.services.issuing.accounts import bind, key_of
@@ -45,7 +46,7 @@ MOST_OF_A_KIND = 4
 EAB, PASSWORD, TOKEN = "Y2FuYXJ5IG9mIGFuIGV4dGVybmFsIGFjY291bnQ", "canary-passphrase", "canary-token-of-a-service"
 
 OWNERS = {"secret.key", "default-certificate.pem"}
-"Files that are there to hold a key, besides certs/*.pem in releases: HAProxy reads them."
+"Files that are there to hold a key, besides those that releases share: HAProxy reads them."
 
 
 def forms_of(pem: bytes) -> set[bytes]:
@@ -178,9 +179,9 @@ def stored(panel: Panel) -> dict[str, bytes]:
         if not path.is_file():
             continue
         mode = stat.S_IMODE(path.stat().st_mode)
-        if path.name in OWNERS or path.parent.name == "certs":
+        if path.name in OWNERS or path.parent.parent.name == SHARED:
             assert mode == 0o600, (path, oct(mode))
-            assert path.parent.name != "certs" or stat.S_IMODE(path.parent.stat().st_mode) == 0o700, path
+            assert path.parent.parent.name != SHARED or stat.S_IMODE(path.parent.stat().st_mode) == 0o700, path
         else:
             files[str(path)] = path.read_bytes()
     return files

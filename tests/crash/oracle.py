@@ -176,8 +176,9 @@ class Oracle:
             return {}
         files = {
             str(file.relative_to(path)): file.read_bytes()
-            for file in path.rglob("*")
-            if file.is_file() and file.name != "manifest.json"
+            for folder, _, names in os.walk(path, followlinks=True)  # Into the folders that releases share.
+            for file in (Path(folder, name) for name in names)
+            if file.name != "manifest.json"
         }
         if manifest["checksum"] != checksum:
             findings.wrong.append(

@@ -6,7 +6,8 @@ Two real panels with as many virtual hosts, one of them with HTTPS and a certifi
 replaced over `/api/v1` one by one, while clients shake hands without a pause, each time on a new connection that resumes nothing:
 half of them TLS 1.2, half 1.3, mostly for the name whose certificate is being replaced. A handshake fails if it ends, or if it
 gets another certificate than the one before or the new one; after the response to the save, another than the new one. Then the
-same without them, and both panels save a change of one server in turns. Start and reload are HAProxy's own, by hand.
+same without them, and both panels save a change of one server, and of one policy, in turns. Start and reload are HAProxy's own,
+by hand.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import statistics
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -155,16 +156,19 @@ def swaps(client: httpx2.Client, authority: Parsed, shakes: Handshakes, least: i
     )
 
 
-def routing(panels: dict[str, tuple[Panel, httpx2.Client]], ports: tuple[int, int], rounds: int) -> str:
-    """A change of one server on each panel in turns, then HAProxy's own share by hand."""
+Change = Callable[[int], tuple[str, Mapping[str, object]]]
+"A path of the API and what is sent there, by turn."
+
+
+def in_turns(panels: dict[str, tuple[Panel, httpx2.Client]], change: Change, rounds: int) -> str:
+    """The same change on each panel in turns, then HAProxy's own share by hand."""
     saves: dict[str, list[float]] = {name: [] for name in panels}
     steps: dict[str, dict[str, list[float]]] = {name: {} for name in panels}
     reloads: dict[str, list[float]] = {name: [] for name in panels}
     for at in range(rounds + 1):
         for name, (panel, client) in panels.items():
             time.sleep(REST)
-            body = {"backends": [{"url": f"http://127.0.0.1:{ports[1 - at % 2]}"}]}
-            seconds, answer = timed_answer(client, "/api/v1/vhosts/1", body)
+            seconds, answer = timed_answer(client, *change(at))
             time.sleep(REST)
             by_hand = timed(lambda panel=panel: reload(panel.data / "run" / "haproxy-master.sock"))  # type: ignore[misc]
             if at == 0:
@@ -214,8 +218,17 @@ def measure(version: str, count: int, given: argparse.Namespace) -> None:
         print(swaps(client, authority, shakes, given.swaps, given.handshakes), flush=True)
         quiet = Handshakes(place, names, served)
         print(swaps(client, authority, quiet, given.swaps, 0), flush=True)
-        print("\n| routing save | p50 / p95 ms | steps | reload by hand p50 / p95 ms |\n|---|---|---|---|")
-        print(routing(panels, ports, given.rounds), flush=True)
+        policy = client.get("/api/v1/policies", params={"q": "Bench"}).json()["items"][0]["id"]
+        changes: dict[str, Change] = {
+            "routing": lambda at: (
+                "/api/v1/vhosts/1",
+                {"backends": [{"url": f"http://127.0.0.1:{ports[1 - at % 2]}"}]},
+            ),
+            "policy": lambda at: (f"/api/v1/policies/{policy}", {"inbound_anomaly_threshold": 50 + at}),
+        }
+        for kind, change in changes.items():
+            print(f"\n| {kind} save | p50 / p95 ms | steps | reload by hand p50 / p95 ms |\n|---|---|---|---|")
+            print(in_turns(panels, change, given.rounds), flush=True)
         for name, (panel, _) in panels.items():
             pid = int(worker(panel.data / "run" / "haproxy-master.sock"))
             print(

@@ -125,7 +125,7 @@ class FakeMaster(MasterCli):
             case ["show", "backend"]:
                 return f"gp_end_{str(world.checksum)[:12]}\n"
             case ["show", "sess"]:
-                return "0x1: proto=tcpv4 fe=visitors be=be_1 age=1h0m\n" if world.workers[0]["older"] else ""
+                return "0x1: proto=tcpv4 fe=visitors be=be_1 age=3h0m\n" if world.workers[0]["older"] else ""
             case [_, "map"]:
                 return self.mapped(command.removeprefix("@1 "))
         return ""

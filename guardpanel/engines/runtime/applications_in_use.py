@@ -11,8 +11,9 @@ from guardpanel.engines.releases import Release
 from guardpanel.engines.runtime.old_workers import OldWorkers
 from guardpanel.engines.waf.agent_files import applications_in, read_configuration
 
-LONGEST_SECONDS = 3600.0
-"For which an application is kept for requests. What lasts longer, such as a WebSocket, has long had its verdict."
+LONGEST_SECONDS = 7200.0
+"""For which an application is kept for requests. A server may take an hour to answer, after ten minutes in the queue. What lasts
+longer, such as a WebSocket, has long had its verdict."""
 
 ROUNDING_SECONDS = 2.0
 "HAProxy tells ages in whole seconds of its clock."

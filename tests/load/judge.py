@@ -1,6 +1,6 @@
 """What visitors met, judged by what was saved: pure, so that it can be shown to complain.
 
-A revision is known by its checksum, which every answer carries. `Expected` holds what each one must do; the report (made by
+A revision is known by its checksum, which every answer carries. Those that differ in policies alone share one. `Expected` holds what each one must do; the report (made by
 visitors/) holds how often which answer was met, what decided the first answer of each connection, and where one connection went
 from one revision to another.
 """
@@ -67,23 +67,26 @@ class State:
 class Expected:
     """The saves in the order in which they were acknowledged."""
 
-    order: dict[str, int] = field(default_factory=dict)
-    states: dict[str, State] = field(default_factory=dict)
+    saves: int = 0
+    first: dict[str, int] = field(default_factory=dict)
+    last: dict[str, int] = field(default_factory=dict)
+    "By checksum: the saves between which it was live."
+    states: dict[str, list[State]] = field(default_factory=dict)
 
     def live(self, checksum: str, state: State) -> None:
-        self.order[checksum] = len(self.order)
-        self.states[checksum] = state
+        self.first.setdefault(checksum, self.saves)
+        self.last[checksum] = self.saves
+        self.states.setdefault(checksum, []).append(state)
+        self.saves += 1
 
     def meanings(self, checksum: str) -> list[State]:
-        """What a worker that reports this revision may decide by: it, and later ones that differ in policies alone."""
-        own = self.states.get(checksum)
-        if own is None:
-            return []
-        later = [state for other, state in self.states.items() if self.order[other] > self.order[checksum]]
-        return [own, *(state for state in later if state.frame() == own.frame())]
+        """What a worker that reports this checksum may decide by: its states, and later ones that differ in policies alone."""
+        own = self.states.get(checksum, [])
+        later = [states for other, states in self.states.items() if own and self.first[other] > self.first[checksum]]
+        return [*own, *(state for states in later for state in states if state.frame() == own[-1].frame())]
 
     def was_live(self, state: State) -> bool:
-        return any(state.rendered() == other.rendered() for other in self.states.values())
+        return any(state.rendered() == other.rendered() for states in self.states.values() for other in states)
 
 
 def complaints(report: Mapping[str, Any], expected: Expected) -> list[str]:
@@ -144,11 +147,11 @@ def fits(rules: object, name: str, by_rules: Mapping[object, str], by_name: Mapp
 
 def backwards(report: Mapping[str, Any], expected: Expected) -> Iterator[str]:
     for first, count in counted(report["Firsts"]):
-        if expected.order.get(first["Checksum"], -1) < first["AtLeast"]:
-            place = expected.order.get(first["Checksum"])
+        place = expected.last.get(first["Checksum"])
+        if place is None or place < first["AtLeast"]:
             yield f"{count} × a connection opened after save {first['AtLeast']} was decided by save {place}"
     for step, count in counted(report["Steps"]):
-        if expected.order.get(step["After"], -1) < expected.order.get(step["Before"], -1):
+        if expected.first.get(step["After"], -1) < expected.first.get(step["Before"], -1):
             yield f"{count} × a connection went back from {step['Before'][:12]} to {step['After'][:12]}"
 
 

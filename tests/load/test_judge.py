@@ -68,6 +68,23 @@ def test_an_old_worker_may_judge_by_a_later_save_that_changes_policies_alone() -
         assert complaints({"Met": [*good, wrong], **nothing}, saves), wrong
 
 
+def test_policies_that_are_swapped_share_a_checksum() -> None:
+    saves = Expected()
+    for checksum, server, threshold in ((FIRST, 8001, BLOCKING), (FIRST, 8001, 1_000), (SECOND, 8002, 1_001)):
+        saves.live(checksum, a_state(server, threshold))
+    good = [
+        met(FIRST, "shop", "formattack", 403, "", "old"), met(FIRST, "shop", "formattack", 200, "8001", "new"),
+        met(SECOND, "shop", "get", 200, "8002", "newest"),
+    ]  # fmt: skip
+    swapped = {"What": {"AtLeast": 1, "Checksum": FIRST}, "Count": 1}
+    late = {"What": {"AtLeast": 2, "Checksum": FIRST}, "Count": 1}
+    nothing: dict[str, Any] = {"Steps": [], "Lost": []}
+    assert complaints({"Met": good, "Firsts": [swapped], **nothing}, saves) == []
+    assert complaints({"Met": good, "Firsts": [late], **nothing}, saves)
+    wrong = met(FIRST, "shop", "formattack", 200, "8001", "old")
+    assert complaints({"Met": [*good, wrong], "Firsts": [], **nothing}, saves)
+
+
 WRONG = {
     "the server of another revision": (met(SECOND, "shop", "get", 200, "8001", "new"), "of server 8001 instead of"),
     "the rules of another revision": (met(SECOND, "shop", "form", 200, "8002", "old"), "judged by old, which is not"),

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -165,25 +166,37 @@ def in_turns(panels: dict[str, tuple[Panel, httpx2.Client]], change: Change, rou
     saves: dict[str, list[float]] = {name: [] for name in panels}
     steps: dict[str, dict[str, list[float]]] = {name: {} for name in panels}
     reloads: dict[str, list[float]] = {name: [] for name in panels}
+    processor: dict[str, list[float]] = {name: [] for name in panels}
     for at in range(rounds + 1):
         for name, (panel, client) in panels.items():
             time.sleep(REST)
+            began = processor_seconds(panel)
             seconds, answer = timed_answer(client, *change(at))
+            busy = processor_seconds(panel) - began
             time.sleep(REST)
             by_hand = timed(lambda panel=panel: reload(panel.data / "run" / "haproxy-master.sock"))  # type: ignore[misc]
             if at == 0:
                 continue
             saves[name].append(seconds)
+            processor[name].append(busy)
             reloads[name].append(by_hand)
             for step in answer["deployment"]["steps"]:
                 steps[name].setdefault(step["name"], []).append(step["seconds"])
     plain, secure = panels
     ratio = statistics.median(b / a for a, b in zip(saves[plain], saves[secure], strict=True))
     rows = [
-        f"| {name} | {milliseconds(saves[name])} | {medians(steps[name])} | {milliseconds(reloads[name])} |"
+        f"| {name} | {milliseconds(saves[name])} | {1000 * statistics.median(processor[name]):.0f} | {medians(steps[name])} "
+        f"| {milliseconds(reloads[name])} |"
         for name in panels
     ]
     return "\n".join([*rows, f"\nIn pairs, with certificates: {ratio:.2f} × without."])
+
+
+def processor_seconds(panel: Panel) -> float:
+    """Of the panel's own process so far, on all its threads."""
+    assert panel.process is not None
+    fields = Path(f"/proc/{panel.process.pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def start_of(panel: Panel, binary: str) -> float:
@@ -227,7 +240,10 @@ def measure(version: str, count: int, given: argparse.Namespace) -> None:
             "policy": lambda at: (f"/api/v1/policies/{policy}", {"inbound_anomaly_threshold": 50 + at}),
         }
         for kind, change in changes.items():
-            print(f"\n| {kind} save | p50 / p95 ms | steps | reload by hand p50 / p95 ms |\n|---|---|---|---|")
+            print(
+                f"\n| {kind} save | p50 / p95 ms | the panel's processor ms | steps | reload by hand p50 / p95 ms |"
+                "\n|---|---|---|---|---|"
+            )
             print(in_turns(panels, change, given.rounds), flush=True)
         for name, (panel, _) in panels.items():
             pid = int(worker(panel.data / "run" / "haproxy-master.sock"))

@@ -23,14 +23,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx2
 
 from bench.memory import resident
 from bench.save import REST, fill, log_in, medians, milliseconds, percentile, reload, timed, worker
-from bench.stack import find_haproxy
+from bench.stack import find_haproxy, processor_seconds
 from guardpanel.certificates import contents, making
 from guardpanel.certificates.reading import Parsed
 from guardpanel.database import Database
@@ -170,9 +169,9 @@ def in_turns(panels: dict[str, tuple[Panel, httpx2.Client]], change: Change, rou
     for at in range(rounds + 1):
         for name, (panel, client) in panels.items():
             time.sleep(REST)
-            began = processor_seconds(panel)
+            began = processor_seconds([pid_of(panel)])
             seconds, answer = timed_answer(client, *change(at))
-            busy = processor_seconds(panel) - began
+            busy = processor_seconds([pid_of(panel)]) - began
             time.sleep(REST)
             by_hand = timed(lambda panel=panel: reload(panel.data / "run" / "haproxy-master.sock"))  # type: ignore[misc]
             if at == 0:
@@ -192,11 +191,9 @@ def in_turns(panels: dict[str, tuple[Panel, httpx2.Client]], change: Change, rou
     return "\n".join([*rows, f"\nIn pairs, with certificates: {ratio:.2f} × without."])
 
 
-def processor_seconds(panel: Panel) -> float:
-    """Of the panel's own process so far, on all its threads."""
+def pid_of(panel: Panel) -> int:
     assert panel.process is not None
-    fields = Path(f"/proc/{panel.process.pid}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return panel.process.pid
 
 
 def start_of(panel: Panel, binary: str) -> float:

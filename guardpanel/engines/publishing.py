@@ -33,7 +33,7 @@ class Publisher:
         whether HAProxy still runs what it ran, with the same listeners."""
         keys = await asyncio.to_thread(self.releases.differing_secrets, release.number)
         before = await asyncio.to_thread(self.releases.differing_data, release.number)
-        can_swap = bool(keys or before) and not again and _is_at_one_moment(keys, before)
+        can_swap = bool(keys or before) and not again and is_at_one_moment(keys, before)
         is_loaded = can_swap and await self.reloader.has_loaded(bundle.checksum)
         tell("swap" if is_loaded else "reload")
         if is_loaded and await self._swap(release, bundle, keys, before, tell):
@@ -89,6 +89,6 @@ class Publisher:
         await self.verifier.prove_listeners(release.checksum)
 
 
-def _is_at_one_moment(keys: Collection[str], data: Collection[str]) -> bool:
+def is_at_one_moment(keys: Collection[str], data: Collection[str]) -> bool:
     """Whether no request can get half of a swap: a virtual host's new policy together with its old servers, for one."""
     return BINDINGS not in data or not (keys or {*data} - {BINDINGS, AGENT})

@@ -108,7 +108,7 @@ class Verifier:
         places = [place for place in await self.places() if over_tls or place not in self._tls]
         proofs = [
             *(partial(self.listener, place, checksum) for place in places),
-            *(partial(quic.flaw, place) for place in self.quic),
+            *(partial(quic.flaw, place) for place in self.quic if over_tls),
         ]
         await asyncio.gather(*(self._until(patience, proof) for proof in proofs))
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from guardpanel.background import Background
 from guardpanel.bundle import Bundle, NamedServer
 from guardpanel.engines.answers import Answers
+from guardpanel.engines.applications_in_use import ApplicationsInUse
 from guardpanel.engines.differences import Drift
 from guardpanel.engines.drift import Expected, Inspector
 from guardpanel.engines.files import sweep_drafts
@@ -20,7 +21,6 @@ from guardpanel.engines.processes.proc import listener_of
 from guardpanel.engines.protocol import SERVERS_PATIENCE_SECONDS, EnginesStatus, Tell
 from guardpanel.engines.publishing import Publisher
 from guardpanel.engines.releases import Release, Releases
-from guardpanel.engines.runtime.applications_in_use import ApplicationsInUse
 from guardpanel.engines.runtime.old_workers import OldWorkers
 from guardpanel.engines.runtime.outside_map import OutsideMap, OutsideMaps
 from guardpanel.engines.servers.server_sync import ServerSync

@@ -38,12 +38,12 @@ class MapInspector:
         networks = ((name, digest) for name, digest in lists.items() if name not in {SERVERS, *JUDGING})
         return drifts + [drift for name, digest in networks if (drift := await self._list(number, name, digest))]
 
-    def _map(self, number: int, name: str, shown: str) -> Drift | None:
+    def _map(self, number: int, name: str, listed: str) -> Drift | None:
         path = self.releases.root / str(number) / name
         if not path.is_file():
             return None  # Reported with the files.
         want = sorted(line for line in path.read_text("utf-8", "replace").split("\n") if line)
-        have = sorted(map_replacing.entries(shown))
+        have = sorted(map_replacing.entries(listed))
         if want == have:
             return None
         lines = differing("\n".join(want).encode(), "\n".join(have).encode())

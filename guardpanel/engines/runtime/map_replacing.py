@@ -26,6 +26,6 @@ def lines_of(content: bytes) -> list[Line]:
     return [(key, value) for key, _, value in lines]
 
 
-def entries(shown: str) -> list[str]:
+def entries(listed: str) -> list[str]:
     """Of what `show map` answers."""
-    return [line.partition(" ")[2].rstrip() for line in shown.split("\n") if line.startswith("0x")]
+    return [line.partition(" ")[2].rstrip() for line in listed.split("\n") if line.startswith("0x")]

@@ -10,7 +10,7 @@ from guardpanel.errors import Problem
 from guardpanel.models.certificates.certificate import Source
 from guardpanel.models.certificates.issuing import authority_name
 from guardpanel.services import certificate_uses, certificates
-from guardpanel.services.https import earlier_certificates
+from guardpanel.services.https import certificate_renewals, earlier_certificates
 from guardpanel.views import orders
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.certificate_form import CertificateEditing
@@ -41,6 +41,8 @@ async def index(
         "rows": rows,
         "states": {row.id: state_of(row.content, now) for row in rows.items},
         "used": await certificates.used_by(ctx.session, rows.items),
+        "now": now,
+        "renewals": await certificate_renewals.next_renewals(ctx.session, rows.items),
         "source_words": {source.value: source.word for source in Source},
         "authority": await certificates.local_root(ctx.session),
     }

@@ -94,6 +94,7 @@ async def test_a_certificate_is_added_and_its_orders_are_shown_and_asked_for(
     assert 'value="Let’s Encrypt"' in form.text and EAB_KEY not in form.text
 
     assert (await ada.post("/certificates/1/orders")).headers["location"] == "/certificates/1#orders"
+    assert ">now</time>" in (await ada.get("/certificates")).text
     due = (await ada_api.get("/api/v1/certificates/1/orders")).json()
     assert (due["why"], due["orders"], due["failures"]) == ("Asked for by ada@example.org.", [], 0)
     assert (await ada_api.post("/api/v1/certificates/1/orders")).status_code == 202

@@ -1,15 +1,20 @@
 """Certificates that are made here are renewed before they end, and keys that the master key does not open are reported."""
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from guardpanel.certificates import contents
 from guardpanel.errors import Busy, Drifted, EngineUnavailable, NotFound, Problem
+from guardpanel.models.certificates.certificate import Certificate
 from guardpanel.models.certificates.certificate_content import CertificateContent
 from guardpanel.sealing import KeyLost, Seal
 from guardpanel.services import certificate_choices, certificates
+from guardpanel.services.issuing import plans
 from guardpanel.services.saving.changes import Changes, SaveRequest
 
 log = logging.getLogger(__name__)
@@ -113,4 +118,16 @@ async def renew(changes: Changes, now: datetime, pauses: Pauses) -> None:
 
 
 def is_due(content: CertificateContent | None, now: datetime) -> bool:
-    return content is not None and content.not_after - now < (content.not_after - content.not_before) / 3
+    return content is not None and moment_of(content) < now
+
+
+def moment_of(content: CertificateContent) -> datetime:
+    """When one that is made here is renewed."""
+    return content.not_after - (content.not_after - content.not_before) / 3
+
+
+async def next_renewals(session: AsyncSession, rows: Collection[Certificate]) -> dict[int, datetime]:
+    """When each is renewed, or ordered, next. Without those for which no moment is set."""
+    ordered = {number: plan.due_at for number, plan in (await plans.by_certificate(session)).items() if plan.due_at}
+    made = {row.id or 0: moment_of(row.content) for row in rows if row.source.is_made_here and row.content}
+    return ordered | made

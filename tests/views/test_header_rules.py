@@ -52,6 +52,7 @@ async def test_one_is_added_shown_edited_and_deleted(ada: httpx2.AsyncClient, en
 OF_REQUESTS = {"direction": "request"}
 
 
+@pytest.mark.changes_nothing
 @pytest.mark.parametrize(
     ("field", "typed", "words"),
     [

@@ -51,6 +51,7 @@ async def test_one_is_added_shown_edited_and_deleted(ada: httpx2.AsyncClient, en
     assert file(engines, "paths.map") == ""
 
 
+@pytest.mark.changes_nothing
 @pytest.mark.parametrize(
     ("field", "typed", "words"),
     [

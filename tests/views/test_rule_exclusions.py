@@ -61,6 +61,7 @@ async def test_the_form_says_what_it_would_do_and_what_is_wrong(ada: httpx2.Asyn
     assert (await ada.get("/changes")).text.count("rule exclusion") == 0
 
 
+@pytest.mark.changes_nothing
 @pytest.mark.parametrize(
     ("typed", "words"),
     [

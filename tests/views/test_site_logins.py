@@ -53,6 +53,7 @@ async def test_one_is_added_asked_for_changed_and_deleted(ada: httpx2.AsyncClien
     assert login_map(engines) == ""
 
 
+@pytest.mark.changes_nothing
 @pytest.mark.parametrize(
     ("field", "typed", "words"),
     [

@@ -9,6 +9,7 @@ from tests.html import read
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.changes_nothing
 @pytest.mark.parametrize(
     ("field", "typed", "words"),
     [
@@ -43,6 +44,7 @@ async def test_what_could_never_count_is_refused_at_its_field(
     assert words in read(refused.text).text
 
 
+@pytest.mark.changes_nothing
 @pytest.mark.parametrize("name", ["x api", "x_key", "x:key", "ü", "x\u202ekey", "x" * 61, "x'"])
 async def test_a_header_that_none_can_send_is_refused(ada: httpx2.AsyncClient, name: str) -> None:
     refused = await ada.post("/policies", data=a_policy(limit_by="header", limit_by_name=name))

@@ -41,7 +41,7 @@ def test_a_panel_that_is_killed_in_a_save_or_puts_one_back_leaves_everything_in_
     """Each phase on one HAProxy, to learn whose points takes a save; `make nightly` has all kinds in all phases on both."""
     phases = ("--phase", "save", "--phase", "roll_back")
 
-    code, output = swept("sweep", "--haproxy", "2.6", "--sample", "8", *phases, "--kind", "route", "--kind", "policy")
+    code, output = swept("sweep", "--haproxy", "2.6", "--sample", "5", *phases, "--kind", "route", "--kind", "policy")
 
     assert code == 0, output
     assert ": 0 divergences, 0 of " in output, output
@@ -57,7 +57,7 @@ def test_an_ingest_that_is_killed_again_and_again_loses_and_doubles_nothing() ->
 def test_a_panel_that_is_killed_while_it_swaps_starts_or_tidies_leaves_everything_in_agreement() -> None:
     phases = ("--phase", "save", "--phase", "start", "--phase", "tidy")
 
-    code, output = swept("sweep", "--haproxy", "2.8", "--sample", "8", *phases, "--kind", "swap")
+    code, output = swept("sweep", "--haproxy", "2.8", "--sample", "5", *phases, "--kind", "swap")
 
     assert code == 0, output
     assert ": 0 divergences, 0 of " in output, output
@@ -67,7 +67,7 @@ def test_a_panel_that_is_killed_while_bans_and_entries_arrive_loses_and_doubles_
     """The database, bans.map, the lists' files, the maps in HAProxy and what clients get agree."""
     phases = ("--phase", "save", "--phase", "start")
 
-    code, output = swept("sweep", "--haproxy", "2.6", "--sample", "10", *phases, "--kind", "ban", "--kind", "entries")
+    code, output = swept("sweep", "--haproxy", "2.6", "--sample", "6", *phases, "--kind", "ban", "--kind", "entries")
 
     assert code == 0, output
     assert ": 0 divergences, 0 of " in output, output
@@ -75,7 +75,7 @@ def test_a_panel_that_is_killed_while_bans_and_entries_arrive_loses_and_doubles_
 
 def test_a_panel_that_is_killed_in_an_order_ends_it_with_the_same_key_and_orders_nothing_twice() -> None:
     """First orders; the planted fault is in a renewal. `make nightly` has all kinds."""
-    code, output = swept("order_kills", "--kind", "issue", "--sample", "4")
+    code, output = swept("order_kills", "--kind", "issue", "--sample", "3")
 
     assert code == 0, output
     assert ": 0 divergences, 0 unclear ends, 0 of " in output, output
@@ -84,7 +84,7 @@ def test_a_panel_that_is_killed_in_an_order_ends_it_with_the_same_key_and_orders
 
 def test_a_disk_that_fails_in_an_order_is_reported_and_orders_nothing_twice() -> None:
     """Renewals; `make nightly` has all kinds."""
-    code, output = swept("order_faults", "--kind", "renew", "--sample", "5")
+    code, output = swept("order_faults", "--kind", "renew", "--sample", "3")
 
     assert code == 0, output
     assert ": 0 divergences, 0 unclear ends, 0 of " in output, output
@@ -92,14 +92,14 @@ def test_a_disk_that_fails_in_an_order_is_reported_and_orders_nothing_twice() ->
 
 
 def test_an_engine_that_is_killed_in_a_save_is_back_with_what_the_operator_was_told() -> None:
-    code, output = swept("engine_kills", "--sample", "6", "--kind", "route", "--kind", "policy")
+    code, output = swept("engine_kills", "--sample", "4", "--kind", "route", "--kind", "policy")
 
     assert code == 0, output
     assert ": 0 divergences, 0 unclear ends, 0 of " in output, output
 
 
 def test_a_failing_disk_is_reported_and_harmless() -> None:
-    code, output = swept("faults", "--sample", "10", "--kind", "route", "--kind", "policy", "--kind", "swap")
+    code, output = swept("faults", "--sample", "6", "--kind", "route", "--kind", "policy", "--kind", "swap")
 
     assert code == 0, output
     assert ": 0 divergences, 0 unclear ends, 0 of " in output, output

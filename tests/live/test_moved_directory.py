@@ -17,8 +17,9 @@ ATTACK = "/?id=1%27%20OR%20%271%27=%271"
 BANNED, DENIED = "127.70.0.1", "127.80.0.1"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def panel(haproxy: str) -> Iterator[Panel]:
+    """One for all, in the order in which they stand here: the last one moves it."""
     with origin_server() as port, running_panel(haproxy) as running:
         an_account(running)
         with bearer(running) as ada:
@@ -60,22 +61,6 @@ def mentions(panel: Panel, place: str) -> list[str]:
     return [path.name for path in files if f"{place}/".encode() in path.read_bytes()]
 
 
-def test_a_moved_directory_serves_as_before_by_itself(panel: Panel) -> None:
-    panel.stop()
-    former = move(panel, "elsewhere")
-    shutil.move(former, panel.data)
-
-    panel.start()
-
-    assert statuses(panel) == [200, 403, 403, 403]
-    assert mentions(panel, former) == []
-    assert f"guardpanel: the data directory was at {former}. Its files are rendered anew." in panel.output.read_text()
-    panel.stop()
-    written = (panel.data / "current").readlink()
-    panel.start()
-    assert (panel.data / "current").readlink() == written  # Nothing is rendered anew a second time.
-
-
 def test_a_copy_leaves_its_original_alone(panel: Panel, haproxy: str) -> None:
     copy = Panel(panel.data.with_name("copy"), haproxy)
     shutil.copytree(panel.data, copy.data, symlinks=True, ignore=shutil.ignore_patterns("*.sock*"))
@@ -101,3 +86,19 @@ def test_a_haproxy_that_runs_keeps_its_files(panel: Panel) -> None:
     assert (panel.data / "current").is_symlink()
     assert settings.agent_configuration.exists()
     assert leave_former_place(settings) is None
+
+
+def test_a_moved_directory_serves_as_before_by_itself(panel: Panel) -> None:
+    panel.stop()
+    former = move(panel, "elsewhere")
+    shutil.move(former, panel.data)
+
+    panel.start()
+
+    assert statuses(panel) == [200, 403, 403, 403]
+    assert mentions(panel, former) == []
+    assert f"guardpanel: the data directory was at {former}. Its files are rendered anew." in panel.output.read_text()
+    panel.stop()
+    written = (panel.data / "current").readlink()
+    panel.start()
+    assert (panel.data / "current").readlink() == written  # Nothing is rendered anew a second time.

@@ -41,7 +41,7 @@ class Access:
         elif terms and len(terms) == 1 and terms[0].rate is not None:
             self._limit(context, section, line, host, terms[0].rate)
         elif condition.is_always:
-            host.close(line, "It refuses all requests.")
+            host.close(line, "It refuses requests.")
         else:
             host.close(line, f"It keeps visitors out. {condition.why_not}")
 

@@ -8,7 +8,7 @@ from guardpanel.services.importing.conditions import REST
 from guardpanel.services.importing.hosts import Host, Row, refusal
 from guardpanel.services.importing.outcomes import Line, printable
 from guardpanel.services.importing.pool import Pool
-from guardpanel.services.importing.proxies import RULES, Context, effective, main_first
+from guardpanel.services.importing.proxies import RULES, Context, effective, main_first, rules
 from guardpanel.services.importing.routes import Route, deciding, routes, signature
 from guardpanel.services.importing.source import Section
 
@@ -48,8 +48,8 @@ class Building:
 
     def backend_rules(self) -> Iterator[tuple[Line, Row, Host, Section]]:
         for row, host, section in self._rows:
-            if section.kind == "backend":
-                yield from ((line, row, host, section) for line in section.lines if line.keyword in RULES - {"acl"})
+            if host not in self._of_frontend.get(section.head.number, ()):
+                yield from ((line, row, host, section) for line in rules(section) if line.keyword in RULES - {"acl"})
 
     def _add(self, section: Section, group: list[Route]) -> None:
         """A virtual host of these hostnames, unless another frontend has it already."""
@@ -68,6 +68,7 @@ class Building:
         return next((host for host in self.hosts if host.hostname == REST and host.backend == route.backend), None)
 
     def _meet(self, section: Section, host: Host, route: Route) -> None:
+        _close_unread(host, section)
         if host.backend != route.backend:
             if route.line:
                 host.note(route.line, f"Another frontend has it, with the servers of {host.backend[:60]}.")
@@ -104,11 +105,12 @@ class Building:
         is_apart = host.hostname == REST and self._answers_unknown and section.name not in self._context.hostnames
         if host.hostname == REST and not self._answers_unknown:
             self._answers_unknown = host.values["answers_unknown"] = True
+        if is_apart:
+            host.values["enabled"] = False
         for line in section.lines if is_apart else ():
             if line.keyword == "bind":
-                host.close(line, "Another frontend serves unknown hostnames: this one needs a hostname.")
-        for line, why in [*section.unread, *(backend.unread if backend is not section else ())]:
-            host.close(line, why)
+                host.note(line, "Another frontend serves unknown hostnames: this one needs a hostname.")
+        _close_unread(host, section, backend)
 
     def _without_servers(self, host: Host, group: list[Route]) -> None:
         """What was noted on it goes with it."""
@@ -158,7 +160,15 @@ class Building:
             return
         host.paths.append(row.values)
         self._rows.append((row, host, backend))
+        _close_unread(host, backend)
         row.became(line, "servers")
         checks = any(values.get("health_check") for _, _, values in pool.servers)
         if host.values["health_check"] and (host_pool.has("option httpchk") or not checks):
             host.note(line, f"The servers of {path} are checked as the virtual host’s are.")
+
+
+def _close_unread(host: Host, *sections: Section) -> None:
+    """Lines that could not be read may be rules against visitors."""
+    for section in sections:
+        for line, why in [pair for each in (*section.chain, section) for pair in each.unread]:
+            host.close(line, why)

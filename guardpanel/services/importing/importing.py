@@ -8,7 +8,7 @@ from guardpanel.readable_yaml import written
 from guardpanel.services.importing import source
 from guardpanel.services.importing.access import POLICY, Access, is_tracking, left_tracking, policy
 from guardpanel.services.importing.building import Building
-from guardpanel.services.importing.hosts import Host, Values
+from guardpanel.services.importing.hosts import Host, Row, Values
 from guardpanel.services.importing.outcomes import Kind, Line, Outcome, named
 from guardpanel.services.importing.pools import SENDS_CLIENT, TIMEOUTS
 from guardpanel.services.importing.proxies import RULES, Context, effective, is_denial, is_http, key_of, rules
@@ -38,6 +38,8 @@ class Imported:
     outcomes: list[Outcome]
     site: str
     "YAML. Empty: nothing became anything."
+    disabled: tuple[str, ...] = ()
+    "Virtual hosts that would lose a rule against visitors."
 
     @property
     def counts(self) -> dict[Kind, int]:
@@ -45,12 +47,12 @@ class Imported:
 
     @property
     def sentence(self) -> str:
-        counts = self.counts
+        became, notes, left = (f"{self.counts[kind]:,}" for kind in KINDS)
         total = len(self.outcomes)
-        lines = f"{total:,} line{'' if total == 1 else 's'}"
-        return (
-            f"{lines}: {counts['became']:,} imported, {counts['note']:,} kept as notes, {counts['left']:,} not taken."
+        words = (
+            f"{total:,} line{'' if total == 1 else 's'}: {became} imported, {notes} kept as notes, {left} not taken."
         )
+        return f"{words} Disabled until you enable them: {named(self.disabled)}." if self.disabled else words
 
 
 def import_configuration(content: bytes, beside: Beside) -> Imported:
@@ -63,6 +65,8 @@ class _Importing:
     def __init__(self, context: Context) -> None:
         self._context, self._ledger = context, context.ledger
         self._building, self._access = Building(context), Access()
+        self._applied: set[tuple[int, str]] = set()
+        "Rules by line and virtual host: those of defaults count for frontend and backend."
 
     def run(self) -> Imported:
         sections = self._context.source.sections
@@ -71,14 +75,13 @@ class _Importing:
         for section in frontends:
             self._read_frontend(section)
         for line, row, host, section in self._building.backend_rules():
-            condition = self._context.condition(section, line).of_host(host.hostname)
-            if is_denial(line) and row is host and not condition.is_never:
-                self._access.deny(self._context, section, line, host, condition)
-            elif not condition.is_never:
-                apply(row, host, line, condition)
+            if (line.number, host.host) not in self._applied:
+                self._apply(section, line, row, host)
         for section in sections:
             self._finish(section)
-        return Imported(self._outcomes(), self._site())
+        outcomes = self._outcomes()
+        disabled = tuple(host.host for host in self._building.hosts if host.values.get("enabled") is False)
+        return Imported(outcomes, self._site(), disabled)
 
     def _read_frontend(self, section: Section) -> None:
         hosts = self._building.of_frontend(section)
@@ -107,15 +110,21 @@ class _Importing:
 
     def _rule(self, section: Section, line: Line, hosts: list[Host]) -> None:
         for host in hosts:
-            condition = self._context.condition(section, line).of_host(host.hostname)
-            if condition.is_never:
-                continue
-            if is_denial(line):
-                self._access.deny(self._context, section, line, host, condition)
-            elif is_tracking(line):
-                left_tracking(self._ledger, line)
-            else:
-                apply(host, host, line, condition)
+            self._applied.add((line.number, host.host))
+            self._apply(section, line, host, host)
+
+    def _apply(self, section: Section, line: Line, row: Row, host: Host) -> None:
+        condition = self._context.condition(section, line).of_host(host.hostname)
+        if condition.is_never:
+            return
+        if is_denial(line) and row is not host:
+            host.close(line, f"It keeps visitors out of {row.where}.")
+        elif is_denial(line):
+            self._access.deny(self._context, section, line, host, condition)
+        elif is_tracking(line):
+            left_tracking(self._ledger, line)
+        else:
+            apply(row, host, line, condition)
 
     def _other(self, line: Line, hosts: list[Host]) -> None:
         if key_of(line) == "option forwardfor":

@@ -8,7 +8,7 @@ from guardpanel.services.importing.checks import check, http_check, tcp_check
 from guardpanel.services.importing.hosts import Host, Row
 from guardpanel.services.importing.outcomes import UNKNOWN, Line
 from guardpanel.services.importing.pool import Pool
-from guardpanel.services.importing.proxies import key_of
+from guardpanel.services.importing.proxies import OLD_DENIES, key_of
 from guardpanel.services.importing.quantities import whole_seconds
 from guardpanel.services.importing.reasons import reason
 from guardpanel.services.importing.servers import NAME, ServerLine, address_of, read_parameters
@@ -25,7 +25,7 @@ TIMEOUTS = {
 FRONT = frozenset({
     "bind", "acl", "use_backend", "default_backend", "monitor-uri", "monitor", "monitor-net", "http-request", "http-response",
     "http-after-response", "tcp-request", "redirect", "block",
-})  # fmt: skip
+}) | OLD_DENIES  # fmt: skip
 "Lines of a `listen` section that its frontend's half reads."
 
 SENDS_CLIENT = "X-Forwarded-For, which guardpanel sends to servers"
@@ -176,6 +176,7 @@ def of_path(pool: Pool) -> list[str]:
     urls = []
     for line, server, values in pool.servers:
         urls.append(f"{values.get('scheme', 'http')}://{values['address']}")
+        server.left += ["verify"] if server.of_host.get("verify") == "none" else []
         ignored = {"scheme", "address", "health_check", "resolve_later"}
         server.left += sorted(name.replace("_", " ") for name in values if name not in ignored)
         _finish(pool, line, server, "server")

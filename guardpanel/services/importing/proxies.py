@@ -18,14 +18,20 @@ REPEATED = frozenset({
 })  # fmt: skip
 "Of others, the last one counts."
 
-RULES = frozenset({"acl", "http-request", "http-response", "http-after-response", "tcp-request", "redirect", "block"})
+OLD_DENIES = frozenset({"reqdeny", "reqideny", "reqtarpit", "reqitarpit"})
+"Of HAProxy 1."
+
+RULES = (
+    frozenset({"acl", "http-request", "http-response", "http-after-response", "tcp-request", "redirect", "block"})
+    | OLD_DENIES
+)
 
 PAIRED = frozenset({"option", "timeout"})
 
 DENIES = frozenset({
     ("http-request", "deny"), ("http-request", "reject"), ("http-request", "silent-drop"), ("http-request", "tarpit"),
     ("tcp-request", "connection", "reject"), ("tcp-request", "content", "reject"), ("block",),
-})  # fmt: skip
+}) | {(keyword,) for keyword in OLD_DENIES}  # fmt: skip
 
 HTTP_PORTS = {"443", "80"}
 
@@ -79,7 +85,7 @@ def key_of(line: Line) -> str:
 def effective(section: Section, ledger: Ledger) -> list[Line]:
     """The lines that count, those of the defaults first. What a later line overrides is left."""
     lines = [line for line in inherited(section) if line.keyword not in RULES] + section.lines
-    last = {key_of(line): line for line in lines if key_of(line) not in REPEATED}
+    last = {key_of(line): line for line in lines if key_of(line) not in REPEATED | RULES}
     for line in lines:
         if (later := last.get(key_of(line), line)) is not line:
             ledger.left(line, reason(line) or f"Line {later.number} overrides it.")

@@ -192,6 +192,7 @@ frontend web
         'http-request deny if { hdr(x-key) "${NOT_KNOWN}" }',
         "tcp-request connection reject if { src_conn_cur gt 10 }",
         "http-request return status 403 if { method TRACE }",
+        "reqideny ^GET\\ /admin",
     ],
 )
 def test_a_host_that_loses_a_rule_against_visitors_is_disabled(line: str) -> None:
@@ -199,7 +200,28 @@ def test_a_host_that_loses_a_rule_against_visitors_is_disabled(line: str) -> Non
 
     assert kinds(text)[line][0] == "note"
     assert hosts(text)["web.invalid"]["enabled"] is False
+    assert imported(text).sentence.endswith("Disabled until you enable them: web.")
     assert "enabled" not in hosts(text.replace(f"  {line}\n", ""))["web.invalid"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"frontend web\n  bind :80\n  use_backend api if {{ path_beg /a }}\n  default_backend app\n{APP}{API}  http-request deny\n",
+        f'frontend web\n  bind :80\n  use_backend api if {{ path_beg /a }}\n  default_backend app\n{APP}{API}  http-request "$X"\n',
+        (
+            "listen all\n  bind :9000\n  http-request deny if { method GET }\n  server a 10.0.0.1:80\n"
+            "frontend web\n  bind :80\n  default_backend all\n"
+        ),
+        (
+            "defaults kept\n  mode http\n  http-request deny if { method GET }\nbackend app from kept\n  server a 10.0.0.1:80\n"
+            "frontend web from usual\n  bind :80\n  default_backend app\n"
+        ),
+    ],
+    ids=["a path's backend", "a line that can't be read", "a listen section as a backend", "defaults of a backend"],
+)
+def test_rules_against_visitors_count_wherever_they_are(text: str) -> None:
+    assert hosts("defaults usual\n  mode http\n" + text)["web.invalid"]["enabled"] is False
 
 
 def test_what_a_listener_kept_apart_is_not_open_to_all() -> None:

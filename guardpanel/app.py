@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from guardpanel import __version__, slow_steps, static_files
 from guardpanel.api import openapi, problems
 from guardpanel.api import router as api_router
+from guardpanel.api.idempotent import Idempotent
 from guardpanel.api.kept_answers import KeptAnswers
 from guardpanel.dependencies import identify, is_api
 from guardpanel.engines.tls.panel_tls import PanelTls
@@ -127,6 +128,7 @@ def create_app(
     app.add_exception_handler(RequestValidationError, answer_problem)
     app.add_exception_handler(HTTPException, answer_problem)
     app.add_exception_handler(Exception, answer_failure)
+    app.add_middleware(Idempotent, refuse=refuse)
     app.add_middleware(BodyLimit, refuse=refuse)
     app.add_middleware(SameOrigin, trusted=settings.trusted_origins, refuse=refuse)
     app.add_middleware(KeptAnswers)

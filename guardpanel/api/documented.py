@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 
+from guardpanel.api.idempotent import accepts_key
 from guardpanel.api.parameters import only_known
 from guardpanel.api.saves import named_version, save_request
 from guardpanel.dependencies import editor, viewer
@@ -80,19 +81,21 @@ def add_errors(app: FastAPI, document: dict[str, Any]) -> None:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             own = {int(status) for status in operation["responses"] if status >= "4"} - {422}
-            errors = sorted(own | set(_statuses(dependants[path, method.upper()], method, operation)))
+            errors = sorted(own | set(_statuses(dependants[path, method.upper()], method, path, operation)))
             good = {status: answer for status, answer in operation["responses"].items() if status < "4"}
             operation["responses"] = good | {
                 str(status): {"$ref": f"#/components/responses/{_name(status)}"} for status in errors
             }
 
 
-def _statuses(dependant: Dependant, method: str, operation: dict[str, Any]) -> Iterator[int]:
+def _statuses(dependant: Dependant, method: str, path: str, operation: dict[str, Any]) -> Iterator[int]:
     yield 500
     if any(parameter["in"] == "path" for parameter in operation.get("parameters", ())):
         yield 404
     if body := operation.get("requestBody"):
         yield from (413, 400) if "application/json" in body["content"] else (413,)
+    if method == "post" and accepts_key("POST", path):
+        yield from (409, 422)
     if method != "get":
         yield from (403, 507)
     for call in _calls(dependant):

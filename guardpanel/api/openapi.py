@@ -7,6 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from guardpanel.api import documented
+from guardpanel.api.idempotent import DOCUMENTED, accepts_key
 from guardpanel.api.problems import ProblemDocument
 from guardpanel.api.saves import without_null
 from guardpanel.models import NOUNS
@@ -72,7 +73,9 @@ def build(app: FastAPI) -> dict[str, Any]:
     for noun in NOUNS.values():
         components["schemas"][f"{noun.table.__name__}In"]["examples"] = [dict(noun.example)]
     for path, operations in document["paths"].items():
-        for operation in operations.values():
+        for method, operation in operations.items():
+            if accepts_key(method.upper(), path):
+                operation.setdefault("parameters", []).append(DOCUMENTED)
             for parameter in operation.get("parameters", ()):
                 without_null(parameter["schema"])
             operation["security"] = [] if path.endswith(OPEN) else [{"bearer": []}]

@@ -129,7 +129,8 @@ async def save_request(
         Query(description="Save even if the configuration was changed outside guardpanel. Overwrites that change."),
     ] = False,
 ) -> SaveRequest:
-    return SaveRequest(user.email, over_drift=overwrite_drift, client=client_address(request))
+    number = request.scope["state"].get("idempotent")
+    return SaveRequest(user.email, over_drift=overwrite_drift, client=client_address(request), idempotent=number)
 
 
 SaveRequestDep = Annotated[SaveRequest, Depends(save_request)]

@@ -29,6 +29,7 @@ from guardpanel.models.certificates.list_download import ListDownload
 from guardpanel.models.error_page import ErrorPage
 from guardpanel.models.header_rule import HeaderRule
 from guardpanel.models.hostname import Hostname
+from guardpanel.models.idempotency_key import IdempotencyKey
 from guardpanel.models.noun import Noun
 from guardpanel.models.path_binding import PathBinding
 from guardpanel.models.policies import body_reading, policy
@@ -88,6 +89,7 @@ __all__ = [
     "Feed",
     "HeaderRule",
     "Hostname",
+    "IdempotencyKey",
     "Installation",
     "ListDownload",
     "PathBinding",

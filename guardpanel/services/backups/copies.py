@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.certificates import contents
 from guardpanel.database import Database
-from guardpanel.models import AccessToken, ApiToken, Installation, Session
+from guardpanel.models import AccessToken, ApiToken, IdempotencyKey, Installation, Session
 from guardpanel.models.revision import Outcome
 from guardpanel.services.saving import revisions, snapshots
 from guardpanel.services.saving.facts import SETUP
@@ -31,7 +31,7 @@ async def settle(path: Path) -> tuple[int | None, str | None]:
         await copy.migrate()
         async with copy.write() as session:
             await (await session.connection()).exec_driver_sql("PRAGMA secure_delete = ON")
-            for table in (AccessToken, ApiToken, Session):
+            for table in (AccessToken, ApiToken, IdempotencyKey, Session):
                 await session.exec(delete(table))
             await session.exec(delete(Installation).where(col(Installation.name) == SETUP))
             await _end_open_changes(session)

@@ -29,6 +29,7 @@ from guardpanel.sealing import Seal
 from guardpanel.services.saving import revisions, snapshots
 from guardpanel.services.saving.change import Change, PreparedSave, SaveRequest, SaveResult
 from guardpanel.services.saving.deployments import Deployments
+from guardpanel.services.saving.once import Once
 from guardpanel.services.saving.preparing import Mutation, Preparing
 from guardpanel.services.saving.progress import Progress, Saves
 from guardpanel.services.saving.renderer import Renderer
@@ -57,6 +58,7 @@ class Changes:
         self.background = background or Background()
         self.renderer = Renderer(engines, facts, seal, ListMaps(database))
         self.saves = Saves()
+        self.once = Once(database)
         self.watch = Watch()
         self.preparing = Preparing(database, engines, self.renderer)
         self.deployments = Deployments(database, engines, self.renderer, self.watch)

@@ -16,7 +16,7 @@ from guardpanel.errors import ConfigRejected
 from guardpanel.models import Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import EngineFacts
-from guardpanel.services.saving import revisions, snapshots
+from guardpanel.services.saving import once, revisions, snapshots
 from guardpanel.services.saving.change import Change, PreparedSave, UnchangedSave
 from guardpanel.services.saving.deployments import attempt_of
 from guardpanel.services.saving.progress import Progress
@@ -125,6 +125,7 @@ class Preparing:
             attempt.snapshot = await asyncio.to_thread(snapshots.packed, draft.after)
             session.add(attempt)
             await session.flush()
+            await once.mark(session, draft.change.request.idempotent, attempt.id or 0)
         return UnchangedSave(attempt.id or 0, live.id or 0)
 
     async def _staged(
@@ -180,6 +181,7 @@ class Preparing:
             deployment.snapshot = snapshot
         session.add(deployment)
         await session.flush()
+        await once.mark(session, draft.change.request.idempotent, deployment.id or 0)
         return deployment.id or 0
 
 

@@ -1,0 +1,140 @@
+"""Requests with an idempotency key: carried out once, however often they are sent.
+
+The key is stored before the request is carried out, and a save writes its attempt next to it in its own transaction. So after a
+kill, a repeated request finds out whether its change went live.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlmodel import col, delete, func, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.database import Database
+from guardpanel.errors import Conflict, Invalid
+from guardpanel.models import Deployment, IdempotencyKey
+from guardpanel.models.revision import Outcome
+
+KEPT = timedelta(hours=24)
+MOST = 1_000
+"Keys. Older ones are forgotten."
+
+LARGEST = 64 * 1024
+"Bytes of an answer's body that is stored."
+
+
+class InProgress(Conflict):
+    """The same request, by its idempotency key, is being carried out."""
+
+    code = "in_progress"
+
+
+class AnswerLost(Conflict):
+    """The same request, by its idempotency key, was carried out, and its answer is not stored."""
+
+    code = "answer_lost"
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a request got when it was carried out."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Once:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._running: set[int] = set()
+
+    async def begin(self, who: str, key: str, content: bytes) -> int | Answered:
+        """The number of a request to carry out, or what it got before. Raises Invalid (422) if the key was sent with other
+        content, and Conflict (409) while it is carried out, or if its answer was lost."""
+        digest, wanted = _digest(f"{who}\0{key}".encode()), _digest(content)
+        async with self.database.write() as session:
+            row = (await session.exec(select(IdempotencyKey).where(col(IdempotencyKey.digest) == digest))).first()
+            if row is not None and row.created_at > datetime.now(UTC) - KEPT:
+                answered = await self._earlier(session, row, wanted)
+                if answered is not None:
+                    return answered
+            else:
+                await self._forget_old(session, digest)
+                row = IdempotencyKey(digest=digest, content=wanted)
+            row.change_id = None
+            session.add(row)
+            await session.flush()
+            number = row.id or 0
+            self._running.add(number)
+        return number
+
+    async def end(self, number: int, answered: Answered) -> None:
+        """Keep the answer of a request that succeeded. One that failed saved nothing, and may be tried again."""
+        try:
+            if answered.status >= 400:
+                await self._give_up(number)
+                return
+            body = answered.body if len(answered.body) <= LARGEST else None
+            values = {"status": answered.status, "headers": dict(answered.headers), "body": body}
+            async with self.database.write() as session:
+                await session.exec(update(IdempotencyKey).where(col(IdempotencyKey.id) == number).values(**values))
+        finally:
+            self.leave(number)
+
+    def leave(self, number: int) -> None:
+        """It ended without an answer."""
+        self._running.discard(number)
+
+    async def _earlier(self, session: AsyncSession, row: IdempotencyKey, content: str) -> Answered | None:
+        """None: it did not change anything, and is to be carried out."""
+        if row.content != content:
+            raise Invalid.at("idempotency-key", "This key was sent with another request. Use a new one.")
+        if row.status is not None and row.body is not None:
+            return Answered(row.status, row.headers, row.body)
+        if row.id in self._running:
+            raise InProgress("This request is in progress. Send it again later.")
+        outcome = await _outcome(session, row)
+        if outcome is Outcome.DEPLOYING:
+            raise InProgress("This request is in progress. Send it again later.")
+        if row.status is not None or outcome is Outcome.LIVE:
+            named = f" as change {row.change_id}" if row.change_id else ""
+            raise AnswerLost(f"This request was carried out{named}. Its answer is no longer stored.")
+        return None
+
+    async def _give_up(self, number: int) -> None:
+        async with self.database.write() as session:
+            row = await session.get(IdempotencyKey, number)
+            if row is not None and await _outcome(session, row) is not Outcome.LIVE:
+                await session.delete(row)
+
+    async def _forget_old(self, session: AsyncSession, digest: str) -> None:
+        """What is in progress stays."""
+        newest = (await session.exec(select(func.max(IdempotencyKey.id)))).one() or 0
+        is_old = (
+            (col(IdempotencyKey.created_at) < datetime.now(UTC) - KEPT)
+            | (col(IdempotencyKey.id) <= newest - MOST)
+            | (col(IdempotencyKey.digest) == digest)
+        )
+        await session.exec(delete(IdempotencyKey).where(is_old, col(IdempotencyKey.id).not_in(self._running)))
+
+
+async def mark(session: AsyncSession, number: int | None, change_id: int) -> None:
+    """Write a save's attempt next to the key of its request, in the save's transaction."""
+    if number is not None:
+        chosen = col(IdempotencyKey.id) == number
+        await session.exec(update(IdempotencyKey).where(chosen).values(change_id=change_id))
+
+
+async def _outcome(session: AsyncSession, row: IdempotencyKey) -> Outcome | None:
+    """Of its save. One that is no longer stored went live: only these get old."""
+    if row.change_id is None:
+        return None
+    outcomes = await session.exec(select(Deployment.outcome).where(col(Deployment.id) == row.change_id))
+    return Outcome(outcomes.first() or Outcome.LIVE)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -39,6 +39,10 @@ class Ruling:
     def note(self, why: str) -> None:
         self.row.note(self.line, why)
 
+    def close(self, why: str) -> None:
+        """What it redirects was not served, perhaps for a reason."""
+        self.host.close(self.line, why)
+
 
 Handler = Callable[[Ruling], None]
 
@@ -98,9 +102,9 @@ def _redirect(ruling: Ruling) -> None:
     if "scheme" in words[:1] or (options.get("prefix") or "").startswith("https://%["):
         ruling.note(HTTPS_NOTE)
     elif not ruling.condition.paths:
-        ruling.note(WHOLE_HOST if ruling.condition.is_always else ruling.condition.why_not)
+        ruling.close(WHOLE_HOST if ruling.condition.is_always else ruling.condition.why_not)
     elif ruling.row is not ruling.host or not set(options) <= {"location", "prefix", "code"} or "%" in "".join(words):
-        ruling.note("guardpanel’s redirects have a fixed target, and keep the rest of the path or drop it.")
+        ruling.close("guardpanel’s redirects have a fixed target, and keep the rest of the path or drop it.")
     else:
         for how, path in ruling.condition.paths:
             _redirect_path(ruling, options, how, path)
@@ -112,9 +116,9 @@ def _redirect_path(ruling: Ruling, options: Mapping[str, str], how: str, path: s
     values: Values = {"path_match": how, "path": path, "redirect": options.get("code", "302"), "redirect_to": target}
     values["redirect_rest"] = keeps
     if why := refusal("path_binding", values):
-        ruling.note(why)
+        ruling.close(why)
     elif ruling.host.path(how, path) is not None:
-        ruling.note(f"{path} has another rule.")
+        ruling.close(f"{path} has another rule.")
     else:
         ruling.host.paths.append(values)
         ruling.row.became(ruling.line, f"redirect of {path}")

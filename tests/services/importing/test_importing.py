@@ -192,6 +192,8 @@ frontend web
         'http-request deny if { hdr(x-key) "${NOT_KNOWN}" }',
         "tcp-request connection reject if { src_conn_cur gt 10 }",
         "http-request return status 403 if { method TRACE }",
+        "http-request redirect location /login unless { req.cook(session) -m found }",
+        "redirect prefix https://new.example",
         "reqideny ^GET\\ /admin",
     ],
 )

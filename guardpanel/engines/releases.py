@@ -65,11 +65,9 @@ class Releases:
             self.root.mkdir(parents=True, exist_ok=True)
             make_empty(*map(Path, bundle.outside))
             shutil.rmtree(draft, ignore_errors=True)
-            self._write(draft, number, bundle)
-            if final.exists():
-                exchange(draft, final)
-            else:
-                draft.rename(final)
+            with self._shared.lock:
+                self._write(draft, number, bundle)
+                (exchange if final.exists() else Path.rename)(draft, final)
             sync_directory(self.root)
         except OSError as error:
             raise StorageFailed(

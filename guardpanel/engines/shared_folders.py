@@ -21,20 +21,19 @@ FOLDER_MODE, FILE_MODE = 0o700, 0o600
 class SharedFolders:
     def __init__(self, releases: Path, digests: Digests) -> None:
         self.releases, self.root, self._digests = releases, releases / SHARED, digests
-        self._lock = threading.Lock()
-        "An old release is deleted beside a save."
+        self.lock = threading.Lock()
+        "An old release is deleted beside a save: from the first link in a draft until the draft has its place, nothing is."
 
     def link(self, release: Path, files: Mapping[str, bytes], hashes: Mapping[str, str], before: Path) -> None:
         """Place links in a release to folders with these files, such as `certs/17.pem`. A folder is written if it is missing or
-        was changed; what equals a file of the release `before` is a hard link. Raises OSError."""
-        with self._lock:
-            for folder in {name.partition("/")[0] for name in files}:
-                its = {name.removeprefix(f"{folder}/"): name for name in files if name.startswith(f"{folder}/")}
-                digests = {file: hashes[name] for file, name in its.items()}
-                shared = self.root / digest_of(digests)
-                (release / folder).symlink_to(f"../{SHARED}/{shared.name}")  # First: what nothing links to is deleted.
-                if not self._is_whole(shared, digests):
-                    self._write(shared, {file: files[name] for file, name in its.items()}, digests, before / folder)
+        was changed; what equals a file of the release `before` is a hard link. Only with the `lock`. Raises OSError."""
+        for folder in {name.partition("/")[0] for name in files}:
+            its = {name.removeprefix(f"{folder}/"): name for name in files if name.startswith(f"{folder}/")}
+            digests = {file: hashes[name] for file, name in its.items()}
+            shared = self.root / digest_of(digests)
+            (release / folder).symlink_to(f"../{SHARED}/{shared.name}")  # First: what nothing links to is deleted.
+            if not self._is_whole(shared, digests):
+                self._write(shared, {file: files[name] for file, name in its.items()}, digests, before / folder)
 
     def _is_whole(self, folder: Path, hashes: Mapping[str, str]) -> bool:
         try:
@@ -80,19 +79,18 @@ class SharedFolders:
             (release / name).unlink(missing_ok=True)
 
     def collect(self) -> None:
-        """Delete the folders that no release, or draft of one, links to."""
-        with self._lock:
-            used = {
-                link.readlink().name
-                for release in (self.releases.iterdir() if self.root.exists() else ())
-                if not release.name.startswith((SHARED, ".gone-"))
-                for link in _links(release)
-            }
-            for folder in self.root.glob("*"):
+        """Delete the folders that no release, or draft of one, links to. None while one cannot be read: it may have links."""
+        with self.lock, suppress(OSError):
+            folders = [*self.root.iterdir()]
+            used = {link.readlink().name for release in self._releases() for link in _links(release)}
+            for folder in folders:
                 if folder.name not in used:
                     shutil.rmtree(folder, ignore_errors=True)
 
+    def _releases(self) -> Iterator[Path]:
+        return (path for path in self.releases.iterdir() if not path.name.startswith((SHARED, ".gone-")))
+
 
 def _links(release: Path) -> Iterator[Path]:
-    with suppress(OSError), os.scandir(release) as entries:
+    with suppress(NotADirectoryError), os.scandir(release) as entries:
         yield from [Path(entry.path) for entry in entries if entry.is_symlink()]

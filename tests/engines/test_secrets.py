@@ -3,13 +3,14 @@
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from guardpanel.bundle import Bundle
-from guardpanel.engines import files
+from guardpanel.engines import files, shared_folders
 from guardpanel.engines.files import Digests
 from guardpanel.engines.releases import ReleaseDamaged, Releases
 
@@ -102,6 +103,24 @@ def test_keys_that_no_release_has_are_gone_with_the_release_that_brought_them(re
     releases.sweep()
     assert [path.name for path in releases.root.glob("shared/*/*")] == ["17.pem"]
     assert releases.open(1).secrets == BUNDLE.secrets_digest
+
+
+def test_keys_stay_while_a_release_gets_its_place(releases: Releases, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old release is deleted beside a save, whose draft is renamed between the look for releases and the one into it."""
+    releases.stage(1, replace(BUNDLE, secrets={}))
+    draft = (releases.root / str(releases.stage(2, BUNDLE).number)).rename(releases.root / ".tmp-2-1")
+    look = shared_folders._links
+
+    def look_late(release: Path) -> Iterator[Path]:
+        if release == draft and draft.exists():
+            draft.rename(releases.root / "2")
+        return look(release)
+
+    monkeypatch.setattr(shared_folders, "_links", look_late)
+
+    releases.drop(1)
+
+    assert releases.open(2).secrets == BUNDLE.secrets_digest
 
 
 def test_a_shared_key_that_was_changed_is_written_anew(releases: Releases) -> None:

@@ -50,7 +50,9 @@ async def test_a_save_is_live_over_udp_until_it_is_turned_off(running: Installat
     assert answer.status == 503, "the server behind it does not run"
     assert running.engines.verifier.quic == [place]
     assert await running.look() == []
+    workers = (await running.engines.cli.processes()).workers
     await certificates.renew(changes, ADA, 1)
+    assert (await running.engines.cli.processes()).workers == workers, "it is swapped, without a reload"
     renewed = (await asyncio.to_thread(asked))[1]
     assert renewed == await asyncio.to_thread(leaf, place, "shop.example") != certificate
 

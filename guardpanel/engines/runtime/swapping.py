@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 
 from guardpanel.bundle import Bundle
 from guardpanel.engines.haproxy.master_cli import MasterCli
-from guardpanel.engines.proxy_lines import certificate_lines, tls_listeners
+from guardpanel.engines.proxy_lines import certificate_lines, quic_listeners, tls_listeners
 from guardpanel.engines.tls.handshakes import first_of
 from guardpanel.engines.verify import Verifier
 from guardpanel.errors import Problem
@@ -75,8 +75,8 @@ class Swapper:
 
 
 def _places(files: Mapping[str, bytes]) -> Counter[str]:
-    """How often HAProxy uses each file: once for each of its lines in the list, on each listener."""
-    listeners = len(tls_listeners(files))
+    """How often HAProxy uses each file: once for each of its lines in the list, on each listener, those of HTTP/3 included."""
+    listeners = len(tls_listeners(files)) + len(quic_listeners(files))
     return Counter(
         {file: lines * listeners for file, lines in Counter(file for file, _ in certificate_lines(files)).items()}
     )

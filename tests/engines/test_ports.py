@@ -11,7 +11,7 @@ from guardpanel.bundle import Bundle
 from guardpanel.engines.haproxy import ports
 from guardpanel.engines.haproxy.ports import must_be_free_at_start
 from guardpanel.engines.releases import Releases
-from guardpanel.errors import EngineUnavailable
+from guardpanel.errors import ConfigRejected, EngineUnavailable
 from tests.ports import free_port
 
 
@@ -38,6 +38,24 @@ def test_a_udp_port_in_use_is_refused_unless_an_old_worker_of_ours_shares_it() -
     )
     assert "It is used by process" in words
     assert unchanged == shared == ""
+
+
+def test_haproxys_own_port_is_not_in_use_after_its_configuration_was_changed_or_deleted_by_hand(tmp_path: Path) -> None:
+    """A save that overwrites such a change, as the operator has confirmed, is not refused for it."""
+    releases = Releases(tmp_path)
+    releases.publish(releases.stage(1, Bundle({"haproxy.cfg": b"global\n"}, "a" * 64, (), {})))
+    with socket.create_server(("127.0.0.1", free_port())) as ours:
+        bind = f"    bind 127.0.0.1:{ours.getsockname()[1]} ssl crt-list crt-list.txt alpn h2 name tls1\n"
+        files = {"haproxy.cfg": bind.encode(), "crt-list.txt": b"certs/default.pem shop.test\n"}
+        bundle = Bundle(files, "b" * 64, (), {})
+        with pytest.raises(ConfigRejected):
+            ports.must_be_free_for(bundle, releases)
+        releases.publish(releases.stage(2, bundle))
+        (releases.link / "haproxy.cfg").write_text(f"{bind}# by hand\n")
+        ports.must_be_free_for(bundle, releases)
+
+        (releases.link / "haproxy.cfg").unlink()
+        ports.must_be_free_for(bundle, releases)
 
 
 @pytest.mark.parametrize(("number", "is_taken"), [(errno.EACCES, False), (errno.EADDRNOTAVAIL, True)])

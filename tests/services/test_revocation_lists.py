@@ -16,6 +16,7 @@ from guardpanel.models import ClientCa, ListDownload
 from guardpanel.models.certificates.client_ca import ClientCaFields
 from guardpanel.panel import Panel
 from guardpanel.services import client_cas
+from guardpanel.services.history import history
 from guardpanel.services.https.revocation_lists import RevocationLists
 from guardpanel.services.saving.changes import SaveRequest
 from tests.certificates.made import intermediate, made, root
@@ -166,6 +167,35 @@ async def test_a_list_that_no_url_brings_stays_as_it_was_pasted(downloads: Downl
     downloads.put("", revoked(intermediate(), serials=(7,)))
 
     assert await downloads.look() == (lists(serials=(7,)), "")
+
+
+async def test_an_undo_or_a_restore_leaves_no_older_list_in_use(downloads: Downloads) -> None:
+    """Neither with nor without the server of the lists, and a list that an operator pastes and that is newer stays."""
+    changes = downloads.panel.changes
+    downloads.put(revoked(root()), older())
+    await downloads.look()
+    downloads.put(revoked(root()), revoked(intermediate(), serials=(7,)))
+    assert (await downloads.look(timedelta(hours=2)))[0] == lists(serials=(7,))
+    for file in downloads.files:
+        file.unlink()
+
+    last = await newest_change(downloads)
+    await history.undo(changes, ADA, last)
+    assert (await downloads.row()).revocation_lists != lists(serials=(7,))
+    assert (await downloads.look())[0] == lists(serials=(7,))
+    await history.restore(changes, ADA, last - 2, ("client_ca", 1))  # as it was created, without lists
+    assert (await downloads.row()).revocation_lists == ""
+    assert (await downloads.look())[0] == lists(serials=(7,))
+
+    fields = client_cas.fields_of(await downloads.row())
+    fields.revocation_lists = revoked(root()) + (pasted := revoked(intermediate(), days=(-0.2, 30), serials=(7, 8)))
+    await client_cas.update(changes, ADA, 1, fields)
+    assert (await downloads.look())[0] == revoked(root()) + pasted
+
+
+async def newest_change(downloads: Downloads) -> int:
+    async with downloads.panel.database.read() as session:
+        return await history.newest(session) or 0
 
 
 async def test_failures_are_stale_after_three_hours_and_other_urls_are_tried_at_once(downloads: Downloads) -> None:

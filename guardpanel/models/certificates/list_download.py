@@ -29,6 +29,8 @@ class ListDownload(SQLModel, table=True):
     "In a row."
     problem: str = Field(default="", max_length=5000)
     "Why the last one that ended failed."
+    lists: str = ""
+    "The client CA's lists after the last good one, PEM: no undo or restore brings older ones back for long."
 
     @property
     def due_at(self) -> datetime:

@@ -2,12 +2,15 @@
 fails, the lists that are there stay: HAProxy knows no certificate that is revoked without them.
 
 When it was tried is stored before: a restart downloads what is due, and nothing is downloaded that could not be saved.
+
+What was downloaded last is kept beside the configuration: an undo or a restore brings older lists back, and with them
+certificates that were revoked since. The newer ones follow at once, without a download.
 """
 
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -20,7 +23,7 @@ from guardpanel.access.fetching import DownloadFailed
 from guardpanel.background import Background
 from guardpanel.certificates.client_authorities import Authorities, Certificate, RevocationList, is_of, read
 from guardpanel.certificates.names import called
-from guardpanel.errors import Conflict, NotFound, Problem
+from guardpanel.errors import Conflict, EngineUnavailable, NotFound, Problem, Stale, StorageFailed
 from guardpanel.feed_reach import FeedReach
 from guardpanel.models import ClientCa, ListDownload
 from guardpanel.services import client_cas
@@ -35,6 +38,9 @@ EVERY_SECONDS = 10.0
 AT_ONCE = 4
 "Client CAs. Each has up to 10 URLs."
 
+CHANGED = (Conflict, NotFound, Stale)
+"By somebody else meanwhile."
+
 LARGEST_LIST = 1024 * 1024
 "Bytes that are read of a download. What may be kept is less (`client_authorities`)."
 
@@ -46,13 +52,16 @@ class RevocationLists:
         self.changes, self.reach, self.now = changes, reach, now
         self._one: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._some = asyncio.Semaphore(AT_ONCE)
+        self._compared = dict[int, int]()
+        "By client CA, its version that has been compared with what was downloaded last. A save that is rejected is not repeated."
 
     def follow(self, background: Background) -> None:
         """Runs as long as the panel."""
         background.keep("revocation lists", self.look, EVERY_SECONDS)
 
     async def look(self) -> None:
-        """Download what is due, side by side, whatever becomes of one."""
+        """Put newer lists back, and download what is due, side by side, whatever becomes of one."""
+        await self._keep_newest()
         ended = await asyncio.gather(*map(self._download, await self._due()), return_exceptions=True)
         for failure in filter(None, ended):
             raise failure
@@ -70,7 +79,7 @@ class RevocationLists:
             except Problem as problem:
                 log.warning("revocation lists of client CA %s: %s", row.id, problem.message[:300])
                 return await self._end(began, problem.message)
-            return await self._end(began, "")
+            return await self._end(began, "", lists)
 
     async def of(self, session: AsyncSession, row: ClientCa) -> ListDownload | None:
         """What came of its last download. None: it is due."""
@@ -79,14 +88,35 @@ class RevocationLists:
         return known if is_its else None
 
     async def _download(self, client_ca_id: int) -> None:
-        with suppress(Conflict, NotFound):  # It was changed meanwhile.
+        with suppress(*CHANGED):
             await self.download(client_ca_id)
 
     async def _due(self) -> list[int]:
+        return [row.id or 0 for row, last in await self._known() if last is None or last.due_at <= self.now()]
+
+    async def _known(self) -> list[tuple[ClientCa, ListDownload | None]]:
         async with self.changes.database.read() as session:
             rows = (await session.exec(select(ClientCa).order_by(col(ClientCa.id)))).all()
-            known = {row.id or 0: await self.of(session, row) for row in rows if row.revocation_list_urls}
-        return [number for number, last in known.items() if last is None or last.due_at <= self.now()]
+            return [(row, await self.of(session, row)) for row in rows if row.revocation_list_urls]
+
+    async def _keep_newest(self) -> None:
+        for row, last in await self._known():
+            number = row.id or 0
+            if last is None or row.revocation_lists == last.lists or self._compared.get(number) == row.version:
+                continue
+            with suppress(*CHANGED):
+                await self._put_back(number, row, last.lists)
+                self._compared[number] = row.version
+
+    async def _put_back(self, client_ca_id: int, row: ClientCa, kept: str) -> None:
+        async with self._one[client_ca_id]:
+            await self.changes.settled()
+            try:
+                await self._save(row, await asyncio.to_thread(with_kept, row, kept), AUTHOR)
+            except (*CHANGED, StorageFailed, EngineUnavailable):
+                raise  # Soon again.
+            except Problem as problem:
+                log.warning("newer revocation lists of client CA %s: %s", client_ca_id, problem.message[:300])
 
     async def _with_urls(self, client_ca_id: int) -> ClientCa:
         async with self.changes.database.read() as session:
@@ -127,8 +157,8 @@ class RevocationLists:
             before = known.model_dump() if known else {"client_ca_id": row.id}
             return await session.merge(ListDownload(**before | its))
 
-    async def _end(self, began: ListDownload, problem: str) -> ListDownload:
-        ended = began.model_copy(update={"problem": problem[:5000]})
+    async def _end(self, began: ListDownload, problem: str, lists: str | None = None) -> ListDownload:
+        ended = began.model_copy(update={"problem": problem[:5000], "lists": began.lists if lists is None else lists})
         ended.good_at, ended.failures = (began.good_at, began.failures + 1) if problem else (began.tried_at, 0)
         async with self.changes.database.write() as session:
             return await session.merge(ended)
@@ -145,15 +175,35 @@ def newest(row: ClientCa, bodies: Sequence[bytes]) -> str:
             raise DownloadFailed(f"{url}: There is no revocation list.")
         for each in lists:
             signer = _signer(each, stored.certificates)
-            downloaded[signer] = max(each, downloaded.get(signer, each), key=lambda known: known.last_update_utc)
-    chosen = dict[object, list[RevocationList]]()
+            downloaded[signer] = max(each, downloaded.get(signer, each), key=_issued)
     for before in stored.lists:
-        after = downloaded.get(signer := _signer(before, stored.certificates))
-        if after is not None and after.last_update_utc < before.last_update_utc:
+        after = downloaded.get(_signer(before, stored.certificates))
+        if after is not None and _issued(after) < _issued(before):
             raise DownloadFailed(f"The revocation list of {called(before.issuer)} is older than the one that is used.")
-        chosen.setdefault(signer, []).append(before)
-    chosen |= {signer: [after] for signer, after in downloaded.items()}
+    return _replaced(stored, downloaded)
+
+
+def with_kept(row: ClientCa, kept: str) -> str:
+    """The row's lists, with those of the same CAs that were downloaded before in place of older ones, and of none."""
+    stored, newer = read(row.certificates, row.revocation_lists, ()), dict[object, RevocationList]()
+    used = {_signer(each, stored.certificates): each for each in stored.lists}
+    for each in read("", kept, ()).lists:
+        signer = _signer(each, stored.certificates)
+        if signer != each.issuer and (signer not in used or _issued(used[signer]) < _issued(each)):
+            newer[signer] = each
+    return _replaced(stored, newer) if newer else row.revocation_lists
+
+
+def _replaced(stored: Authorities, newer: Mapping[object, RevocationList]) -> str:
+    chosen = dict[object, list[RevocationList]]()
+    for each in stored.lists:
+        chosen.setdefault(_signer(each, stored.certificates), []).append(each)
+    chosen |= {signer: [each] for signer, each in newer.items()}
     return Authorities(lists=[each for its in chosen.values() for each in its]).lists_pem
+
+
+def _issued(revoked: RevocationList) -> datetime:
+    return revoked.last_update_utc
 
 
 def _signer(revoked: RevocationList, certificates: Sequence[Certificate]) -> object:

@@ -26,10 +26,12 @@ AT_FIELDS, EXISTS = "Check the fields below.", "This exists already."
 
 
 class Problem(Exception):
-    """An error with a message for the operator. `status` is the HTTP status, `code` is stable for programs."""
+    """An error with a message for the operator. `status` is the HTTP status, `code` is stable for programs. `title` is for
+    one whose status does not say what happened."""
 
     status = 500
     code = "internal_error"
+    title = ""
 
     def __init__(self, message: str, errors: FieldErrors | None = None) -> None:
         super().__init__(message)
@@ -220,6 +222,7 @@ class RolledBack(Problem):
 
     status = 502
     code = "rolled_back"
+    title = "Rolled back"
 
     def __init__(self, message: str, *, steps: Sequence[Step], evidence: str) -> None:
         super().__init__(message)

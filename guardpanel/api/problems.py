@@ -68,7 +68,7 @@ TITLES = {
     428: "Precondition required",
     429: "Too many requests",
     500: "Internal error",
-    502: "Rolled back",
+    502: "Bad gateway",
     503: "Unavailable",
     507: "Storage failed",
 }
@@ -83,7 +83,7 @@ SENTENCES = {
 def answer(request: Request, problem: Problem) -> JSONResponse:
     document = ProblemDocument(
         type="about:blank",
-        title=TITLES.get(problem.status, "Problem"),
+        title=problem.title or TITLES.get(problem.status, "Problem"),
         status=problem.status,
         detail=detail(problem),
         instance=request.scope["path"],

@@ -3,11 +3,13 @@
 A table counts over one time, so there is one for each period in use, and its keys begin with the policy's id.
 """
 
+from string import ascii_lowercase
 from typing import Any, NamedTuple
 
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.policies.policy_limits import LimitBy
 from guardpanel.rendering import waiting
+from guardpanel.rendering.paths import spelled_letters
 from guardpanel.rendering.policy import PolicyState
 from guardpanel.rendering.state import DesiredState
 from guardpanel.rendering.tokens import Token, literal
@@ -21,7 +23,7 @@ MOST_PERIODS = 8
 "Tables."
 
 KEY_LENGTH = 64
-"Characters: a policy's id, a colon, and an IPv6 network."
+"Characters: a policy's id, an IPv6 network, a hash, and colons."
 
 RETRY_AT_ONCE = 5
 "Seconds until another try of a client with too many requests at once, of which nobody knows how long they take."
@@ -42,7 +44,7 @@ def limits(policy: PolicyState, mode: EnforcementMode) -> str:
 
 
 def counted_by(policy: PolicyState) -> str:
-    """`network`, `header.x-api-key`, `cookie.session`"""
+    """`network`, `path`, `header.x-api-key`, `cookie.session`"""
     match policy.limit_by:
         case LimitBy.HEADER:
             return f"header.{policy.limit_by_name.lower()}"
@@ -58,6 +60,8 @@ def parameters(state: DesiredState) -> dict[str, Any]:
     return {
         "limit_periods": used,
         "limits_networks": any(policy.limit_by is LimitBy.NETWORK for policy in limited(state)),
+        "limits_paths": any(policy.limit_by is LimitBy.PATH for policy in limited(state)),
+        "limit_letters": spelled_letters([ascii_lowercase]),
         "limit_keys": keys(state),
         "limit_entries": TABLE_ENTRIES,
         "limit_key_length": KEY_LENGTH,

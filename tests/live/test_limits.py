@@ -34,6 +34,7 @@ POLICIES: dict[str, dict[str, Any]] = {
     "Large": {"rate_limit_requests": 2, "rate_limit_window_seconds": LONG, "body_limit_kib": 4096},
     "Open": {"rate_limit_requests": 2, "rate_limit_window_seconds": LONG, "fail_mode": "open"},
     "Network": {"rate_limit_requests": 2, "rate_limit_window_seconds": LONG, "limit_by": "network"},
+    "Path": {"rate_limit_requests": 2, "rate_limit_window_seconds": LONG, "limit_by": "path"},
     "Key": {
         "rate_limit_requests": 2,
         "rate_limit_window_seconds": LONG,
@@ -58,6 +59,7 @@ def state(server: Origin) -> Any:
     given = {"enforcement_mode": "block", "client_limits": True, "allowed_content_types": ["application/octet-stream"]}
     hosts = {f"{name.lower()}.test": {**common, "policy": name} for name in POLICIES}
     hosts["block2.test"] = hosts["block.test"]
+    hosts["path2.test"] = hosts["path.test"]
     hosts["off.test"] = {**hosts["block.test"], "enforcement_mode": "off"}
     traffic = {"client_ip_source": "x_forwarded_for", "trusted_networks": [PROXY]}
     return rows({name: {**given, **own} for name, own in POLICIES.items()}, hosts, traffic, address_lists=LISTS)
@@ -140,6 +142,24 @@ def test_neighbors_count_together_where_the_policy_counts_networks(stack: Stack)
     assert statuses(stack, "2001:db8:0:17::1", "network.test", 2) == [200, 200]
     assert statuses(stack, "2001:db8:0:ff::2", "network.test", 1) == [429]
     assert statuses(stack, "2001:db8:0:100::2", "network.test", 1) == [200]
+
+
+SPELLINGS = ["/Login", "//login/", "/%6cogin;a?b", "/login%2F?c", "/login./", "/%4COGIN", "/./login"]
+"Of /login, as servers might read them."
+
+ODD = ["/a/../login", "/%zz", "/%c0%afx"]
+"Read in too many ways: they count as one. The WAF rejects some."
+
+
+def test_each_path_counts_by_itself_however_it_is_written(stack: Stack) -> None:
+    client, other = "203.0.116.1", "203.0.116.2"
+    passed = [ask(stack, client, "path.test", path).status for path in ("/login", "/login/", "/login2", "/login2/x")]
+    assert passed == [200] * 4
+    assert {path: ask(stack, client, "path.test", path).status for path in SPELLINGS} == dict.fromkeys(SPELLINGS, 429)
+    assert [ask(stack, client, "path.test", path).status for path in ("/login2", "/login2")] == [200, 429]
+    assert [ask(stack, client, "path.test", path).status == 429 for path in ODD] == [False, False, True]
+    elsewhere = [(other, "path.test", "/login"), (client, "path2.test", "/login"), (client, "path.test", "/")]
+    assert [ask(stack, *place).status for place in elsewhere] == [200] * 3
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ def test_a_policy_that_only_detects_refuses_nothing() -> None:
     ("by", "name", "word"),
     [
         ("network", "", "network"),
+        ("path", "", "path"),
         ("header", "X-API-Key", "header.x-api-key"),
         ("cookie", "Session_id", "cookie.Session_id"),
     ],
@@ -49,9 +50,11 @@ def test_what_counts_is_named_if_it_is_not_the_address(by: str, name: str, word:
     assert limits(state(on).policies[1], EnforcementMode.BLOCK) == f"10:100:20:refuse:11:{word}"
     used = state(on, on, {**on, "client_limits": False}, {"client_limits": True})
     unused = state(on, enforcement_mode="off")
-    assert [key.word for key in keys(used)] == [word] * (by != "network")
-    assert parameters(used)["limits_networks"] is (by == "network")
-    assert (keys(unused), parameters(unused)["limits_networks"]) == ([], False)
+    by_what = [parameters(used)[kind] for kind in ("limits_networks", "limits_paths")]
+    assert by_what == [by == "network", by == "path"]
+    assert [key.word for key in keys(used)] == [word] * (not any(by_what))
+    assert keys(unused) == []
+    assert not any(parameters(unused)[kind] for kind in ("limits_networks", "limits_paths"))
 
 
 def test_there_is_one_table_for_each_period_in_use() -> None:
@@ -64,4 +67,5 @@ def test_there_is_one_table_for_each_period_in_use() -> None:
 
 def test_a_key_is_never_cut() -> None:
     """Clients whose keys are equal after that would share a count."""
-    assert len(f"{2**63}:ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff") <= KEY_LENGTH
+    network, hashed = "ffff:ffff:ffff:ffff::", -(2**63)
+    assert len(f"{2**63}:{network}:{hashed}") <= KEY_LENGTH

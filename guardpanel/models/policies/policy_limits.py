@@ -20,6 +20,7 @@ class LimitBy(Choice):
 
     CLIENT = "client", "Client IP", "IPv6: its /64 network."
     NETWORK = "network", "Network", "The client’s /24, for IPv6 its /56: for attacks from many neighboring addresses."
+    PATH = "path", "Client IP and path", "Each path of each virtual host by itself, without its query."
     HEADER = "header", "A header", "Such as the key of an API. Without it, or with several, the client IP."
     COOKIE = "cookie", "A cookie", "Such as that of a login. Without it, or with several, the client IP."
 
@@ -73,7 +74,7 @@ class LimitFields(JudgingFields):
         "Counted by",
         LimitBy.CLIENT,
         sa_type=stored(LimitBy),
-        hint="A client that sends another header or cookie each time is never over a limit. Failed logins can ban it.",
+        hint="A client that sends another path, header or cookie each time is never over a limit. Failed logins can ban it.",
     )
     limit_by_name: Annotated[str, AfterValidator(one_name)] = described(
         "Name of the header or cookie", "", max_length=60, placeholder="X-API-Key"

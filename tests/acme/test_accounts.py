@@ -4,16 +4,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.acme.client import Authority, Binding
 from guardpanel.acme.faults import AuthorityFault, FaultKind
+from guardpanel.acme.order import Phase
 from guardpanel.database import Database
-from guardpanel.models import AcmeKey, Certificate
+from guardpanel.models import AcmeAccount, AcmeKey, AcmeOrder, Certificate
 from guardpanel.models.certificates.certificate import Source
 from guardpanel.sealing import Seal
 from guardpanel.services.issuing.accounts import Accounts, account_at, bind, key_of, own_thumbprint
+from guardpanel.services.saving.facts import own_thumbprints
 from tests.acme.worker import refusal
 
 pytestmark = pytest.mark.anyio
@@ -176,3 +178,25 @@ async def test_an_email_address_that_is_rejected_is_reported_and_not_sent_again(
     assert await accounts.update_contacts(URL, client) == words
     assert await accounts.update_contacts(URL, client) == ""
     assert not faults
+
+
+async def test_challenges_of_a_name_are_answered_for_orders_that_are_being_proved(database: Database) -> None:
+    """Of two orders for a name at authorities with account keys of their own: one that waits holds up no other."""
+    async with database.write() as session:
+        for at in ("first", "second"):
+            url = f"https://{at}.test/dir"
+            session.add(AcmeAccount(authority=url, thumbprint=at, sealed_key=b"-", master_key="m"))
+            order = AcmeOrder(certificate_id=1, authority=url, names=["a.example"], challenge="http-01")
+            session.add(order)
+            await session.flush()
+        order.phase = Phase.PROVING
+    async with database.write() as session:
+        assert await own_thumbprints(session, "m") == {"a.example": "second"}
+        older = (await session.exec(select(AcmeOrder).order_by(col(AcmeOrder.id)))).first()
+        assert older
+        older.phase = Phase.ANSWERED
+        await session.flush()
+        assert await own_thumbprints(session, "m") == {"a.example": "first"}
+        older.phase = Phase.FINALIZED
+        await session.flush()
+        assert await own_thumbprints(session, "m") == {"a.example": "second"}

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from guardpanel.acme.order import Phase
 from guardpanel.models import AcmeAccount, AcmeOrder, Installation
 from guardpanel.rendering import Rows
 
@@ -35,14 +36,18 @@ def secret_in(rows: Rows) -> str | None:
     return next((str(row["value"]) for row in rows.get("installation", ()) if row["name"] == PROBE_SECRET), None)
 
 
+PROVED = (Phase.PROVING, Phase.PROVEN, Phase.ANSWERED)
+"An authority that asks for proofs does so then."
+
+
 async def own_thumbprints(session: AsyncSession, master_key: str) -> dict[str, str]:
-    """By name, of the account's key, for open orders by HTTP-01 at an authority whose account has a key of its own. The older
-    of two orders goes first."""
+    """By name, of the account's key, for orders that are being proved by HTTP-01 at an authority whose account has a key of its
+    own. The older of two goes first. One that waits, as for a rate limit, keeps no other from being proved."""
     is_at = col(AcmeAccount.authority) == col(AcmeOrder.authority)
     query = select(AcmeOrder.names, AcmeAccount.thumbprint).join(AcmeAccount, is_at).order_by(col(AcmeOrder.id).desc())
     is_in_use = col(AcmeAccount.retired_at).is_(None), AcmeAccount.master_key == master_key
-    is_open = col(AcmeOrder.ended_at).is_(None), AcmeOrder.challenge == "http-01"
-    rows = (await session.exec(query.where(*is_in_use, *is_open))).all()
+    is_proved = col(AcmeOrder.phase).in_(PROVED), AcmeOrder.challenge == "http-01"
+    rows = (await session.exec(query.where(*is_in_use, *is_proved, col(AcmeOrder.ended_at).is_(None)))).all()
     return {name: thumbprint for names, thumbprint in rows for name in names}
 
 

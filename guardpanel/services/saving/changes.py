@@ -183,7 +183,7 @@ class Changes:
         """Changes made outside guardpanel are only overwritten after confirmation, and a save that could not be verified does not
         begin."""
         by_hand = [drift.what for drift in self.watch.drift if not drift.ours]
-        if by_hand and not change.request.over_drift and not change.quiet:
+        if by_hand and not change.request.over_drift:
             words = " ".join(by_hand[:3])
             raise Drifted(f"Saving would overwrite a change made outside guardpanel. {words}")
         if not change.again:  # What does not run may be what must be redeployed.

@@ -1,6 +1,7 @@
 """The panel's startup: ends an interrupted save, then makes the desired state live."""
 
 import logging
+from dataclasses import replace
 from functools import partial
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -13,8 +14,8 @@ from guardpanel.services.saving.changes import Change, Changes, SaveRequest
 
 log = logging.getLogger(__name__)
 
-PANEL = SaveRequest("guardpanel")
-"The author of automatic changes."
+PANEL = SaveRequest("guardpanel", over_drift=True)
+"The author of automatic changes that the engines need whatever was changed outside guardpanel."
 
 
 async def bring_up(changes: Changes) -> str | None:
@@ -38,7 +39,7 @@ async def _first_change(changes: Changes) -> Change:
     async with changes.database.read() as session:
         restored, live = await facts.restored(session), await revisions.live(session)
     if restored is not None:
-        return Change(SaveRequest(restored.who), restored.summary, quiet=True, of_backup=True)
+        return Change(replace(PANEL, who=restored.who), restored.summary, quiet=True, of_backup=True)
     words = "Configuration of this version and these settings" if live else "First configuration"
     return Change(PANEL, words, quiet=True)
 

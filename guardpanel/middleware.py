@@ -101,7 +101,7 @@ def dress(headers: MutableHeaders, scope: Scope) -> None:
 class SameOrigin:
     """Reject cross-site requests of browsers: by Sec-Fetch-Site if present, else by Origin and Host (as Go 1.25's
     CrossOriginProtection). Requests with a bearer token cannot be forged by a page, and programs send neither header: both
-    pass."""
+    pass. A password of HTTP's own can: browsers add it by themselves where a proxy in front has asked for it."""
 
     def __init__(self, app: ASGIApp, trusted: str, refuse: Refuse) -> None:
         self.app = app
@@ -117,7 +117,8 @@ class SameOrigin:
 
     def is_ours(self, headers: Headers) -> bool:
         origin = headers.get("origin", "").rstrip("/").lower()
-        if "authorization" in headers or (origin and origin in self.trusted):
+        bears = headers.get("authorization", "").lower().startswith("bearer ")
+        if bears or (origin and origin in self.trusted):
             return True
         site = headers.get("sec-fetch-site")
         if site is not None:

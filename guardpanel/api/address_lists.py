@@ -113,10 +113,10 @@ async def add_entries(
 )
 async def replace_entries(
     address_list_id: RowId,
-    body: SentBody,
     response: Response,
     panel: PanelDep,
     save_request: SaveRequestDep,
+    body: SentBody,
     confirm: Annotated[bool, CONFIRM] = False,
 ) -> EntriesSaved:
     """Replace all entries by a text as it would be pasted, up to 20 MB."""

@@ -67,7 +67,7 @@ async def export_configuration(session: SessionDep, _user: Viewer) -> Response:
 
 @router.post("/plan", name="plan_configuration", openapi_extra=FILE)
 async def plan_configuration(
-    body: SentBody, panel: PanelDep, save_request: SaveRequestDep, query: Annotated[Applying, Query()]
+    panel: PanelDep, save_request: SaveRequestDep, body: SentBody, query: Annotated[Applying, Query()]
 ) -> PlanOut:
     """What applying a file would change, checked by both engines. Changes nothing. 422 names each line that is wrong."""
     document = await plans.document_in(body)
@@ -76,7 +76,7 @@ async def plan_configuration(
 
 @router.post("/apply", name="apply_configuration", openapi_extra=FILE)
 async def apply_configuration(
-    body: SentBody, panel: PanelDep, save_request: SaveRequestDep, query: Annotated[Applying, Query()]
+    panel: PanelDep, save_request: SaveRequestDep, body: SentBody, query: Annotated[Applying, Query()]
 ) -> AppliedOut:
     """Make a file live: all of it as one change, or nothing."""
     document = await plans.document_in(body)

@@ -28,3 +28,4 @@ async def sent_body(request: Request) -> bytes:
 
 
 SentBody = Annotated[bytes, Depends(sent_body)]
+"After the user among an operation’s parameters: who may not write sends no body that is read."

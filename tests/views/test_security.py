@@ -156,7 +156,8 @@ async def test_an_old_hash_is_not_kept(nobody: httpx2.AsyncClient) -> None:
 @pytest.mark.parametrize(
     "headers",
     [{"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}, {"origin": "https://evil.example"}, {"origin": "null"},
-     {"origin": "http://panel.test:81"}, {"sec-fetch-site": "cross-site", "origin": "http://panel.test"}],
+     {"origin": "http://panel.test:81"}, {"sec-fetch-site": "cross-site", "origin": "http://panel.test"},
+     {"sec-fetch-site": "cross-site", "authorization": "Basic YTpi"}],
 )  # fmt: skip
 @pytest.mark.changes_nothing
 async def test_another_site_cannot_send_our_forms(ada: httpx2.AsyncClient, headers: dict[str, str]) -> None:

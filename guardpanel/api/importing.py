@@ -1,15 +1,28 @@
 """An existing haproxy.cfg as a site file, over HTTP."""
 
 import asyncio
-from typing import Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from guardpanel.dependencies import Editor
+from guardpanel.models.types import refuse
 from guardpanel.services.importing.importing import Beside, Imported, import_configuration
 
 router = APIRouter(prefix="/api/v1/configuration", tags=["configuration"])
+
+
+def _whole(text: str) -> str:
+    """JSON may escape half of a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise refuse("This is not UTF-8.") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_whole)]
 
 
 class ImportIn(BaseModel):
@@ -23,12 +36,12 @@ class ImportIn(BaseModel):
         },
     )
 
-    text: str = Field(description="The haproxy.cfg, up to 2 MiB.")
-    files: dict[str, str] = Field(
+    text: Text = Field(description="The haproxy.cfg, up to 2 MiB.")
+    files: dict[Text, Text] = Field(
         default_factory=dict, description="Maps and lists by their names, or by what follows the last slash of them."
     )
-    environment: dict[str, str] = Field(default_factory=dict, description="Environment variables that HAProxy has.")
-    hostnames: dict[str, str] = Field(
+    environment: dict[Text, Text] = Field(default_factory=dict, description="Environment variables that HAProxy has.")
+    hostnames: dict[Text, Text] = Field(
         default_factory=dict, description="For frontends that serve any hostname, by frontend."
     )
 

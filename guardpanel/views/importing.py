@@ -10,6 +10,7 @@ from guardpanel.dependencies import Editor
 from guardpanel.errors import FieldError, Invalid, NothingNew, Problem
 from guardpanel.models import User
 from guardpanel.services.importing.importing import Beside, Imported, import_configuration
+from guardpanel.services.importing.outcomes import printable
 from guardpanel.services.importing.source import LARGEST
 from guardpanel.services.site_file import plans
 from guardpanel.services.site_file.applying import Options
@@ -41,8 +42,8 @@ async def index(ctx: ContextDep, _editor: Editor) -> Response:
 @router.post("")
 async def read(ctx: ContextDep, editor: Editor) -> Response:
     """Read what was sent, and show what becomes of it. Changes nothing."""
-    content, files = await _sent(ctx)
     try:
+        content, files = await _sent(ctx)
         imported = await asyncio.to_thread(import_configuration, content, Beside(files))
     except Invalid as problem:
         return await _index(ctx, Form({}, problem.errors), problem)
@@ -75,8 +76,12 @@ async def _sent(ctx: Context) -> tuple[bytes, dict[str, str]]:
         file, typed = sent.get("file"), sent.get("text")
         content = await file.read(LARGEST + 1) if isinstance(file, UploadFile) and file.filename else b""
         beside = [each for each in sent.getlist("maps") if isinstance(each, UploadFile) and each.filename]
-        files = {each.filename or "": (await each.read(LARGEST)).decode("utf-8", "replace") for each in beside}
-    return content or (typed.encode() if isinstance(typed, str) else b""), files
+        files = {each.filename or "": await each.read(LARGEST + 1) for each in beside}
+    for name, beyond in files.items():
+        if len(beyond) > LARGEST:
+            raise Invalid.at("maps", f"{printable(name)}: at most {LARGEST // 1024**2} MiB.")
+    texts = {name: each.decode("utf-8", "replace") for name, each in files.items()}
+    return content or (typed.encode() if isinstance(typed, str) else b""), texts
 
 
 def _options(form: Form) -> Options:

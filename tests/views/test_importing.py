@@ -72,3 +72,25 @@ async def test_an_edited_site_file_is_checked_by_its_lines(ada: httpx2.AsyncClie
 async def test_viewers_do_not_import(vera: httpx2.AsyncClient) -> None:
     assert (await vera.get(HOME)).status_code == 403
     assert (await vera.post(HOME, files={"file": ("haproxy.cfg", TEXT.encode())})).status_code == 403
+
+
+async def test_a_list_is_read_whole_or_refused(ada: httpx2.AsyncClient) -> None:
+    answer = await ada.post(
+        HOME, data={"text": TEXT}, files={"maps": ("names.lst", b"a.example\n" * (LARGEST // 10 + 1))}
+    )
+
+    assert answer.status_code == 422
+    assert "names.lst: at most 2 MiB." in read(answer.text).text
+
+
+@pytest.mark.parametrize("part", ["text", "files", "hostnames"])
+@pytest.mark.changes_nothing
+async def test_half_characters_in_json_are_refused(ada_api: httpx2.AsyncClient, part: str) -> None:
+    half = "\\ud800"
+    body = f'{{"text": "{half}"}}' if part == "text" else f'{{"text": "frontend a", "{part}": {{"a": "{half}"}}}}'
+    answer = await ada_api.post(
+        "/api/v1/configuration/import", content=body, headers={"content-type": "application/json"}
+    )
+
+    assert answer.status_code == 422
+    assert "This is not UTF-8." in answer.text

@@ -19,6 +19,8 @@ POLICY = "Imported"
 
 NO_LIMIT = 100_000
 
+_Table = tuple[Sequence[Line], int]
+
 NOT_ENFORCED = "enforced once its mode is Block"
 
 
@@ -33,6 +35,8 @@ class Access:
     lists: dict[int, Values] = field(default_factory=dict)
     "By the rule's line."
     policies: dict[str, Values] = field(default_factory=dict)
+    _tables: dict[tuple[int, str], "_Table | None"] = field(default_factory=dict)
+    "By the head of the section, and the counter."
 
     def deny(self, context: Context, section: Section, line: Line, host: Host, condition: Condition) -> None:
         terms = condition.single
@@ -54,7 +58,10 @@ class Access:
         host.became(line, "address list, whose addresses get 403,")
 
     def _limit(self, context: Context, section: Section, line: Line, host: Host, rate: tuple[str, int]) -> None:
-        table = _table(context, section, rate[0])
+        key = section.head.number, rate[0]
+        if key not in self._tables:
+            self._tables[key] = _table(context, section, rate[0])
+        table = self._tables[key]
         if table is None:
             host.close(line, "It keeps visitors out. guardpanel counts requests by client IP alone.")
             return
@@ -74,7 +81,7 @@ def policy(name: str) -> Values:
     return {"name": name, "description": "From haproxy.cfg.", "enforcement_mode": "detect_only"}
 
 
-def _table(context: Context, section: Section, counter: str) -> tuple[Sequence[Line], int] | None:
+def _table(context: Context, section: Section, counter: str) -> _Table | None:
     """The lines that count clients' requests, and the period. None: something else is counted."""
     name, tracking = counter.removeprefix("table ").strip(), None
     if counter.startswith("sc"):

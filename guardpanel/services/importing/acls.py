@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import ip_network
 from typing import Any
 
@@ -57,20 +58,20 @@ class Term:
     def other(self) -> str:
         return next((expression.other for expression in self.expressions if expression.other), "")
 
-    @property
+    @cached_property
     def hosts(self) -> frozenset[str] | None:
         sets = [expression.hosts for expression in self.expressions]
         return frozenset().union(*filter(None, sets)) if sets and None not in sets else None
 
-    @property
+    @cached_property
     def paths(self) -> tuple[tuple[str, str], ...] | None:
         return _all(expression.paths for expression in self.expressions)
 
-    @property
+    @cached_property
     def sources(self) -> tuple[str, ...] | None:
         return _all(expression.sources for expression in self.expressions)
 
-    @property
+    @cached_property
     def https(self) -> bool | None:
         values = {expression.https for expression in self.expressions}
         return values.pop() if len(values) == 1 else None
@@ -112,6 +113,11 @@ def expression(words: Iterable[str], files: Files) -> Expression:
         if result is not None:
             return result
     return _scheme(fetch, read.patterns) or _rate(fetch, read.patterns) or _other(sample)
+
+
+def size(words: Iterable[str], files: Files) -> int:
+    """How many patterns it may have, those of its files included: one for each 16 characters."""
+    return sum(1 + len(file_of(files, word) or "") // 16 for word in words)
 
 
 def _other(sample: str) -> Expression:

@@ -8,7 +8,7 @@ from guardpanel.services.importing.conditions import REST
 from guardpanel.services.importing.hosts import Host, Row, refusal
 from guardpanel.services.importing.outcomes import Line, printable
 from guardpanel.services.importing.pool import Pool
-from guardpanel.services.importing.proxies import RULES, Context, effective, main_first, rules
+from guardpanel.services.importing.proxies import RULES, Context, effective, inherited, main_first, rules
 from guardpanel.services.importing.routes import Route, deciding, routes, signature
 from guardpanel.services.importing.source import Section
 
@@ -24,6 +24,7 @@ class Building:
     def __init__(self, context: Context) -> None:
         self._context, self._ledger = context, context.ledger
         self.hosts: list[Host] = []
+        self._names: set[str] = set()
         self._of_frontend: dict[int, list[Host]] = {}
         self._rows: list[tuple[Row, Host, Section]] = []
         self._by_hostname: dict[str, Host] = {}
@@ -33,9 +34,9 @@ class Building:
         for section in main_first(frontends):
             self._of_frontend[section.head.number] = []
             groups: dict[object, list[Route]] = {}
-            lines = deciding(section)
+            index = deciding(self._context, section)
             for route in routes(self._context, section):
-                groups.setdefault(signature(self._context, section, lines, route), []).append(route)
+                groups.setdefault(signature(index, route), []).append(route)
             for group in groups.values():
                 self._add(section, group)
 
@@ -53,10 +54,15 @@ class Building:
 
     def _add(self, section: Section, group: list[Route]) -> None:
         """A virtual host of these hostnames, unless another frontend has it already."""
-        known = [route for route in group if self._known(route) is not None]
-        fresh = [route for route in group if route not in known]
-        for host in {id(host): host for route in known if (host := self._known(route))}.values():
-            self._meet(section, host, next(route for route in known if self._known(route) is host))
+        fresh: list[Route] = []
+        met: dict[str, tuple[Host, Route]] = {}
+        for route in group:
+            if (host := self._known(route)) is None:
+                fresh.append(route)
+            else:
+                met.setdefault(host.host, (host, route))
+        for host, route in met.values():
+            self._meet(section, host, route)
         if fresh and len(self.hosts) < MOST_HOSTS:
             self._make(section, fresh)
         for line in [route.line for route in fresh if route.line] if len(self.hosts) == MOST_HOSTS else ():
@@ -93,6 +99,7 @@ class Building:
         pools.of_host(pool, host)
         self._open_or_close(section, host, backend)
         self.hosts.append(host)
+        self._names.add(host.host)
         self._rows.append((host, host, backend))
         self._by_hostname |= {each.hostname: host for each in group if each.hostname != REST}
         self._of_frontend[section.head.number].append(host)
@@ -111,6 +118,9 @@ class Building:
             if line.keyword == "bind":
                 host.note(line, "Another frontend serves unknown hostnames: this one needs a hostname.")
         _close_unread(host, section, backend)
+        for line in [*inherited(section), *section.lines, *(backend.lines if backend is not section else ())]:
+            if line.words == ("disabled",):
+                host.close(line, "It is disabled in HAProxy.")
 
     def _without_servers(self, host: Host, group: list[Route]) -> None:
         """What was noted on it goes with it."""
@@ -135,10 +145,9 @@ class Building:
     def _name(self, section: Section, host: Host) -> str:
         name = printable(section.name)[:100] if host.hostname == REST else host.hostnames[0][:100]
         name = name if name and not refusal("virtual_host", {"name": name}) else host.hostnames[0]
-        taken = {each.host for each in self.hosts}
-        return next(
-            each for each in (name, *(f"{name} {count}" for count in range(2, MOST_HOSTS + 2))) if each not in taken
-        )
+        if name not in self._names:
+            return name
+        return next(each for count in range(2, MOST_HOSTS + 2) if (each := f"{name} {count}") not in self._names)
 
     def _bind_paths(self, host: Host, route: Route, pool: Pool) -> None:
         for line, how, path, name in route.paths:

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 
-from guardpanel.services.importing.acls import Expression, Files, Term, expression
-from guardpanel.services.importing.outcomes import Line
+from guardpanel.services.importing.acls import Expression, Files, Term, expression, size
+from guardpanel.services.importing.outcomes import Ledger, Line
 
 PREDEFINED = re.compile(r"METH_[A-Z]+|HTTP_[\w.]+|LOCALHOST|REQ_CONTENT|RDP_COOKIE|WAIT_END")
 
@@ -32,13 +33,13 @@ class Condition:
         terms = [term for conjunction in self.alternatives for term in conjunction]
         return tuple(dict.fromkeys(line for term in terms for line in term.lines))
 
-    @property
+    @cached_property
     def hosts(self) -> set[str]:
         """The hostnames that it names."""
         terms = [term for conjunction in self.alternatives for term in conjunction if not term.negated]
         return {name for term in terms for name in term.hosts or ()}
 
-    @property
+    @cached_property
     def needed_hosts(self) -> set[str] | None:
         """It is never so for other hostnames. None: it may be."""
         needed: set[str] = set()
@@ -49,11 +50,15 @@ class Condition:
             needed |= names
         return None if self.unreadable else needed
 
-    @property
+    @cached_property
     def exempt_hosts(self) -> set[str]:
         """The hostnames for which it is not so."""
         terms = [term for conjunction in self.alternatives for term in conjunction if term.negated]
         return {name for term in terms for name in term.hosts or ()}
+
+    @property
+    def tells_hosts_apart(self) -> bool:
+        return any(term.hosts is not None for conjunction in self.alternatives for term in conjunction)
 
     def of_host(self, host: str) -> "Condition":
         """What is left of it for requests with this hostname."""
@@ -118,12 +123,17 @@ def covers(names: Collection[str], host: str) -> bool:
 class Conditions:
     """Of one section: its named ACLs, those of its defaults included."""
 
-    def __init__(self, lines: Sequence[Line], files: Files) -> None:
-        self._files = files
+    def __init__(self, lines: Sequence[Line], files: Files, ledger: Ledger) -> None:
+        self._files, self._ledger = files, ledger
         self._acls: dict[str, list[tuple[Line, Expression]]] = {}
+        self._terms: dict[tuple[str, bool], Term] = {}
         for line in lines:
             if line.keyword == "acl" and len(line.words) > 2:
-                self._acls.setdefault(line.words[1], []).append((line, expression(line.words[2:], files)))
+                self._acls.setdefault(line.words[1], []).append((line, self._expression(line.words[2:])))
+
+    def _expression(self, words: Sequence[str]) -> Expression:
+        self._ledger.spend(size(words, self._files))
+        return expression(words, self._files)
 
     def read(self, words: Sequence[str]) -> Condition:
         """Of the words of a rule, from `if` or `unless` on. None of these: always."""
@@ -145,8 +155,11 @@ class Conditions:
             if word in {"or", "OR", "||"}:
                 alternatives.append(())
             elif word not in {"", "and", "AND", "&&"}:
-                term = self._anonymous(words) if word == "{" else self._named(word)
-                alternatives[-1] = (*alternatives[-1], replace(term, negated=is_negated))
+                if word == "{":
+                    term = replace(self._anonymous(words), negated=is_negated)
+                else:
+                    term = self._used(word, is_negated=is_negated)
+                alternatives[-1] = (*alternatives[-1], term)
                 is_negated = False
         return alternatives
 
@@ -156,7 +169,15 @@ class Conditions:
         end = words.index("}")
         inside = words[:end]
         del words[: end + 1]
-        return Term((expression(inside, self._files) if inside else Expression(other="A condition is empty."),))
+        return Term((self._expression(inside) if inside else Expression(other="A condition is empty."),))
+
+    def _used(self, name: str, *, is_negated: bool) -> Term:
+        """The same term for all rules: its hostnames are joined once."""
+        if (name, is_negated) not in self._terms:
+            self._terms[name, is_negated] = replace(self._named(name), negated=is_negated)
+        term = self._terms[name, is_negated]
+        self._ledger.spend(len(term.expressions))
+        return term
 
     def _named(self, name: str) -> Term:
         if name in CONSTANTS and name not in self._acls:

@@ -6,8 +6,6 @@ from pydantic_core import PydanticCustomError
 
 from guardpanel.models.types import hostname
 
-PORT = re.compile(r"(?::\d+|\(:\\?\[?[^)]*\)\??)$")
-
 REGEX_START = re.compile(r"\^?(?P<any>\.\*|\.\+|\[\^\.\]\+|\(\.\*\)|\(\.\+\))?(?P<rest>.*)")
 
 OPTIONAL = re.compile(r"^\((?:\?:)?(?P<part>[a-z0-9-]+\\\.)\)\?(?P<rest>.*)", re.IGNORECASE)

@@ -67,10 +67,11 @@ class _Importing:
         self._building, self._access = Building(context), Access()
         self._applied: set[tuple[int, str]] = set()
         "Rules by line and virtual host: those of defaults count for frontend and backend."
+        self._http = {id(each) for each in context.source.sections if is_http(each)}
 
     def run(self) -> Imported:
         sections = self._context.source.sections
-        frontends = [each for each in sections if each.kind in {"frontend", "listen"} and is_http(each)]
+        frontends = [each for each in sections if each.kind in {"frontend", "listen"} and id(each) in self._http]
         self._building.build(frontends)
         for section in frontends:
             self._read_frontend(section)
@@ -159,7 +160,7 @@ class _Importing:
     def _why_left(self, section: Section, line: Line) -> str:
         if section.kind in SECTIONS:
             return SECTIONS[section.kind]
-        if section.kind in PROXIES and not is_http(section):
+        if section.kind in PROXIES and id(section) not in self._http:
             return NOT_HTTP
         unused = f"No imported virtual host uses this {section.kind}."
         if section.kind == "defaults":
@@ -170,7 +171,7 @@ class _Importing:
 
     def _acl(self, line: Line) -> None:
         """It shares what became of the rules that use it."""
-        users = self._context.users.get(line.number, [])
+        users = list(self._context.users.get(line.number, {}).values())
         for user in users:
             if self._ledger.kind(user) == "became":
                 self._ledger.became(line, f"part of line {user.number}")

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from guardpanel.errors import Invalid
 from guardpanel.models.types import hidden_character
 
 Kind = Literal["became", "note", "left"]
@@ -13,6 +14,12 @@ LONGEST_TEXT = 300
 
 MOST_NAMED = 3
 "Virtual hosts that an outcome names. Of more, it says how many."
+
+MOST_STEPS = 1_000_000
+"Of reading one file: lines that are looked at for a hostname, for a proxy, or in a list beside the file."
+
+OF_OUTCOME = 5
+"Steps that an outcome of one virtual host takes, about: its value is validated."
 
 UNKNOWN = "guardpanel has nothing for this."
 
@@ -69,12 +76,20 @@ class Ledger:
 
     def __init__(self) -> None:
         self._lines: dict[int, _OfLine] = {}
+        self._of_host: dict[str, dict[int, None]] = {}
+        self._steps = 0
+
+    def spend(self, steps: int) -> None:
+        """Raises Invalid (422) once reading has taken too many: a file's lines may multiply, and the panel serves others, too."""
+        self._steps += steps
+        if self._steps > MOST_STEPS:
+            raise Invalid.at("file", "Its hostnames, rules and lists are too many together. Import it in parts.")
 
     def became(self, line: Line, what: str, *hosts: str) -> None:
-        self._of(line).became.setdefault(what, []).extend(hosts)
+        self._of(line, *hosts).became.setdefault(what, []).extend(hosts)
 
     def note(self, line: Line, host: str, why: str = "") -> None:
-        self._of(line).noted.setdefault(why, []).append(host)
+        self._of(line, host).noted.setdefault(why, []).append(host)
 
     def left(self, line: Line, why: str) -> None:
         """The first reason stays."""
@@ -92,7 +107,7 @@ class Ledger:
 
     def forget_host(self, host: str, why: str) -> None:
         """There is no such virtual host after all."""
-        for of_line in self._lines.values():
+        for of_line in [self._lines[number] for number in self._of_host.pop(host, ())]:
             for by_what in (of_line.became, of_line.noted):
                 for what in [what for what, hosts in by_what.items() if host in hosts]:
                     by_what[what] = [name for name in by_what[what] if name != host]
@@ -113,7 +128,10 @@ class Ledger:
     def outcomes(self, lines: Mapping[int, str]) -> list[Outcome]:
         return [Outcome(number, printable(text), *self._outcome(number)) for number, text in sorted(lines.items())]
 
-    def _of(self, line: Line) -> _OfLine:
+    def _of(self, line: Line, *hosts: str) -> _OfLine:
+        self.spend(OF_OUTCOME * len(hosts))
+        for host in hosts:
+            self._of_host.setdefault(host, {})[line.number] = None
         return self._lines.setdefault(line.number, _OfLine())
 
     def _outcome(self, number: int) -> tuple[Kind, str]:
@@ -126,7 +144,8 @@ class Ledger:
         if of_line.noted:
             hosts = [name for names in of_line.noted.values() for name in names]
             reasons = [why for why in of_line.noted if why]
-            return "note", ". ".join([named(hosts), *reasons[:2], *(f"Became {part}" for part in parts[:2])])
+            *sentences, last = [named(hosts), *reasons[:2], *(f"Became {part}" for part in parts[:2])]
+            return "note", ". ".join([*(each.removesuffix(".") for each in sentences), last])
         if parts:
             return "became", "; ".join(parts[:MOST_NAMED]) + ("; …" if len(parts) > MOST_NAMED else "")
         return "left", of_line.left or UNKNOWN

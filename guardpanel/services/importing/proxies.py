@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from guardpanel.services.importing.acls import Files
 from guardpanel.services.importing.conditions import Condition, Conditions, split_rule
@@ -44,7 +45,8 @@ class Context:
     files: Files
     hostnames: Mapping[str, str] = field(default_factory=dict)
     "Of frontends that serve every hostname, by frontend."
-    users: dict[int, list[Line]] = field(default_factory=dict)
+    users: dict[int, dict[int, Line]] = field(default_factory=dict)
+    "By the numbers of both."
     _conditions: dict[int, Conditions] = field(default_factory=dict)
     _of_lines: dict[tuple[int, int], Condition] = field(default_factory=dict)
 
@@ -62,16 +64,20 @@ class Context:
     def _read(self, section: Section, line: Line) -> Condition:
         number = section.head.number
         if number not in self._conditions:
-            self._conditions[number] = Conditions([*inherited(section), *section.lines], self.files)
+            lines = [*inherited(section), *section.lines]
+            self._conditions[number] = Conditions(lines, self.files, self.ledger)
         condition = self._conditions[number].read(split_rule(line.words)[1])
         for acl in condition.acl_lines:
-            if line not in self.users.setdefault(acl.number, []):
-                self.users[acl.number].append(line)
+            self.users.setdefault(acl.number, {})[line.number] = line
         return condition
 
     def backend(self, name: str) -> Section | None:
-        backends = (each for each in self.source.sections if each.kind in {"backend", "listen"})
-        return next((each for each in backends if each.name == name), None)
+        return self._backends.get(name)
+
+    @cached_property
+    def _backends(self) -> dict[str, Section]:
+        """The first of each name."""
+        return {each.name: each for each in reversed(self.source.sections) if each.kind in {"backend", "listen"}}
 
 
 def inherited(section: Section) -> list[Line]:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from guardpanel.services.importing.acls import Expression, Term, file_of, listed
-from guardpanel.services.importing.conditions import ALWAYS, REST, Condition, split_rule, wildcard_of
+from guardpanel.services.importing.conditions import ALWAYS, REST, Condition, wildcard_of
 from guardpanel.services.importing.hostnames import names_of
-from guardpanel.services.importing.outcomes import Line
+from guardpanel.services.importing.outcomes import Ledger, Line
 from guardpanel.services.importing.proxies import RULES, Context, is_denial, rules
 from guardpanel.services.importing.source import Section
 
@@ -36,17 +36,22 @@ class Route:
     backend: str = ""
     line: Line | None = None
     "That chose the backend."
-    paths: list[tuple[Line, str, str, str]] = field(default_factory=list)
-    "The rule, how the path is matched, the path, and its backend."
+    bound: dict[tuple[str, str], tuple[Line, str]] = field(default_factory=dict)
+    "By how a path is matched, and the path: the rule, and its backend."
     notes: list[tuple[Line, str]] = field(default_factory=list)
     "Rules that can't be decided, and why."
+
+    @property
+    def paths(self) -> list[tuple[Line, str, str, str]]:
+        """The rule, how the path is matched, the path, and its backend."""
+        return [(line, how, path, backend) for (how, path), (line, backend) in self.bound.items()]
 
 
 class Index:
     """The rules that may be so for a hostname, in order: not all of thousands."""
 
-    def __init__(self, rules_in_order: list[Rule]) -> None:
-        self._rules = rules_in_order
+    def __init__(self, rules_in_order: list[Rule], ledger: Ledger) -> None:
+        self._rules, self._ledger = rules_in_order, ledger
         self._of_names: dict[str, list[int]] = {}
         self._of_any: list[int] = []
         for place, rule in enumerate(rules_in_order):
@@ -58,7 +63,9 @@ class Index:
 
     def of_host(self, host: str) -> list[Rule]:
         own = () if host == REST else (*self._of_names.get(host, ()), *self._of_names.get(wildcard_of(host), ()))
-        return [self._rules[place] for place in sorted({*own, *self._of_any})]
+        places = sorted({*own, *self._of_any})
+        self._ledger.spend(1 + len(places))
+        return [self._rules[place] for place in places]
 
 
 def routes(context: Context, section: Section) -> list[Route]:
@@ -70,7 +77,7 @@ def routes(context: Context, section: Section) -> list[Route]:
     for line in [line for line, condition in refusals if names and condition.of_host(REST).is_always]:
         context.ledger.became(line, "known hostnames: all others get 421")
         known = [_for_names(rule, names) for rule in known]
-    index = Index(known)
+    index = Index(known, context.ledger)
     all_routes = [_route(index.of_host(name), name) for name in (*names, REST)]
     for route in all_routes:
         lines = [each[0] for each in route.paths] + [each[0] for each in route.notes]
@@ -79,17 +86,20 @@ def routes(context: Context, section: Section) -> list[Route]:
     return [route for route in all_routes if route.backend]
 
 
-def deciding(section: Section) -> list[Line]:
+def deciding(context: Context, section: Section) -> Index:
     """The rules that may tell hostnames apart."""
-    return [line for line in rules(section) if line.keyword in RULES and line.keyword != "acl"]
+    lines = [line for line in rules(section) if line.keyword in RULES and line.keyword != "acl"]
+    conditions = [(line, context.condition(section, line)) for line in lines]
+    return Index([Rule(line, each, "") for line, each in conditions if each.tells_hosts_apart], context.ledger)
 
 
-def signature(context: Context, section: Section, lines: list[Line], route: Route) -> object:
-    """Hostnames for which it is equal are served alike. `lines`: the deciding ones."""
-    conditions = [context.condition(section, line).of_host(route.hostname) for line in lines]
+def signature(index: Index, route: Route) -> object:
+    """Hostnames for which it is equal are served alike. `index`: of the deciding rules."""
+    left = [(rule.line.number, rule.condition.of_host(route.hostname)) for rule in index.of_host(route.hostname)]
+    conditions = tuple((number, condition) for number, condition in left if not condition.is_never)
     paths = tuple((how, path, backend) for _, how, path, backend in route.paths)
     notes = tuple(line.number for line, _ in route.notes)
-    return route.backend, paths, notes, tuple(conditions), route.hostname == REST
+    return route.backend, paths, notes, conditions, route.hostname == REST
 
 
 def _rules(context: Context, section: Section) -> Iterator[Rule]:
@@ -119,6 +129,7 @@ def _by_map(context: Context, line: Line, condition: Condition, target: str) -> 
     if text is None:
         yield Rule(line, Condition((), f"The file {match['file'][:80]} was not given."), "")
         return
+    context.ledger.spend(len(text) // 16)
     for row in listed(text):
         key, *value = row.split(None, 1)
         expression = _expression(match["of"].lower(), match["how"] or "", key)
@@ -161,12 +172,15 @@ def _route(known: list[Rule], hostname: str) -> Route:
 
 def _bind(route: Route, rule: Rule, how: str, path: str) -> None:
     """HAProxy takes the first rule that fits, guardpanel the longest path: they agree unless an earlier one is shorter."""
-    for line, other_how, other, _ in route.paths:
-        if (path, how) == (other, other_how) or (other_how == "below" and f"{path}/".startswith(f"{other}/")):
-            route.notes.append((rule.line, f"Line {line.number} takes {other} before."))
+    for other in ((how, path), *(("below", above) for above in (path, *_above(path)))):
+        if other in route.bound:
+            route.notes.append((rule.line, f"Line {route.bound[other][0].number} takes {other[1]} before."))
             return
-    route.paths.append((rule.line, how, path, rule.backend))
+    route.bound[how, path] = rule.line, rule.backend
 
 
-def without_condition(line: Line) -> tuple[str, ...]:
-    return split_rule(line.words)[0]
+def _above(path: str) -> Iterator[str]:
+    """The paths that cover it: `/a` and `/` of `/a/b`."""
+    while path.strip("/"):
+        path = path.rpartition("/")[0] or "/"
+        yield path

@@ -37,7 +37,16 @@ class Section:
     @property
     def chain(self) -> list["Section"]:
         """The defaults sections that count, from the farthest to the nearest."""
-        return [*self.defaults.chain, self.defaults] if self.defaults else []
+        nearest, chain = self.defaults, []
+        while nearest is not None:
+            chain.append(nearest)
+            nearest = nearest.defaults
+        return chain[::-1]
+
+    @property
+    def inherits(self) -> int:
+        """How many lines come before its own, with the heads of their sections."""
+        return sum(1 + len(each.lines) for each in self.chain)
 
 
 @dataclass
@@ -113,6 +122,7 @@ class _Reading:
         section = Section(kind, "" if name == "from" else name, head)
         if kind in PROXIES | {"defaults"}:
             section.defaults = self._base(head, section)
+            self._source.ledger.spend(section.inherits)
         if kind == "defaults":
             self._defaults = section
             self._named |= {section.name: section} if section.name else {}

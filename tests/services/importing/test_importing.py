@@ -195,6 +195,7 @@ frontend web
         "http-request redirect location /login unless { req.cook(session) -m found }",
         "redirect prefix https://new.example",
         "reqideny ^GET\\ /admin",
+        "disabled",
     ],
 )
 def test_a_host_that_loses_a_rule_against_visitors_is_disabled(line: str) -> None:
@@ -224,6 +225,14 @@ def test_a_host_that_loses_a_rule_against_visitors_is_disabled(line: str) -> Non
 )
 def test_rules_against_visitors_count_wherever_they_are(text: str) -> None:
     assert hosts("defaults usual\n  mode http\n" + text)["web.invalid"]["enabled"] is False
+
+
+def test_the_first_of_thousands_of_paths_that_fits_is_found() -> None:
+    rules = "".join(f"  use_backend api if {{ path_beg /{number} }}\n" for number in range(3_000))
+    late = "use_backend app if { path_beg /7/below }"
+    text = f"frontend web\n  bind :80\n{rules}  {late}\n  default_backend app\n{APP}{API}"
+
+    assert kinds(text)[late] == ("note", "web. It chooses servers. Line 12 takes /7 before.")
 
 
 def test_what_a_listener_kept_apart_is_not_open_to_all() -> None:

@@ -97,6 +97,11 @@ def test_each_line_has_exactly_one_outcome() -> None:
         (b"defaults a from b\ndefaults b from a\n", "no defaults section before it is named b"),
         (b"global\n.endif\n", ".endif is without its .if"),
         (b"frontend a\n" + b"x\n" * 20_001, "At most 20,000 lines"),
+        (
+            b"defaults d0\n" + b"".join(b"defaults d%d from d%d\n" % (i + 1, i) for i in range(2_000)),
+            "too many together",
+        ),
+        (b"defaults\n" + b" log global\n" * 2_000 + b"backend a\n" * 1_000, "too many together"),
     ],
 )
 def test_what_is_no_configuration_is_refused_with_words(content: bytes, message: str) -> None:

@@ -169,7 +169,10 @@ async def test_a_request_in_progress_is_judged_by_the_policy_that_it_came_under(
     saved = await policies.update(running.changes, SaveRequest("ada"), 1, lenient)
     assert "reload" not in {step.name for step in saved.steps}
     for _ in range(2):
-        await running.engines.drop_unused()
+        kept = await running.engines.drop_unused()
+        assert await running_checksum(running) in (
+            kept or ()
+        )  # Retention keeps the release with what is still asked for.
     assert before in {application.name for application in (await running.engines.agent.status()).applications}
     writer.write(body)
 
@@ -181,6 +184,11 @@ async def test_a_request_in_progress_is_judged_by_the_policy_that_it_came_under(
         return before not in {app.name for app in (await running.engines.agent.status()).applications}
 
     await until(it_is_dropped, "the policy before to be dropped")
+    assert await running_checksum(running) not in (await running.engines.drop_unused() or ())
+
+
+async def running_checksum(running: Installation) -> str:
+    return (await running.engines.cli.info())["description"].removeprefix("guardpanel ")
 
 
 async def is_asked(running: Installation) -> bool:

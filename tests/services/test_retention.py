@@ -189,6 +189,25 @@ async def test_a_release_that_an_old_worker_runs_is_kept(panel: Panel, engines: 
     assert on_disk(panel) == [2, 3, 4]
 
 
+async def test_releases_of_policies_that_requests_in_progress_use_are_kept(panel: Panel, engines: FakeEngines) -> None:
+    """They have the live release's checksum."""
+    await save(panel, "shop")
+    for threshold in range(50, 55):
+        fields = PolicyFields.model_validate({**policies.DEFAULT.model_dump(), "inbound_anomaly_threshold": threshold})
+        await policies.update(panel.changes, ADA, 1, fields)
+    async with panel.database.read() as session:
+        live = await revisions.live(session)
+    assert live is not None
+    engines.old_workers = {live.checksum}
+
+    await panel.retention.tidy()
+    assert on_disk(panel) == [4, 5, 6, 7]
+
+    engines.old_workers = set()
+    await panel.retention.tidy()
+    assert on_disk(panel) == [5, 6, 7]
+
+
 async def test_releases_that_no_revision_knows_go_but_not_one_of_a_save_under_way(panel: Panel) -> None:
     await saves(panel, 2)
     async with panel.database.write() as session:

@@ -16,6 +16,14 @@ JUDGING = frozenset({BINDINGS, AGENT})
 replaced in the running process at one moment, and HAProxy never reads the other."""
 
 
+KINDS = frozenset({"files", "secrets", "data"})
+"Of files, as a release's manifest lists them."
+
+WITHOUT_KEYS = KINDS - {"secrets"}
+"""What a save looks at again after a swap, in which HAProxy reads no file with a private key. These were looked at when the
+release was staged, in the same save, and are again by the next look for drift, seconds later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """The field that a rendered line came from: noun `virtual_host`, id 17, field `servers.0.address`."""
@@ -84,11 +92,11 @@ class Bundle:
             for kind, files in self.by_kind.items()
         }
 
-    @property
+    @cached_property
     def secrets_digest(self) -> str:
         return digest_of(self.hashes["secrets"])
 
-    @property
+    @cached_property
     def data_digest(self) -> str:
         return digest_of(self.hashes["data"])
 

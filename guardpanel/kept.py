@@ -8,6 +8,22 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
+class KeptLast(Generic[T]):
+    """The result used last, by its inputs. They are compared, which takes less than to hash thousands, and hold what changes no
+    more. Threads share it."""
+
+    def __init__(self) -> None:
+        self._last: tuple[object, T] | None = None
+
+    def get(self, inputs: object, make: Callable[[], T]) -> T:
+        last = self._last
+        if last is not None and last[0] == inputs:
+            return last[1]
+        result = make()
+        self._last = inputs, result
+        return result
+
+
 class Kept(Generic[T]):
     """The results used last, up to `most` characters in all. A policy's text may be long: a number of results would not limit
     memory. Threads share it."""

@@ -7,7 +7,7 @@ from unittest.mock import patch
 from guardpanel import readable_yaml
 from guardpanel.engines.waf import agent_files
 from guardpanel.kept import Kept
-from guardpanel.rendering import DesiredState, coraza, render
+from guardpanel.rendering import DesiredState, coraza, https, render
 from tests.rows import FACTS, rows
 
 OWN_RULE = {"policy": "B", "name": "Own", "variables": ["ARGS:a"], "operator_argument": "x", "rule_id": 9_050_001}
@@ -48,6 +48,24 @@ def test_only_new_applications_are_written_to_the_agents_file() -> None:
     names = [{*(agent_files.applications_in(document) or {})} for document in (*documents, text)]
     assert names[2] == names[0] | names[1]
     assert text.decode() == readable_yaml.written(readable_yaml.read(text))
+
+
+def over_tls(**fields: Any) -> DesiredState:
+    served = {"https": True, "servers": [{"address": "127.0.0.1:80"}]}
+    hosts = {"shop.example": served, "b.example": served | fields}
+    return DesiredState.from_rows(rows({}, hosts), FACTS)
+
+
+def test_the_list_of_certificates_is_written_again_for_each_change_of_https_and_no_other() -> None:
+    with patch.object(https, "_files", wraps=https._files) as written:
+        for number, state in enumerate(
+            (over_tls(), over_tls(hsts_seconds=60), over_tls(https_redirect=True), over_tls(tls_profile="modern")), 1
+        ):
+            files = https.files(state)
+            assert files == https.files(state) == https._files(state.https_hosts, state.chosen_certificates, state)
+            assert written.call_count == 2 * number  # The other is the test's own.
+        https.files(over_tls(tls_profile="modern", streaming=True))
+        assert written.call_count == 2 * number
 
 
 def test_results_used_last_are_kept_up_to_a_number_of_characters() -> None:

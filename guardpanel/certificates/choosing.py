@@ -41,7 +41,11 @@ C = TypeVar("C", bound=Candidate)
 def best_for(hostname: str, candidates: Iterable[C], now: datetime) -> C | None:
     """Valid before revoked before not valid, exact before wildcard, ACME before uploaded before local, the one that lasts
     longest. None if none covers the hostname."""
-    fitting = [candidate for candidate in candidates if covers(candidate.names, hostname)]
+    return _best(hostname, [candidate for candidate in candidates if covers(candidate.names, hostname)], now)
+
+
+def _best(hostname: str, fitting: Sequence[C], now: datetime) -> C | None:
+    """Of those that cover it."""
     if len(fitting) == 1:  # As mostly, of thousands of hostnames.
         return fitting[0]
     return min(fitting, key=lambda candidate: _order(hostname, candidate, now), default=None)
@@ -84,7 +88,7 @@ class Choice(Generic[C]):
         if chosen is not None and is_usable(chosen, self.now) and covers(chosen.names, hostname):
             return chosen
         wildcard = f"*.{hostname.partition('.')[2]}"
-        return best_for(hostname, (*self._by_name.get(hostname, ()), *self._by_name.get(wildcard, ())), self.now)
+        return _best(hostname, (*self._by_name.get(hostname, ()), *self._by_name.get(wildcard, ())), self.now)
 
     def without_a_name(self, by_hostname: Mapping[str, C | None], chosen_id: int | None = None) -> C | None:
         """Of handshakes that name no hostname: the chosen one, as long as there is such, else that of most IP addresses, since

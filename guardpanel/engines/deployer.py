@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 
 from guardpanel.background import Background
-from guardpanel.bundle import Bundle, NamedServer
+from guardpanel.bundle import KINDS, WITHOUT_KEYS, Bundle, NamedServer
 from guardpanel.engines.answers import Answers
 from guardpanel.engines.applications_in_use import ApplicationsInUse
 from guardpanel.engines.differences import Drift
@@ -102,7 +102,7 @@ class Deployer:
             is_swapped = await self.publisher.publish(release, bundle, tell, again=again)
             tell("verify")
             await self.verifier.prove(bundle, changed, over_tls=not is_swapped)
-            await asyncio.to_thread(self.releases.must_be_whole, release)
+            await asyncio.to_thread(self.releases.must_be_whole, release, WITHOUT_KEYS if is_swapped else KINDS)
             await self.old_workers.follow(release)
 
     async def roll_back(self, release: Release, bundle: Bundle) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guardpanel.bundle import JUDGING, Bundle, digest_of
+from guardpanel.bundle import JUDGING, KINDS, Bundle, digest_of
 from guardpanel.engines.files import (
     Digests,
     content_of,
@@ -102,12 +102,12 @@ class Releases:
             pass  # There is no previous one, or the file system has no links.
         write_new(Path(path), content, PUBLIC)
 
-    def open(self, number: int) -> Release:
-        """The release, if it is complete: every file has the hash that its manifest lists."""
+    def open(self, number: int, kinds: Collection[str] = KINDS) -> Release:
+        """The release, if it is complete: every file of these kinds has the hash that its manifest lists."""
         path = self.root / str(number)
         try:
             manifest = json.loads(content_of(path / MANIFEST))
-            for name, digest in _hashes(manifest).items():
+            for name, digest in _hashes(manifest, kinds).items():
                 if self._digests.of(f"{path}/{name}") != digest:
                     raise _changed(number, name)
             digests = (digest_of(manifest.get(kind, {})) for kind in ("secrets", "data"))
@@ -198,10 +198,10 @@ class Releases:
             write_atomically(path / MANIFEST, json.dumps(manifest | {"secrets": {}}, indent=1).encode())
         self._shared.collect()
 
-    def must_be_whole(self, release: Release) -> None:
+    def must_be_whole(self, release: Release, kinds: Collection[str] = KINDS) -> None:
         """Ensure that HAProxy loads what was checked: verified before it loads, and again afterwards. Raises DeploymentFailed."""
         try:
-            self.open(release.number)
+            self.open(release.number, kinds)
         except ReleaseDamaged as damaged:
             raise DeploymentFailed(damaged.message, step="publish") from damaged
 
@@ -243,6 +243,6 @@ def _changed(number: int, name: str) -> ReleaseDamaged:
     return ReleaseDamaged(f"{name} of release {number} was changed outside guardpanel.")
 
 
-def _hashes(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Of all files."""
-    return {**manifest["files"], **manifest.get("secrets", {}), **manifest.get("data", {})}
+def _hashes(manifest: Mapping[str, Any], kinds: Collection[str] = KINDS) -> dict[str, str]:
+    """Of all files of these kinds. Manifests of earlier versions lack some."""
+    return {**manifest["files"], **{name: hashed for kind in kinds for name, hashed in manifest.get(kind, {}).items()}}

@@ -28,7 +28,8 @@ class SharedFolders:
         """Place links in a release to folders with these files, such as `certs/17.pem`. A folder is written if it is missing or
         was changed; what equals a file of the release `before` is a hard link. Only with the `lock`. Raises OSError."""
         for folder in {name.partition("/")[0] for name in files}:
-            its = {name.removeprefix(f"{folder}/"): name for name in files if name.startswith(f"{folder}/")}
+            within = f"{folder}/"
+            its = {name.removeprefix(within): name for name in files if name.startswith(within)}
             digests = {file: hashes[name] for file, name in its.items()}
             shared = self.root / digest_of(digests)
             (release / folder).symlink_to(f"../{SHARED}/{shared.name}")  # First: what nothing links to is deleted.
@@ -73,10 +74,12 @@ class SharedFolders:
     def forget_in(self, release: Path, names: Collection[str]) -> None:
         """Take the links out of a release, or these files if an earlier version wrote it. `collect` deletes what nothing links
         to."""
-        for link in _links(release):
+        links = {link.name: link for link in _links(release)}
+        for link in links.values():
             link.unlink(missing_ok=True)
         for name in names:
-            (release / name).unlink(missing_ok=True)
+            if name.partition("/")[0] not in links:  # Else there are a thousand that are not there.
+                (release / name).unlink(missing_ok=True)
 
     def collect(self) -> None:
         """Delete the folders that no release, or draft of one, links to. None while one cannot be read: it may have links."""

@@ -2,13 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple, Self
 
 from guardpanel.certificates.names import covers
 from guardpanel.certificates.served import ServedCertificate
+from guardpanel.kept import KeptLast
 from guardpanel.listen_addresses import host_and_port
 from guardpanel.models.certificates.certificate import is_address
-from guardpanel.models.certificates.https import TlsProfile
+from guardpanel.models.certificates.https import HttpsColumns, TlsProfile
 from guardpanel.rendering import client_certificates
 from guardpanel.rendering.capacity import CONNECTION
 from guardpanel.rendering.chosen import Chosen
@@ -41,6 +43,13 @@ ORDINARY, MODERN = "-", "modern"
 QUIC_SECONDS = 3600
 """How long browsers remember that there is HTTP/3. Each response renews it. After HTTP/3 is turned off, they try it in vain for
 this long."""
+
+
+OF_HTTPS = attrgetter("id", "hostnames", *HttpsColumns.model_fields)
+"Of a virtual host, all that the files depend on."
+
+KEPT = KeptLast[dict[str, str]]()
+"Few saves change anything about HTTPS, and there may be a thousand virtual hosts."
 
 
 class QuicListener(NamedTuple):
@@ -82,6 +91,12 @@ def files(state: DesiredState) -> dict[str, str]:
     hosts, chosen = state.https_hosts, state.chosen_certificates
     if not hosts:
         return {}
+    names = [file_of(certificate) for certificate in (chosen.unnamed, *chosen.by_name.values())]
+    inputs = [*map(OF_HTTPS, hosts)], names, state.client_cas, state.awaited_names
+    return KEPT.get(inputs, lambda: _files(hosts, chosen, state))
+
+
+def _files(hosts: Sequence[VirtualHostState], chosen: Chosen, state: DesiredState) -> dict[str, str]:
     awaited = awaited_maps(hosts, chosen, state.awaited_names)
     return {"crt-list.txt": crt_list(hosts, chosen, state), "tls.map": tls_map(hosts), **awaited}
 

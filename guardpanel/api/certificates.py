@@ -1,17 +1,20 @@
-"""Certificates as JSON. Private keys are taken and never returned."""
+"""Certificates as JSON, with what they contained before. Private keys are taken and never returned."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, Field
+from fastapi import Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from guardpanel.api import nouns
 from guardpanel.api.nouns import ListQuery
+from guardpanel.api.saves import SaveRequestDep
 from guardpanel.api.shapes import Dialect, Row
 from guardpanel.certificates.choosing import state_of
-from guardpanel.dependencies import SessionDep
+from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
 from guardpanel.models.certificates.certificate import NOUN, Source
 from guardpanel.services import certificates
+from guardpanel.services.https import earlier_certificates
 
 
 class CertificateRow(Row):
@@ -53,6 +56,52 @@ class CertificateQuery(ListQuery):
     source: Source | None = None
 
 
-router = nouns.rows(
-    NOUN, certificates, CertificateDialect(), query=CertificateQuery, looks_in="names, hostnames, issuers, and serials"
-)
+ROWS = nouns.Rows(NOUN, certificates, CertificateDialect())
+
+router = ROWS.router(query=CertificateQuery, looks_in="names, hostnames, issuers, and serials")
+
+
+class ContentOut(BaseModel):
+    """A certificate that was served before."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    names: list[str]
+    issuer: str
+    serial: str = Field(description="Hexadecimal.")
+    fingerprint: str = Field(description="SHA-256 of the certificate, hexadecimal.")
+    not_before: datetime
+    not_after: datetime
+    added_at: datetime
+    revoked_at: datetime | None = Field(description="Since when its authority declares it invalid.")
+    has_key: bool = Field(description="Whether it can be used again: its key is still stored.")
+
+
+class ContentList(BaseModel):
+    items: list[ContentOut]
+
+
+@router.post("/{certificate_id}/renewal", response_model=ROWS.shapes.saved)
+async def renew_certificate(
+    certificate_id: RowId, response: Response, panel: PanelDep, save_request: SaveRequestDep
+) -> Any:
+    """Make another one with a new key for the same names. 422 unless it is self-signed or of the local CA."""
+    return await ROWS.saved(response, await certificates.renew(panel.changes, save_request, certificate_id))
+
+
+@router.get("/{certificate_id}/contents")
+async def list_certificate_contents(certificate_id: RowId, session: SessionDep, _user: Viewer) -> ContentList:
+    """What was served before, newest first."""
+    row = await certificates.find(session, certificate_id)
+    earlier = await earlier_certificates.earlier(session, row)
+    return ContentList(items=[ContentOut.model_validate(content) for content in earlier])
+
+
+@router.post("/{certificate_id}/contents/{content_id}/use", response_model=ROWS.shapes.saved)
+async def use_certificate_content(
+    certificate_id: RowId, content_id: RowId, response: Response, panel: PanelDep, save_request: SaveRequestDep
+) -> Any:
+    """Serve it again. 422 if it has expired or was revoked."""
+    saved = await earlier_certificates.use_again(panel.changes, save_request, certificate_id, content_id)
+    return await ROWS.saved(response, saved)

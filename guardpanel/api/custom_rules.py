@@ -5,4 +5,6 @@ from guardpanel.api.react.custom_rules import CustomRuleDialect
 from guardpanel.models.rules.custom_rule import NOUN
 from guardpanel.services import custom_rules
 
-router = nouns.rows(NOUN, custom_rules, CustomRuleDialect(), looks_in="messages, IDs and comments")
+ROWS = nouns.Rows(NOUN, custom_rules, CustomRuleDialect())
+
+router = ROWS.router(looks_in="messages, IDs and comments")

@@ -32,30 +32,9 @@ class ListQuery(BaseModel):
     q: str = Field(default="", max_length=200)
 
 
-def rows(
-    noun: Noun,
-    service: ModuleType,
-    dialect: Dialect | None = None,
-    *,
-    query: type[ListQuery] = ListQuery,
-    looks_in: str = "names",
-    order: str = "name",
-    deleting: str = "",
-) -> APIRouter:
-    """The five operations of a noun with many rows. `looks_in`: what a list's `q` searches. `deleting`: what DELETE does."""
-    router, made = router_of(noun), Rows(noun, service, dialect or Dialect())
-    shapes, row_path = made.shapes, f"/{{{noun.key}_id}}"
-    bare = made.dialect.bare
-    listed: Any = list[shapes.out] if bare else shapes.page  # type: ignore[name-defined]
-    words = None if bare else f"By {order}; `q` looks in {looks_in}."
-    router.get("", name=f"list_{noun.module}", response_model=listed, description=words, dependencies=[Keeps])(
-        made.listing_all() if bare else made.listing(query)
-    )
-    router.post("", name=f"create_{noun.key}", response_model=shapes.saved, status_code=201)(made.creating())
-    router.get(row_path, name=f"read_{noun.key}", response_model=shapes.read, dependencies=[Keeps])(made.reading())
-    router.patch(row_path, name=f"update_{noun.key}", response_model=shapes.saved)(made.updating())
-    router.delete(row_path, name=f"delete_{noun.key}", status_code=204, description=deleting)(made.deleting())
-    return router
+def rows(noun: Noun, service: ModuleType, dialect: Dialect | None = None, **words: Any) -> APIRouter:
+    """The five operations of a noun with many rows."""
+    return Rows(noun, service, dialect or Dialect()).router(**words)
 
 
 class Rows:
@@ -66,6 +45,30 @@ class Rows:
         self.shapes = Shapes(noun, dialect, dialect.answer)
         self.number: Any = Annotated[RowId, Path(alias=f"{noun.key}_id")]
         self.scoped: Any = Annotated[Any, Depends(_those(noun, service))]
+
+    def router(
+        self, *, query: type[ListQuery] = ListQuery, looks_in: str = "names", order: str = "name", deleting: str = ""
+    ) -> APIRouter:
+        """`looks_in`: what a list's `q` searches. `deleting`: what DELETE does."""
+        router, shapes, noun, bare = router_of(self.noun), self.shapes, self.noun, self.dialect.bare
+        row_path = f"/{{{noun.key}_id}}"
+        listed: Any = list[shapes.out] if bare else shapes.page  # type: ignore[name-defined]
+        words = None if bare else f"By {order}; `q` looks in {looks_in}."
+        router.get("", name=f"list_{noun.module}", response_model=listed, description=words, dependencies=[Keeps])(
+            self.listing_all() if bare else self.listing(query)
+        )
+        router.post("", name=f"create_{noun.key}", response_model=shapes.saved, status_code=201)(self.creating())
+        router.get(row_path, name=f"read_{noun.key}", response_model=shapes.read, dependencies=[Keeps])(self.reading())
+        router.patch(row_path, name=f"update_{noun.key}", response_model=shapes.saved)(self.updating())
+        router.delete(row_path, name=f"delete_{noun.key}", status_code=204, description=deleting)(self.deleting())
+        return router
+
+    async def fields(self, session: SessionDep, row: Any, body: BaseModel) -> Any:
+        """The given keys over the row as it is, or alone if it is None. Saves nothing."""
+        data, names = self.dialect.take(body, row, self.service.fields_of(row).model_dump() if row else {})
+        await self.dialect.settle(session, row, data)
+        with speaking(names):
+            return await self.service.ROWS.read(data)
 
     def listing(self, query: type[ListQuery]) -> Operation:
         async def list_rows(
@@ -105,7 +108,7 @@ class Rows:
                 await self.dialect.settle(session, None, data)
             with speaking(names, f"{self.noun.path}/new"):
                 saved = await those.create(panel.changes, save_request, await self.service.ROWS.read(data))
-            return await self._saved(response, saved)
+            return await self.saved(response, saved)
 
         return create
 
@@ -136,7 +139,7 @@ class Rows:
         ) -> Any:
             """Change the given keys and go live."""
             attempt = partial(self._update, panel, those, save_request, row_id, body, version)
-            return await self._saved(response, await merging(attempt, version))
+            return await self.saved(response, await merging(attempt, version))
 
         return update
 
@@ -170,7 +173,8 @@ class Rows:
     def _page(self, rows: list[Any], counts: Mapping[str, int]) -> Any:
         return self.shapes.page(items=[self._out(row) for row in rows], **counts)
 
-    async def _saved(self, response: Response, saved: SaveResult[Any]) -> Any:
+    async def saved(self, response: Response, saved: SaveResult[Any]) -> Any:
+        """The answer to a save of a row."""
         tag(response, saved.value.version)
         out = await asyncio.to_thread(self._out, saved.value)  # It may read the row's certificates.
         return self.shapes.saved(**out, deployment=DeploymentOut.of(saved))

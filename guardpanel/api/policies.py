@@ -5,6 +5,6 @@ from guardpanel.api.react.policies import PolicyDialect
 from guardpanel.models.policies.policy import NOUN
 from guardpanel.services import policies
 
-router = nouns.rows(
-    NOUN, policies, PolicyDialect(), looks_in="names and descriptions", deleting="409 while virtual hosts use it."
-)
+ROWS = nouns.Rows(NOUN, policies, PolicyDialect())
+
+router = ROWS.router(looks_in="names and descriptions", deleting="409 while virtual hosts use it.")

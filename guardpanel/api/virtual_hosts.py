@@ -4,9 +4,10 @@ from pydantic import BaseModel, Field
 
 from guardpanel.api import nouns
 from guardpanel.api.react.virtual_hosts import VirtualHostDialect
+from guardpanel.api.saves import Body, DeploymentOut, SaveRequestDep
 from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
 from guardpanel.models.virtual_host import NOUN
-from guardpanel.services import server_loads, virtual_hosts
+from guardpanel.services import server_loads, server_states, virtual_hosts
 
 
 class VirtualHostQuery(nouns.ListQuery):
@@ -82,6 +83,27 @@ async def read_server(
             for place in facts.loads
         ],
     )  # fmt: skip
+
+
+class ServerStateIn(Body):
+    state: server_states.State = Field(
+        description="`draining`: no new requests (HAProxy’s `drain`). `disabled`: no requests and no checks (`maint`)."
+    )
+
+
+class ServerStateSaved(BaseModel):
+    id: int
+    state: server_states.State
+    deployment: DeploymentOut
+
+
+@router.put("/{virtual_host_id}/servers/{server_id}/state")
+async def set_server_state(
+    virtual_host_id: RowId, server_id: RowId, body: ServerStateIn, panel: PanelDep, save_request: SaveRequestDep
+) -> ServerStateSaved:
+    """Take a server out, or back, and go live without a reload. 409 if no server would take requests then."""
+    saved = await server_states.choose(panel.changes, save_request, virtual_host_id, server_id, body.state)
+    return ServerStateSaved(id=server_id, state=body.state, deployment=DeploymentOut.of(saved))
 
 
 class HeirOut(BaseModel):

@@ -36,7 +36,12 @@ PUBLIC = {
     ("POST", "/api/v1/auth/logout"),
 }
 
-VIEWERS_MAY = {("POST", "/logout"), ("POST", "/theme"), ("POST", "/virtual-hosts/{virtual_host_id}/trials")}
+VIEWERS_MAY = {
+    ("POST", "/logout"),
+    ("POST", "/theme"),
+    ("POST", "/virtual-hosts/{virtual_host_id}/trials"),
+    ("POST", "/api/v1/vhosts/{virtual_host_id}/test-requests"),
+}
 "What a viewer may send beside the public ones: it changes nothing of what runs."
 
 

@@ -47,6 +47,10 @@ class CertificateContent(SQLModel, table=True):
     "Since when its certificate has been deleted."
 
     @property
+    def has_key(self) -> bool:
+        return self.sealed_key is not None
+
+    @property
     def place(self) -> str:
         """What its key is bound to."""
         return f"certificate_content:{self.id}"

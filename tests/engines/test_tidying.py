@@ -9,6 +9,7 @@ import pytest
 from guardpanel.engines import Deployer, deployer
 from guardpanel.engines.differences import Drift
 from guardpanel.engines.drift import Expected, Inspector
+from guardpanel.engines.haproxy.map_commands import MapState
 from guardpanel.engines.haproxy.master_cli import MasterCli, Processes
 from guardpanel.engines.waf.agent import Agent, AgentStatus
 from guardpanel.rendering import DesiredState, render
@@ -45,6 +46,9 @@ class QuietCli(MasterCli):
 
     async def info(self, pid: int = 0) -> dict[str, str]:
         return {"description": f"guardpanel {self.checksum}"}
+
+    async def map_states(self, pid: int = 0) -> dict[str, MapState]:
+        return {}
 
 
 async def test_a_deployment_waits_for_the_agents_file_that_is_being_written(

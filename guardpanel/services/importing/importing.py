@@ -8,6 +8,7 @@ from guardpanel.readable_yaml import written
 from guardpanel.services.importing import source
 from guardpanel.services.importing.access import POLICY, Access, is_tracking, left_tracking, policy
 from guardpanel.services.importing.building import Building
+from guardpanel.services.importing.conditions import covers
 from guardpanel.services.importing.hosts import Host, Row, Values
 from guardpanel.services.importing.outcomes import Kind, Line, Outcome, named
 from guardpanel.services.importing.pools import SENDS_CLIENT, TIMEOUTS
@@ -110,7 +111,9 @@ class _Importing:
                 host.close(line, "It listens for this machine alone.")
 
     def _rule(self, section: Section, line: Line, hosts: list[Host]) -> None:
-        for host in hosts:
+        needed = self._context.condition(section, line).needed_hosts
+        for host in [host for host in hosts if needed is None or covers(needed, host.hostname)]:
+            self._ledger.spend(1)
             self._applied.add((line.number, host.host))
             self._apply(section, line, host, host)
 

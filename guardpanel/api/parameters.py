@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.dependencies.utils import get_flat_params
 
+from guardpanel.dependencies import Editor
 from guardpanel.errors import FieldError, Invalid
 
 
@@ -19,8 +20,8 @@ async def only_known(request: Request) -> None:
         raise Invalid("Check the parameters.", unknown)
 
 
-async def sent_body(request: Request) -> bytes:
-    """A body that is no JSON. An empty one is sent with its content type. Raises Invalid without one."""
+async def sent_body(request: Request, _editor: Editor) -> bytes:
+    """A body that is no JSON, of who may send one. An empty one is sent with its content type. Raises Invalid without one."""
     body = await request.body()
     if not body and "content-type" not in request.headers:
         raise Invalid.at("body", "Send a body, with its content type.")

@@ -50,6 +50,9 @@ class QuietCli(MasterCli):
     async def map_states(self, pid: int = 0) -> dict[str, MapState]:
         return {}
 
+    async def ages_of_requests(self) -> set[tuple[int, int]]:
+        return set()
+
 
 async def test_a_deployment_waits_for_the_agents_file_that_is_being_written(
     settings: Settings, monkeypatch: pytest.MonkeyPatch

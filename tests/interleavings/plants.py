@@ -50,10 +50,10 @@ def the_agent_forgets_too_early() -> None:
 
 
 def requests_in_progress_are_forgotten() -> None:
-    async def oldest_request(self: MasterCli) -> None:
-        """As if there were none."""
+    async def ages_of_requests(self: MasterCli) -> set[tuple[int, int]]:
+        return set()
 
-    MasterCli.oldest_request = oldest_request
+    MasterCli.ages_of_requests = ages_of_requests
 
 
 PLANTS: dict[str, Callable[[], None]] = {

@@ -277,6 +277,5 @@ async def test_pruned_releases_are_not_reported_as_drift(running: Installation, 
 
         assert await running.look() == []
         kept = {application.name for application in (await agent.status()).applications}
-        assert used < kept, "the old worker's application stays while it has a visitor"
-        assert len(kept) == len(used) + 1, "all between went"
+        assert used < kept, "the application of a request in progress stays"
     await virtual_hosts.create(running.changes, ADA, a_virtual_host(origin, hostnames=[next(names)]))

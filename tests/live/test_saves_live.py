@@ -193,7 +193,7 @@ async def running_checksum(running: Installation) -> str:
 
 async def is_asked(running: Installation) -> bool:
     """Whether a visitor's request is in progress."""
-    return await running.engines.cli.oldest_request() is not None
+    return bool(await running.engines.cli.ages_of_requests())
 
 
 @pytest.mark.one_haproxy

@@ -103,9 +103,9 @@ class MasterCli(MapCommands):
         """Lines `0x… key value`."""
         return await self._ask(f"{worker(pid)} show map #{number:d}")
 
-    async def oldest_request(self) -> int | None:
-        """The age in seconds of the newest worker's oldest request of a visitor, or more. None if there is none in progress."""
-        return max(map(_seconds, REQUEST.findall(await self._ask("@1 show sess"))), default=None)
+    async def ages_of_requests(self) -> set[tuple[int, int]]:
+        """In seconds, at least and at most, of visitors’ requests in progress in the newest worker: HAProxy tells two units."""
+        return set(map(_seconds, REQUEST.findall(await self._ask("@1 show sess"))))
 
     async def table(self, name: str) -> str:
         if not re.fullmatch(r"[a-z_]{1,64}", name):
@@ -178,12 +178,11 @@ def _name(text: str) -> str:
     return text
 
 
-def _seconds(age: str) -> int:
-    """`1h2m`, as HAProxy writes it, rounded up: the parts after the second are left out."""
+def _seconds(age: str) -> tuple[int, int]:
+    """`1h2m`, as HAProxy writes it: what is below its last unit is left out."""
     parts = re.findall(r"(\d+)([dhms])", age)
-    return sum(int(number) * SECONDS_IN[unit] for number, unit in parts) + (
-        SECONDS_IN[parts[-1][1]] - 1 if parts else 0
-    )
+    least = sum(int(number) * SECONDS_IN[unit] for number, unit in parts)
+    return least, least + (SECONDS_IN[parts[-1][1]] - 1 if parts else 0)
 
 
 def _file(name: str) -> str:

@@ -16,12 +16,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from sqlalchemy import Table
-from sqlmodel import SQLModel, col, select
+from sqlmodel import SQLModel, col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.engines.releases import Releases
 from guardpanel.errors import EngineUnavailable
-from guardpanel.models import NOUNS, Deployment, Installation
+from guardpanel.models import NOUNS, Deployment, IdempotencyKey, Installation
 from guardpanel.models.noun import Key
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import Rows
@@ -129,6 +129,7 @@ async def _put(session: AsyncSession, candidate: Candidate, seal: Seal) -> None:
         now, stamp = await snapshots.take(session), await revisions.highest_version(session)
         rows, _ = await asyncio.to_thread(_stamped, now, rows, stamp)
     await snapshots.put_back(session, await _with_own_facts(session, rows))
+    await session.exec(delete(IdempotencyKey))  # They name changes by their numbers, which may be others now.
     session.expire_all()
     await keys.restore(session, candidate.database, seal)
     await lists.restore(session, candidate.database)

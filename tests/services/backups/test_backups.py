@@ -23,7 +23,7 @@ from guardpanel.errors import (
     Problem,
     RolledBack,
 )
-from guardpanel.models import Deployment, Installation
+from guardpanel.models import Deployment, IdempotencyKey, Installation
 from guardpanel.models.certificates.certificate import CertificateFields, Source
 from guardpanel.models.certificates.client_ca import ClientCaFields
 from guardpanel.models.policies.policy import PolicyFields
@@ -342,7 +342,7 @@ async def test_every_table_is_in_a_backup() -> None:
             lists.BANS,
             lists.FEEDS,
         )
-    } == set(SQLModel.metadata.tables)
+    } | {str(IdempotencyKey.__tablename__)} == set(SQLModel.metadata.tables)
     assert VERA and Installation.__tablename__ in SQLModel.metadata.tables
 
 

@@ -210,8 +210,7 @@ class Deployer:
 
     async def _load_applications(self, release: Release, bundle: Bundle, keep: Collection[str] | None) -> None:
         """Add the new applications to those that live workers use, in the agent's file and in the agent."""
-        names = [app.name for app in bundle.applications]
-        self.in_use.load(names)
+        self.in_use.load(names := [app.name for app in bundle.applications])
         changed = await asyncio.to_thread(self.agent.write, read_configuration(release), keep)
         status = await self.agent.wait(START_PATIENCE_SECONDS)
         if not status.running:

@@ -68,7 +68,8 @@ async def test_a_request_whose_headers_arrive_slowly_may_ask_for_what_was_loaded
 
 
 @pytest.mark.parametrize(
-    ("age", "least", "most"), [("5s", 5, 5), ("1m2s", 62, 62), ("1h2m", 3720, 3779), ("2d3h", 183_600, 187_199)]
+    ("age", "least", "most"),
+    [("5s", 5, 5), ("1m2s", 62, 62), ("1h2m", 3720, 3779), ("2d3h", 183_600, 187_199), ("20828d14h", 0, 1_799_593_199)],
 )
 def test_an_age_is_between_what_haproxy_writes_and_its_next_unit(age: str, least: int, most: int) -> None:
     assert _seconds(age) == (least, most)

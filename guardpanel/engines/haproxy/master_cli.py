@@ -169,6 +169,8 @@ REQUEST = re.compile(r"^0x\S+: .*? fe=visitors .*? age=(\w+)", re.MULTILINE)
 
 SECONDS_IN = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
 
+NO_AGE = 10_000 * SECONDS_IN["d"]
+
 PROCESS = re.compile(r"^(\d+)\s+(\S+)(.*)$")
 
 
@@ -179,10 +181,12 @@ def _name(text: str) -> str:
 
 
 def _seconds(age: str) -> tuple[int, int]:
-    """`1h2m`, as HAProxy writes it: what is below its last unit is left out."""
+    """`1h2m`, as HAProxy writes it: what is below its last unit is left out. Until a request is complete, HAProxy 2.8 writes
+    some 57 years (tried on 2.8.25): it may have any age."""
     parts = re.findall(r"(\d+)([dhms])", age)
     least = sum(int(number) * SECONDS_IN[unit] for number, unit in parts)
-    return least, least + (SECONDS_IN[parts[-1][1]] - 1 if parts else 0)
+    most = least + (SECONDS_IN[parts[-1][1]] - 1 if parts else 0)
+    return (least if least < NO_AGE else 0), most
 
 
 def _file(name: str) -> str:

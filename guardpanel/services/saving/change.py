@@ -48,11 +48,18 @@ class Change:
     "Nobody requested it: it waits for engines that are starting, and is not recorded if nothing changes for them."
     again: bool = False
     "Deploy even if the configuration equals the live one, since something else runs."
+    overwrites: bool = False
+    "Something else runs, and the operator confirmed that it is overwritten: a swap would leave what it does not touch."
     of_backup: bool = False
     """A restored backup. It replaces accounts and the installation's facts, so its rollback restores those, too. It always gets
     its own revision, since the live one may be another machine's."""
     attempted: bytes | None = None
     "The rows that a rejected change would have produced, packed."
+
+    @property
+    def reloads(self) -> bool:
+        """Whether HAProxy is reloaded in any case."""
+        return self.again or self.overwrites
 
     @property
     def is_restore(self) -> bool:

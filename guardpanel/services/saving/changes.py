@@ -186,6 +186,7 @@ class Changes:
         if by_hand and not change.request.over_drift:
             words = " ".join(by_hand[:3])
             raise Drifted(f"Saving would overwrite a change made outside guardpanel. {words}")
+        change.overwrites = bool(by_hand) and change.request.over_drift
         if not change.again:  # What does not run may be what must be redeployed.
             await self.engines.must_answer(START_PATIENCE_SECONDS if change.quiet else SAVE_PATIENCE_SECONDS)
 

@@ -93,7 +93,7 @@ class Preparing:
         bundle = await self._bundle(draft, draft.facts)
         live = await revisions.live(session)
         same = live if live is not None and not change.of_backup and await self._is_as(live, bundle) else None
-        if same is not None and not change.again:
+        if same is not None and not change.reloads:
             return value, await self._unchanged(session, draft, same)
         return value, await self._staged(session, draft, bundle, live, same)
 
@@ -145,7 +145,7 @@ class Preparing:
         deployment_id = await self._record(session, draft, number, packed if same else None)
         draft.kept = await _data_version(session), draft.after, packed
         return PreparedSave(
-            deployment_id, number, release, bundle, draft.before, live, changed, change.again, self.renderer.facts
+            deployment_id, number, release, bundle, draft.before, live, changed, change.reloads, self.renderer.facts
         )
 
     async def _new_revision(self, session: AsyncSession, draft: Draft, bundle: Bundle) -> Revision:

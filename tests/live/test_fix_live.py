@@ -38,16 +38,25 @@ def prepare(panel: Panel, port: int) -> None:
             assert answer.status_code == 201, answer.text
 
 
+def sent(panel: Panel, fields: dict[str, str], host: str = "blog.example") -> httpx2.Response:
+    return httpx2.post(f"{panel.proxy}/wp-json/posts", data=fields, headers={**HOST, "host": host})
+
+
 def post(panel: Panel, fields: dict[str, str], host: str = "blog.example") -> int:
-    return httpx2.post(f"{panel.proxy}/wp-json/posts", data=fields, headers={**HOST, "host": host}).status_code
+    return sent(panel, fields, host).status_code
 
 
 def event_of(api: httpx2.Client, fields: dict[str, str], panel: Panel) -> str:
     """Of a request that is blocked now."""
-    known = {item["producer_event_id"] for item in api.get("/logs").json()["items"]}
-    assert post(panel, fields) == 403
-    wait_until(lambda: _new(api, known), "the event is recorded")
-    return _new(api, known)[0]
+    return recorded(api, sent(panel, fields))
+
+
+def recorded(api: httpx2.Client, blocked: httpx2.Response) -> str:
+    """The event of the request with this answer, whose page has its ID. Requests before it may be recorded at any time."""
+    assert blocked.status_code == 403
+    (event,) = set(re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", blocked.text))
+    wait_until(lambda: event in _whole(api), "the event is recorded")
+    return str(event)
 
 
 def test_the_narrowest_fix_passes_only_the_blocked_request(panel: Panel) -> None:
@@ -94,26 +103,23 @@ def test_a_fix_that_is_another_by_now_is_not_applied(panel: Panel) -> None:
 
 def test_a_method_that_the_policy_lacks_is_allowed_by_its_setting(panel: Panel) -> None:
     with bearer(panel) as api:
-        known = {item["producer_event_id"] for item in api.get("/logs").json()["items"]}
 
-        def propfind() -> int:
-            return httpx2.request("PROPFIND", f"{panel.proxy}/dav/", headers=HOST).status_code
+        def propfind() -> httpx2.Response:
+            return httpx2.request("PROPFIND", f"{panel.proxy}/dav/", headers=HOST)
 
-        assert propfind() == 403
-        wait_until(lambda: _new(api, known), "the event is recorded")
-        event = _new(api, known)[0]
+        event = recorded(api, propfind())
         ladder = api.get(f"/events/{event}/fix").json()
         assert ladder["narrowest"] == "setting"
         assert ladder["rungs"][0]["policy_changes"]["allowed_methods"][-1] == "PROPFIND"
         assert api.post(f"/events/{event}/fix", json={"width": "setting"}).status_code == 200
-        assert propfind() == 501  # the server's own answer: it passed
+        assert propfind().status_code == 501  # the server's own answer: it passed
 
 
 def test_a_rule_about_the_response_is_fixed_untried_for_its_path_alone(panel: Panel, origin_port: int) -> None:
     """The server's answer has the path in it."""
 
-    def status(path: str) -> int:
-        return httpx2.get(f"{panel.proxy}{path}", headers={**HOST, "host": "answers.example"}).status_code
+    def answer_of(path: str) -> httpx2.Response:
+        return httpx2.get(f"{panel.proxy}{path}", headers={**HOST, "host": "answers.example"})
 
     with bearer(panel) as api, Person(panel) as ada:
         fields = {"name": "Answers", "enforcement_mode": "block", "response_inspection": True}
@@ -121,10 +127,7 @@ def test_a_rule_about_the_response_is_fixed_untried_for_its_path_alone(panel: Pa
         servers = [{"address": f"127.0.0.1:{origin_port}"}]
         host = {"hostnames": ["answers.example"], "policy_id": policy, "servers": servers}
         assert api.post("/vhosts", json=host).status_code == 201
-        known = {item["producer_event_id"] for item in api.get("/logs").json()["items"]}
-        assert status("/docs/ORA-01555:") == 403
-        wait_until(lambda: _new(api, known), "the event is recorded")
-        (event,) = _new(api, known)
+        event = recorded(api, answer_of("/docs/ORA-01555:"))
 
         text = ada.get(f"/events/{event}/fix?whole=1").text
         ladder = api.get(f"/events/{event}/fix").json()
@@ -136,7 +139,7 @@ def test_a_rule_about_the_response_is_fixed_untried_for_its_path_alone(panel: Pa
     assert "Rule 951120 fired on what the event does not have" in text
     assert [rung["width"] for rung in ladder["rungs"]] == ["field", "path_pattern", "below", "off"]
     assert (applied.status_code, ladder["narrowest"]) == (200, "field"), applied.text
-    assert [status("/docs/ORA-01555:"), status("/docs/ORA-01556:")] == [200, 403]
+    assert [answer_of("/docs/ORA-01555:").status_code, answer_of("/docs/ORA-01556:").status_code] == [200, 403]
 
 
 def test_apply_on_the_page_says_what_is_live_and_undo_takes_it_back(panel: Panel) -> None:
@@ -243,8 +246,7 @@ def test_an_agent_that_hangs_is_said_and_the_page_can_be_left(panel: Panel) -> N
     assert "No fix can be tried: agent-control.sock is not responding: no response in time." in words_of(parts[0])
 
 
-def _new(api: httpx2.Client, known: set[str]) -> list[str]:
-    """Those of which both lines have arrived, HAProxy's and the agent's."""
+def _whole(api: httpx2.Client) -> list[str]:
+    """Events of which both lines have arrived, HAProxy's and the agent's."""
     items = api.get("/logs").json()["items"]
-    whole = [item["producer_event_id"] for item in items if len(item["raw_context"] or ()) == 2]
-    return [event for event in whole if event not in known]
+    return [item["producer_event_id"] for item in items if len(item["raw_context"] or ()) == 2]

@@ -159,6 +159,10 @@ class Deployments:
         return facts
 
     async def _is_proved_now(self, prepared: PreparedSave, progress: Progress) -> bool:
+        """HAProxy runs the same checksum before and after a save that does not reload it, whose release is current if it went
+        live."""
+        if await asyncio.to_thread(self.engines.releases.current_number) != prepared.revision:
+            return False
         if not await self.engines.runs(prepared.release.checksum):
             return False
         try:

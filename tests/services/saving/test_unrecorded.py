@@ -11,7 +11,7 @@ from guardpanel.models import Deployment, VirtualHost
 from guardpanel.models.revision import Outcome
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
-from guardpanel.services import virtual_hosts
+from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest
 from tests.fakes import FakeEngines
 
@@ -83,3 +83,25 @@ async def test_whoever_waits_for_it_waits_while_the_disk_is_full(
 
 def _full(*_: object) -> NoReturn:
     raise StorageFailed(FULL)
+
+
+async def test_a_save_without_a_reload_that_was_rolled_back_is_not_completed_later(
+    panel: Panel, engines: FakeEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HAProxy runs the same checksum before and after it."""
+    await add(panel, "first")
+    fields = policies.DEFAULT.model_copy(update={"inbound_anomaly_threshold": 7})
+    checksum = engines.running.checksum if engines.running else ""
+    with monkeypatch.context() as patched:
+        patched.setattr(panel.changes.deployments, "_conclude", full)
+        engines.fail("agent")
+        with pytest.raises(StorageFailed):
+            await policies.update(panel.changes, ADA, 1, fields)
+    engines.fail(None)
+    assert await engines.runs(checksum)
+
+    await panel.changes.settled()
+
+    assert await after(panel) == (["first"], [Outcome.LIVE, Outcome.ROLLED_BACK])
+    async with panel.database.read() as session:
+        assert (await policies.find(session, 1)).inbound_anomaly_threshold == 5

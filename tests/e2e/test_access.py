@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import log_in
+from tests.html import read
 from tests.live.wire import head
 from tests.panel import Panel, running_panel
 from tests.web import Person, a_host, an_account
@@ -49,14 +50,15 @@ def answer(panel: Panel, target: str, host: str = "shop.example") -> str:
 
 
 def newest_event(panel: Panel, words: str) -> str:
-    """The address of the one that the list shows with these words."""
+    """The address of the one whose row has these words: filters have them, too, and rows of earlier requests are there before."""
     with Person(panel) as ada:
         ends = time.monotonic() + 60
         while time.monotonic() < ends:
             listed = ada.get(f"/events?client={VISITOR}")
-            match = re.search(r'"(/events/[0-9a-f-]{36})"', listed.html)
-            if match and words in listed.text:
-                return match[1]
+            for row in re.findall(r"<tr>.*?</tr>", listed.html, re.DOTALL):
+                match = re.search(r'"(/events/[0-9a-f-]{36})"', row)
+                if match and words in read(row).text:
+                    return match[1]
             time.sleep(0.2)
     raise AssertionError(listed.text + panel.logs())
 

@@ -92,8 +92,8 @@ def gates() -> dict[str, list[Gate]]:
                 "--ignore=tests/load",
                 "--ignore=tests/crash",
                 "--ignore=tests/e2e",
-                minutes=30,
-                seconds=200,
+                minutes=20,
+                seconds=450,
             )
         ],
         "agent": [go_test("go test", SPOA, minutes=30, seconds=40)],

@@ -33,11 +33,13 @@ class ApplicationsInUse:
         self.waits = False
         "Whether some were kept for requests in progress."
 
-    def load(self, applications: Iterable[str]) -> None:
-        """The agent is about to get these: requests that came long before ask for none of them."""
+    def go_live(self, applications: Iterable[str]) -> None:
+        """These are about to be live: requests that came long before ask for none that the agent did not have, and those that
+        come now may ask for each, also if it was unused before."""
         now = monotonic()
         for name in applications:
             self._loaded.setdefault(name, now)
+            self._since.pop(name, None)
 
     async def beside(self, release: Release, draining: Collection[str]) -> list[str] | None:
         """`draining`: the checksums that old workers run. None, which means all, if it is unknown. Raises EngineUnavailable."""

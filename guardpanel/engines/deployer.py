@@ -109,7 +109,7 @@ class Deployer:
         """Put an earlier release back and verify it. Returns what remains to be reported. Depends neither on the agent, which may
         be what failed, nor on a master that hangs in the new configuration while its old worker serves the earlier one."""
         async with self._deploying():
-            await self._take_applications_back(release)
+            await self._take_applications_back(release, bundle)
             try:
                 await self.publisher.put_back(release, bundle)
             except EngineUnavailable:
@@ -202,7 +202,7 @@ class Deployer:
 
     async def close(self) -> None:
         """Stop cleanup between two looks: a thread that writes the agent's file cannot be canceled."""
-        if self._tidying is not None and not self._tidying.done():
+        if self._tidying and not self._tidying.done():
             async with self._writing_for_agent:
                 self._tidying.cancel()
             with suppress(asyncio.CancelledError):
@@ -210,7 +210,7 @@ class Deployer:
 
     async def _load_applications(self, release: Release, bundle: Bundle, keep: Collection[str] | None) -> None:
         """Add the new applications to those that live workers use, in the agent's file and in the agent."""
-        self.in_use.load(names := [app.name for app in bundle.applications])
+        self.in_use.go_live(names := [app.name for app in bundle.applications])
         changed = await asyncio.to_thread(self.agent.write, read_configuration(release), keep)
         status = await self.agent.wait(START_PATIENCE_SECONDS)
         if not status.running:
@@ -218,11 +218,11 @@ class Deployer:
         if changed or keep is not None or not await self.agent.runs(names, status):
             await self.agent.load(names)
 
-    async def _take_applications_back(self, release: Release) -> None:
+    async def _take_applications_back(self, release: Release, bundle: Bundle) -> None:
         """Remove from the agent's file what it rejected or never loaded, so that it can start with it. What it runs stays until
         old workers are gone. An agent that does not respond loads the file when it does."""
-        status = await self.agent.status()
-        running = await self.agent.running_applications(status)
+        self.in_use.go_live(app.name for app in bundle.applications)
+        running = await self.agent.running_applications(status := await self.agent.status())
         changed = await asyncio.to_thread(self.agent.write, read_configuration(release), running)
         if status.running and changed:
             with suppress(EngineUnavailable, DeploymentFailed):

@@ -32,7 +32,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> Requests:
 async def replaced(in_use: ApplicationsInUse, requests: Requests, names: Collection[str]) -> None:
     """A policy is saved every ten minutes. Each time it is another application, and the one before is unused."""
     for at, _ in enumerate(names):
-        in_use.load([list(names)[at]])
+        in_use.go_live([list(names)[at]])
         await in_use._of_requests(list(names)[:at])
         requests.now += 600
 
@@ -51,7 +51,7 @@ async def test_a_request_that_lasts_keeps_what_it_may_ask_for_and_not_each_polic
 async def test_what_was_there_before_the_panel_is_kept_for_every_older_request(requests: Requests) -> None:
     in_use = ApplicationsInUse(requests, None, None)  # type: ignore[arg-type]
     requests.came = [requests.now - 3000]
-    in_use.load(["new"])
+    in_use.go_live(["new"])
 
     assert await in_use._of_requests(["old"]) == {"old"}
     requests.now += int(applications_in_use.LONGEST_SECONDS) + 1
@@ -61,10 +61,25 @@ async def test_what_was_there_before_the_panel_is_kept_for_every_older_request(r
 async def test_a_request_whose_headers_arrive_slowly_may_ask_for_what_was_loaded_meanwhile(requests: Requests) -> None:
     in_use = ApplicationsInUse(requests, None, None)  # type: ignore[arg-type]
     requests.came = [requests.now - 30]
-    in_use.load(["loaded meanwhile"])
+    in_use.go_live(["loaded meanwhile"])
     requests.now += 1
 
     assert await in_use._of_requests(["loaded meanwhile"]) == {"loaded meanwhile"}
+
+
+async def test_what_is_live_again_is_kept_for_requests_that_came_since(requests: Requests) -> None:
+    """Also if no look came in between, which would have seen it live."""
+    in_use = ApplicationsInUse(requests, None, None)  # type: ignore[arg-type]
+    in_use.go_live(["strict"])
+    in_use.go_live(["lenient"])
+    assert await in_use._of_requests(["strict"]) == set()
+    requests.now += 600
+    in_use.go_live(["strict"])
+    requests.came = [requests.now + 5]
+    requests.now += 10
+    in_use.go_live(["lenient"])
+
+    assert await in_use._of_requests(["strict"]) == {"strict"}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpx2
@@ -154,30 +154,28 @@ async def test_a_request_in_progress_is_judged_by_the_policy_that_it_came_under(
     """A policy is swapped without a reload, and the agent keeps the one before for those who still ask for it."""
     blocking = {**policies.DEFAULT.model_dump(), "enforcement_mode": "block"}
     policy = PolicyFields.model_validate(blocking)
+    lenient = PolicyFields.model_validate({**blocking, "inbound_anomaly_threshold": 1000})
     await virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin))
     await policies.update(running.changes, SaveRequest("ada"), 1, policy)
     (before,) = running.changes.renderer._live[1]  # type: ignore[index]
     body = b"id=1%27%20UNION%20SELECT%20password%20FROM%20users--"
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(running.proxy.rpartition(":")[2]))
-    writer.write(
-        b"POST / HTTP/1.1\r\nhost: shop.example\r\nuser-agent: a\r\naccept: */*\r\nconnection: close\r\n"
-        b"content-type: application/x-www-form-urlencoded\r\ncontent-length: %d\r\n\r\n" % len(body)
-    )
-    await until(lambda: is_asked(running), "the request to be in progress")
+    async with connected(running) as (reader, writer):
+        writer.write(
+            b"POST / HTTP/1.1\r\nhost: shop.example\r\nuser-agent: a\r\naccept: */*\r\nconnection: close\r\n"
+            b"content-type: application/x-www-form-urlencoded\r\ncontent-length: %d\r\n\r\n" % len(body)
+        )
+        await until(lambda: is_asked(running), "the request to be in progress")
 
-    lenient = PolicyFields.model_validate({**blocking, "inbound_anomaly_threshold": 1000})
-    saved = await policies.update(running.changes, SaveRequest("ada"), 1, lenient)
-    assert "reload" not in {step.name for step in saved.steps}
-    for _ in range(2):
-        kept = await running.engines.drop_unused()
-        assert await running_checksum(running) in (
-            kept or ()
-        )  # Retention keeps the release with what is still asked for.
-    assert before in {application.name for application in (await running.engines.agent.status()).applications}
-    writer.write(body)
+        saved = await policies.update(running.changes, SaveRequest("ada"), 1, lenient)
+        assert "reload" not in {step.name for step in saved.steps}
+        for _ in range(2):
+            kept = await running.engines.drop_unused()
+            # Retention keeps the release with what is still asked for.
+            assert await running_checksum(running) in (kept or ())
+        assert before in {application.name for application in (await running.engines.agent.status()).applications}
+        writer.write(body)
 
-    assert (await reader.read()).startswith(b"HTTP/1.1 403 ")
-    writer.close()
+        assert (await reader.read()).startswith(b"HTTP/1.1 403 ")
     assert (await visit(running, ATTACK)).status_code == 200
 
     async def it_is_dropped() -> bool:
@@ -185,6 +183,16 @@ async def test_a_request_in_progress_is_judged_by_the_policy_that_it_came_under(
 
     await until(it_is_dropped, "the policy before to be dropped")
     assert await running_checksum(running) not in (await running.engines.drop_unused() or ())
+
+
+@asynccontextmanager
+async def connected(running: Installation) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection that is closed also when the test fails: a loop with an open one cannot be closed, which fails all that follow."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(running.proxy.rpartition(":")[2]))
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
 
 
 async def running_checksum(running: Installation) -> str:

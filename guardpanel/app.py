@@ -3,9 +3,11 @@
 import asyncio
 import gc
 import logging
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib import import_module
 from urllib.parse import quote
 
@@ -216,6 +218,12 @@ def allowed(request: Request) -> list[str]:
     """All methods of this path. The framework lists those of one route only."""
     methods: set[str] = set()
     for route in iter_route_contexts(request.app.routes):
-        if route.path and compile_path(route.path)[0].match(request.scope["path"]):
+        if route.path and pattern_of(route.path).match(request.scope["path"]):
             methods |= route.methods or set()
     return sorted(methods)
+
+
+@cache
+def pattern_of(path: str) -> re.Pattern[str]:
+    """Of a route. Compiling all of them takes longer than the rest of an answer."""
+    return compile_path(path)[0]

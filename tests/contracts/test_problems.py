@@ -1,5 +1,6 @@
 """Every problem has one shape, whoever raised it: RFC 9457 with a `detail` string under /api, a page elsewhere."""
 
+import re
 from typing import Any
 
 import httpx2
@@ -9,6 +10,7 @@ from guardpanel import errors
 from guardpanel.api.problems import TITLES, detail
 from guardpanel.errors import ConfigRejected, FieldError, Finding, Invalid, Problem
 from guardpanel.panel import Panel
+from tests.contracts.operations import DOCUMENT
 from tests.faults import Faults
 from tests.html import read
 
@@ -29,6 +31,8 @@ def assert_is_problem(answer: httpx2.Response, status: int, code: str, title: st
     assert document["instance"].startswith("/api/")
     return document
 
+
+METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}
 
 CASES: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("GET", "/api/v1/nothing", {}, 404, "not_found"),
@@ -57,6 +61,22 @@ async def test_problems_of_the_api(
         more = {**more, "headers": {"content-type": "application/json"}}
 
     assert_is_problem(await ada_api.request(method, path, **more), status, code)
+
+
+@pytest.mark.parametrize("path", DOCUMENT["paths"])
+@pytest.mark.changes_nothing
+async def test_another_method_is_rejected_with_those_of_the_path(ada_api: httpx2.AsyncClient, path: str) -> None:
+    """`Allow` is what the document has for the path, also where another path with a parameter matches it."""
+    documented = {method.upper() for method in DOCUMENT["paths"][path]}
+    concrete = re.sub(r"\{[a-z_]+\}", "1", path)
+
+    for method in METHODS - documented:
+        answer = await ada_api.request(method, concrete)
+
+        assert answer.status_code == 405, (method, answer.text)
+        assert set(answer.headers["allow"].split(", ")) == documented
+        if method != "HEAD":
+            assert_is_problem(answer, 405, "method_not_allowed")
 
 
 def problems() -> list[Problem]:

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from guardpanel.api.deprecated import replaced_by
 from guardpanel.api.saves import Body, SaveRequestDep
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
 from guardpanel.models import Ban
@@ -110,9 +111,9 @@ class Cleared(BaseModel):
     cleared: bool
 
 
-@router.get("/api/v1/security/banned-ips", name="list_banned_ips")
+@router.get("/api/v1/security/banned-ips", name="list_banned_ips", **replaced_by("/api/v1/bans"))
 async def list_banned_ips(panel: PanelDep, _user: Editor) -> BannedIps:
-    """For administrators."""
+    """For administrators, without pages. Other clients use `GET /api/v1/bans`."""
     now = datetime.now(UTC)
     async with panel.database.read() as session:
         rows = (await bans.active(session, limit=MOST)).items
@@ -120,7 +121,7 @@ async def list_banned_ips(panel: PanelDep, _user: Editor) -> BannedIps:
     return BannedIps(items=[BannedIp(ip=ban.network, expires_in_seconds=left[ban.id]) for ban in rows])
 
 
-@router.delete("/api/v1/security/banned-ips/{ip:path}", name="lift_banned_ip")
+@router.delete("/api/v1/security/banned-ips/{ip:path}", name="lift_banned_ip", **replaced_by("/api/v1/bans"))
 async def lift_banned_ip(ip: str, panel: PanelDep, user: Editor) -> Cleared:
-    """Lift the ban of this address or network."""
+    """Lift the ban of this address or network. Other clients use `DELETE /api/v1/bans/{ban_id}`."""
     return Cleared(ip=ip, cleared=await panel.bans.lift_network(ip, who=user.email))

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from guardpanel.api import documented
+from guardpanel.api import deprecated, documented
 from guardpanel.api.idempotent import DOCUMENTED, accepts_key
 from guardpanel.api.problems import ProblemDocument
 from guardpanel.api.saves import without_null
@@ -82,6 +82,8 @@ def build(app: FastAPI) -> dict[str, Any]:
             for status, answer in operation["responses"].items():
                 if status.startswith("2") and _is_row(path, operation):
                     answer["headers"] = ETAG
+                if status.startswith("2") and operation.get("deprecated"):
+                    answer["headers"] = documented.headers_of(deprecated.HEADERS)
     return document
 
 

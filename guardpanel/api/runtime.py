@@ -6,6 +6,7 @@ from typing import Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
+from guardpanel.api.deprecated import replaced_by
 from guardpanel.api.documented import also
 from guardpanel.dependencies import Editor, PanelDep, SessionDep, Viewer
 from guardpanel.models import Deployment, Revision
@@ -69,9 +70,10 @@ async def read_runtime_status(panel: PanelDep, session: SessionDep, _user: Viewe
     )
 
 
-@router.post("/config/apply", responses=also(409, 502, 503))
+@router.post("/config/apply", responses=also(409, 502, 503), **replaced_by("/api/v1/drift/redeployment"))
 async def apply_config(request: Request, panel: PanelDep, session: SessionDep, user: Editor) -> Applied:
-    """Make sure that the live revision runs; saved means live, so there is nothing else to apply."""
+    """Make sure that the live revision runs; saved means live, so there is nothing else to apply. Other clients use
+    `POST /api/v1/drift/redeployment`."""
     live = await revisions.live(session)
     if live is not None:
         await panel.changes.put_back(SaveRequest(user.email))

@@ -3,9 +3,11 @@
 import httpx2
 import pytest
 
+from tests.contracts.operations import DOCUMENT
 from tests.factories import a_vhost
 from tests.fakes import FakeEngines
 
+PATHS = DOCUMENT["paths"]
 pytestmark = pytest.mark.anyio
 
 STATUS, APPLY = "/api/v1/runtime/status", "/api/v1/config/apply"
@@ -47,6 +49,26 @@ async def test_drift_makes_the_react_panel_offer_to_apply_and_apply_mends_it(
     assert applied.json()["message"] == "Revision 1 is live."
     assert applied.json()["correlation_id"] == applied.headers["x-request-id"]
     assert mended["latest_reload"]["config_checksum"] == mended["generated_config"]["checksum"]
+
+
+async def test_an_operation_that_another_replaces_names_its_successor(ada_api: httpx2.AsyncClient) -> None:
+    """Those are marked in the document. What they do, the React panel still needs."""
+    marked = {
+        (path, method) for path, methods in PATHS.items() for method in methods if "deprecated" in methods[method]
+    }
+    answers = {
+        (path, method): await ada_api.request(method, path.replace("{ip}", "192.0.2.1")) for path, method in marked
+    }
+
+    assert {where: answer.headers["link"] for where, answer in answers.items()} == {
+        ("/api/v1/config/apply", "post"): '</api/v1/drift/redeployment>; rel="successor-version"',
+        ("/api/v1/security/banned-ips", "get"): '</api/v1/bans>; rel="successor-version"',
+        ("/api/v1/security/banned-ips/{ip}", "delete"): '</api/v1/bans>; rel="successor-version"',
+    }
+    assert {(answer.status_code, answer.headers["deprecation"]) for answer in answers.values()} == {
+        (200, "@1795996800")
+    }
+    assert "deprecation" not in (await ada_api.get("/api/v1/bans")).headers
 
 
 async def test_an_apply_that_fails_says_why(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:

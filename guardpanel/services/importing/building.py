@@ -42,14 +42,17 @@ class Building:
 
     def of_frontend(self, section: Section) -> list[Host]:
         """Its virtual hosts. Those of all others, if it has none: it redirects them, for example."""
-        return self._of_frontend.get(section.head.number) or self.hosts
+        return self.own(section) or self.hosts
+
+    def own(self, section: Section) -> list[Host]:
+        return self._of_frontend.get(section.head.number, [])
 
     def with_backend(self, section: Section) -> list[Host]:
         return [host for _, host, backend in self._rows if backend is section]
 
     def backend_rules(self) -> Iterator[tuple[Line, Row, Host, Section]]:
         for row, host, section in self._rows:
-            if host not in self._of_frontend.get(section.head.number, ()):
+            if host not in self.own(section):
                 yield from ((line, row, host, section) for line in rules(section) if line.keyword in RULES - {"acl"})
 
     def _add(self, section: Section, group: list[Route]) -> None:

@@ -12,8 +12,17 @@ from guardpanel.services.importing.conditions import covers
 from guardpanel.services.importing.hosts import Host, Row, Values
 from guardpanel.services.importing.outcomes import Kind, Line, Outcome, named
 from guardpanel.services.importing.pools import SENDS_CLIENT, TIMEOUTS
-from guardpanel.services.importing.proxies import RULES, Context, effective, is_denial, is_http, key_of, rules
-from guardpanel.services.importing.reasons import NOT_HTTP, OWN_TIMES, SECTIONS, SETTING, reason
+from guardpanel.services.importing.proxies import (
+    RULES,
+    Context,
+    effective,
+    is_denial,
+    is_http,
+    is_statistics,
+    key_of,
+    rules,
+)
+from guardpanel.services.importing.reasons import NOT_HTTP, OWN_PAGES, OWN_TIMES, SECTIONS, SETTING, reason
 from guardpanel.services.importing.rules import HTTPS_NOTE, apply
 from guardpanel.services.importing.source import PROXIES, Section
 from guardpanel.services.site_file.keys import FORMAT, FORMAT_KEY
@@ -72,7 +81,8 @@ class _Importing:
 
     def run(self) -> Imported:
         sections = self._context.source.sections
-        frontends = [each for each in sections if each.kind in {"frontend", "listen"} and id(each) in self._http]
+        listening = [each for each in sections if each.kind in {"frontend", "listen"}]
+        frontends = [each for each in listening if id(each) in self._http and not is_statistics(each)]
         self._building.build(frontends)
         for section in frontends:
             self._read_frontend(section)
@@ -89,7 +99,7 @@ class _Importing:
         hosts = self._building.of_frontend(section)
         for line in rules(section):
             if line.keyword == "bind":
-                self._bind(line, hosts)
+                self._bind(line, self._building.own(section))
             elif line.keyword in RULES - {"acl"}:
                 self._rule(section, line, hosts)
             elif line.keyword not in {"use_backend", "default_backend", "acl"} and section.kind == "frontend":
@@ -165,6 +175,8 @@ class _Importing:
             return SECTIONS[section.kind]
         if section.kind in PROXIES and id(section) not in self._http:
             return NOT_HTTP
+        if section.kind in {"frontend", "listen"} and is_statistics(section):
+            return OWN_PAGES
         unused = f"No imported virtual host uses this {section.kind}."
         if section.kind == "defaults":
             unused = (

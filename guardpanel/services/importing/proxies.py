@@ -27,6 +27,8 @@ RULES = (
     | OLD_DENIES
 )
 
+PASSING_ON = frozenset({"server", "server-template", "use_backend", "default_backend", "redirect", "dispatch"})
+
 PAIRED = frozenset({"option", "timeout"})
 
 DENIES = frozenset({
@@ -105,6 +107,12 @@ def effective(section: Section, ledger: Ledger) -> list[Line]:
 def is_http(section: Section) -> bool:
     modes = [line for line in [*inherited(section), *section.lines] if line.keyword == "mode"]
     return bool(modes) and modes[-1].words[1:2] == ("http",)
+
+
+def is_statistics(section: Section) -> bool:
+    """It answers itself, and nothing of it is about visitors: `listen stats`, or a frontend for Prometheus."""
+    answers = any(line.keyword == "stats" or "use-service" in line.words[:2] for line in section.lines)
+    return answers and not any(line.keyword in PASSING_ON for line in section.lines)
 
 
 def rules(section: Section) -> list[Line]:

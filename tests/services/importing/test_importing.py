@@ -6,6 +6,7 @@ import pytest
 
 from guardpanel.readable_yaml import read
 from guardpanel.services.importing.importing import Beside, Imported, import_configuration
+from guardpanel.services.importing.reasons import OWN_PAGES
 
 DEFAULTS = "defaults\n  mode http\n"
 
@@ -245,6 +246,31 @@ def test_what_a_listener_kept_apart_is_not_open_to_all() -> None:
     assert hosts(text)["admin.invalid"]["enabled"] is False
     assert "enabled" not in hosts(text, Beside(hostnames={"admin": "admin.example"}))["admin.example"]
     assert hosts(inside)["web.invalid"]["enabled"] is hosts(certificates)["web.invalid"]["enabled"] is False
+
+
+STATISTICS = (
+    "listen stats\n  bind 127.0.0.1:9000 ssl crt a.pem\n  stats enable\n  http-request deny if !{ src 10.0.0.0/8 }\n"
+)
+
+PROMETHEUS = (
+    "frontend metrics\n  bind 127.0.0.1:8405\n  http-request use-service prometheus-exporter if { path /metrics }\n"
+)
+
+
+@pytest.mark.parametrize("statistics", [STATISTICS, PROMETHEUS])
+def test_a_page_of_statistics_says_nothing_about_visitors(statistics: str) -> None:
+    text = f"frontend web\n  bind :80\n  default_backend app\n{APP}"
+    outcomes = kinds(text + statistics)
+
+    assert imported(text + statistics).site == imported(text).site
+    assert {outcomes[line] for line in map(str.strip, statistics.splitlines())} == {("left", OWN_PAGES)}
+
+
+def test_where_a_frontend_that_only_redirects_listens_is_not_where_the_others_do() -> None:
+    web = f"frontend web\n  bind :80\n  default_backend app\n{APP}"
+    redirects = "frontend old\n  bind 127.0.0.1:8080\n  http-request redirect location https://new.example/\n"
+
+    assert "It listens" not in " ".join(what for _, what in kinds(web + redirects).values())
 
 
 def test_notes_keep_no_secrets() -> None:

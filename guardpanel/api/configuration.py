@@ -1,5 +1,6 @@
 """The configuration as a file, over HTTP: exported, planned, applied."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -13,6 +14,8 @@ from guardpanel.services.history.unified import unified
 from guardpanel.services.site_file import exporting, plans
 from guardpanel.services.site_file.applying import Options, Step
 from guardpanel.services.site_file.plans import Plan
+from guardpanel.services.trials import replays
+from guardpanel.services.trials.replays import MOST_EVENTS, MOST_LISTED, MOST_RECORDED, SECONDS, NewVerdict, Replay
 
 YAML = "application/yaml"
 
@@ -30,11 +33,57 @@ class ChangedRow(BaseModel):
     summary: str = Field(description="In the words of the list of changes.")
 
 
+class NewVerdictOut(BaseModel):
+    at: datetime
+    host: str
+    method: str
+    uri: str = Field(description="Of a recorded request, with other values of the same shape. Of an event, its path.")
+    event_id: str | None = Field(description="Null: a recorded ordinary request.")
+    before: str = Field(description="`passed`, `detected`, `blocked` or `not inspected`.")
+    after: str
+    rules: list[int] = Field(description="Rules that fire after applying the file or, if it then passes, before.")
+
+    @classmethod
+    def of(cls, new: NewVerdict) -> "NewVerdictOut":
+        request = new.request
+        return cls(
+            at=request.at,
+            host=request.host,
+            method=request.method,
+            uri=request.uri,
+            event_id=request.event_id or None,
+            before=new.before,
+            after=new.after,
+            rules=list(new.rules),
+        )
+
+
+class ReplayOut(BaseModel):
+    message: str
+    recorded: int = Field(description=f"Recorded ordinary requests that were tried, {MOST_RECORDED:,} at most.")
+    events: int = Field(description=f"Events that were tried, about {MOST_EVENTS} at most.")
+    unfaithful: int = Field(description="Of both, those that the current rules judge otherwise than the real request.")
+    changed: int = Field(description="How many would get another verdict.")
+    requests: list[NewVerdictOut] = Field(description=f"The first {MOST_LISTED} of them.")
+
+    @classmethod
+    def of(cls, replay: Replay) -> "ReplayOut":
+        return cls(
+            message=replay.sentence,
+            recorded=replay.recorded,
+            events=replay.events,
+            unfaithful=replay.unfaithful,
+            changed=len(replay.new_verdicts),
+            requests=[NewVerdictOut.of(each) for each in replay.new_verdicts[:MOST_LISTED]],
+        )
+
+
 class PlanOut(BaseModel):
     message: str
     changes: list[ChangedRow] = Field(description="Empty: applying the file would change nothing.")
     haproxy: str = Field(description="What differs in HAProxy’s files, as a unified diff. Up to 1,000 lines.")
     agent: str = Field(description="What differs in the WAF agent’s configuration.")
+    replay: ReplayOut | None = Field(description="Null: not asked for, or nothing would change.")
 
 
 class AppliedOut(BaseModel):
@@ -54,6 +103,13 @@ class Applying(BaseModel):
         return Options(prune=self.prune, save_anyway=self.save_anyway)
 
 
+class Planning(Applying):
+    replay: bool = Field(
+        default=False,
+        description=f"Judge recorded requests and events by the planned WAF rules, too. Takes {SECONDS:.0f} s at most.",
+    )
+
+
 @router.get(
     "",
     name="export_configuration",
@@ -67,11 +123,13 @@ async def export_configuration(session: SessionDep, _user: Viewer) -> Response:
 
 @router.post("/plan", name="plan_configuration", openapi_extra=FILE)
 async def plan_configuration(
-    panel: PanelDep, save_request: SaveRequestDep, body: SentBody, query: Annotated[Applying, Query()]
+    panel: PanelDep, save_request: SaveRequestDep, body: SentBody, query: Annotated[Planning, Query()]
 ) -> PlanOut:
     """What applying a file would change, checked by both engines. Changes nothing. 422 names each line that is wrong."""
     document = await plans.document_in(body)
-    return _plan_out(await plans.plan(panel.changes, save_request, document, query.options))
+    plan = await plans.plan(panel.changes, save_request, document, query.options)
+    replay = query.replay and plan.steps and await replays.replay(panel.changes, panel.events, plan.before, plan.after)
+    return _plan_out(plan, replay or None)
 
 
 @router.post("/apply", name="apply_configuration", openapi_extra=FILE)
@@ -87,13 +145,14 @@ async def apply_configuration(
     return AppliedOut(changes=_rows_out(saved.value), deployment=DeploymentOut.of(saved))
 
 
-def _plan_out(plan: Plan) -> PlanOut:
+def _plan_out(plan: Plan, replay: Replay | None) -> PlanOut:
     files = plan.comparison
     return PlanOut(
         message=plan.sentence,
         changes=_rows_out(plan.steps),
         haproxy=unified(files.haproxy) if files else "",
         agent=unified(files.agent) if files else "",
+        replay=ReplayOut.of(replay) if replay else None,
     )
 
 

@@ -24,6 +24,9 @@ NOTHING, CHANGES, REFUSED = 0, 2, 1
 ODD, LONGEST_NAME = re.compile(r"[^\w .@/+-]"), 100
 "What the list of changes does not show of a file's name."
 
+MOST_RULES = 5
+"Of a request, that are printed."
+
 File = Annotated[str, typer.Argument(help="A YAML file, or - for standard input.")]
 Prune = Annotated[bool, typer.Option("--prune", help="Delete what the file does not name.")]
 Anyway = Annotated[bool, typer.Option("--save-anyway", help="Accept what the warnings say.")]
@@ -74,16 +77,20 @@ def plan(
     prune: Prune = False,
     save_anyway: Anyway = False,
     diff: Annotated[bool, typer.Option("--diff", help="Print what changes in the engines’ files.")] = False,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Print which recorded requests and events would get another WAF verdict.")
+    ] = False,
     email: As = "",
     as_json: AsJson = False,
 ) -> None:
     """Show what applying a file would change. Exits with 0 if nothing, 2 if something, 1 if it is refused."""
     _must_have_settings()
     sent = Sent.of(file, prune=prune)
-    answer = _answer("plan", sent, save_anyway=save_anyway, email=email, as_json=as_json)
+    answer = _answer("plan", sent, save_anyway=save_anyway, email=email, as_json=as_json, replay=replay)
     if not as_json:
         _print_changes(answer)
         typer.echo(answer["message"])
+        _print_replay(answer["replay"])
         if diff:
             typer.echo(answer["haproxy"] + answer["agent"], nl=False)
     raise typer.Exit(CHANGES if answer["changes"] else NOTHING)
@@ -134,7 +141,21 @@ def _print_applied(answer: dict[str, Any]) -> None:
     typer.echo(f"{deployment['message']}." if deployment else "Nothing changed: the file says what is live.")
 
 
-def _answer(verb: str, sent: Sent, *, save_anyway: bool, email: str, as_json: bool) -> dict[str, Any]:
+def _print_replay(replay: dict[str, Any] | None) -> None:
+    """`passed → blocked: GET shop.example/search?q=abc (942100)`"""
+    if replay is None:
+        return
+    for new in replay["requests"]:
+        rules = f" ({', '.join(map(str, new['rules'][:MOST_RULES]))})" if new["rules"] else ""
+        typer.echo(f"  {new['before']} → {new['after']}: {new['method']} {new['host']}{new['uri']}{rules}")
+    if more := replay["changed"] - len(replay["requests"]):
+        typer.echo(f"  and {more:,} more")
+    typer.echo(replay["message"])
+
+
+def _answer(
+    verb: str, sent: Sent, *, save_anyway: bool, email: str, as_json: bool, replay: bool = False
+) -> dict[str, Any]:
     """The panel's response. A refusal is printed with the file's lines, and ends the command."""
     import json
 
@@ -144,6 +165,7 @@ def _answer(verb: str, sent: Sent, *, save_anyway: bool, email: str, as_json: bo
         "name": ODD.sub("_", Path(sent.name).name)[:LONGEST_NAME],
         "prune": str(sent.prune).lower(),
         "save_anyway": str(save_anyway).lower(),
+        **({"replay": "true"} if replay else {}),
     }
 
     async def send(caller: Caller) -> "Answer":

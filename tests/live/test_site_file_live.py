@@ -30,6 +30,38 @@ virtual_hosts:
 """
 
 
+REPLAYED = """\
+policies:
+- name: Replayed
+  enforcement_mode: block
+  record_one_in: 1
+  record_per_day: 10000
+  inbound_anomaly_threshold: {limit}{rules}
+virtual_hosts:
+- hostnames: [replayed.example]
+  policy: Replayed
+  retries: 1
+  servers:
+  - address: 127.0.0.1:{origin}
+  path_bindings:
+  - path: /raw
+    enforcement_mode: off
+"""
+NO_ACCOUNTS = """
+  custom_rules:
+  - rule_id: 9000077
+    name: No accounts
+    action: block
+    variables: [REQUEST_FILENAME]
+    operator: begins_with
+    operator_argument: /account
+"""
+BROWSER = {"user-agent": "Mozilla/5.0", "accept": "*/*"}
+VISITS = {
+    "/account?id=77123": 200, "/other": 200, "/raw/account?q=%3Cscript%3E": 200, "/?q=%3Cscript%3Ealert(1)%3C/script%3E": 403,
+}  # fmt: skip
+
+
 def run(panel: Panel, *words: str, stdin: str = "") -> tuple[int, str, str]:
     """In this process: one of its own imports for more than a second before it begins."""
     done = CliRunner().invoke(main, by(words), input=stdin, env=panel.environment, catch_exceptions=False)
@@ -71,6 +103,32 @@ def test_a_file_is_planned_and_applied_by_the_command(shared_panel: Panel, tmp_p
     code, output, _ = run(shared_panel, "apply", "-", "--json", stdin=SITE)
     assert (code, json.loads(output)) == (0, {"changes": [], "deployment": None})
     assert "- name: From a file\n  enforcement_mode: block\n" in run(shared_panel, "export")[1]
+
+
+def test_a_plan_says_which_requests_would_get_another_verdict(shared_panel: Panel, origin_port: int) -> None:
+    """A path that nothing inspects keeps what it gets. An event may pass where a recorded request is blocked."""
+    before = REPLAYED.format(origin=origin_port, limit=5, rules="")
+    changed = REPLAYED.format(origin=origin_port, limit=100, rules=NO_ACCOUNTS)
+    assert run(shared_panel, "apply", "-", stdin=before)[0] == 0
+    _, output, problem = run(shared_panel, "plan", "-", "--replay", stdin=changed)
+    assert "none is recorded for the virtual hosts whose WAF rules change" in output, problem
+
+    for path, status in VISITS.items():
+        sent = httpx2.get(f"{shared_panel.proxy}{path}", headers={"host": "replayed.example", **BROWSER})
+        assert sent.status_code == status
+    ends = time.monotonic() + 60
+    while "of 2 recorded requests and 1 events" not in output:
+        output = run(shared_panel, "plan", "-", "--replay", stdin=changed)[1]
+        assert time.monotonic() < ends, output
+
+    assert "  passed → blocked: GET replayed.example/account?id=" in output
+    assert "  blocked → detected: GET replayed.example/ (941100" in output
+    assert output.endswith("2 of 2 recorded requests and 1 events would get another verdict.\n")
+    output = run(shared_panel, "plan", "-", "--replay", "--json", stdin=changed)[1]
+    (new, _) = json.loads(output)["replay"]["requests"]
+    assert (new["before"], new["after"], new["event_id"], new["rules"]) == ("passed", "blocked", None, [9000077])
+    others = before.replace("retries: 1", "retries: 2")
+    assert "no virtual host gets other WAF rules" in run(shared_panel, "plan", "-", "--replay", stdin=others)[1]
 
 
 def test_any_name_of_a_file_will_do(shared_panel: Panel, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from guardpanel.services.saving import revisions, snapshots
 from guardpanel.services.saving.change import Change, SaveRequest, SaveResult
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.saving.refusals import field_error
+from guardpanel.services.saving.snapshots import Snapshot
 from guardpanel.services.site_file.applying import Applying, Options, Step, counted
 from guardpanel.services.site_file.entries import Document, Errors, document_of
 from guardpanel.services.site_file.nodes import read
@@ -27,10 +28,12 @@ NO_CHANGE = "Nothing would change: the file says what is live."
 
 @dataclass(frozen=True)
 class Plan:
-    """`comparison`: None if nothing would change."""
+    """`comparison`: None if nothing would change. `before` and `after`: all rows."""
 
     steps: tuple[Step, ...] = ()
     comparison: Comparison | None = None
+    before: Snapshot = ""
+    after: Snapshot = ""
 
     @property
     def sentence(self) -> str:
@@ -110,7 +113,7 @@ async def _planned(
         raise at_lines(problem, applying) from None
     live = await revisions.live(session)
     state = history.State(snapshots.packed(before), live.id if live else None, live.checksum if live else None)
-    return Plan(tuple(applying.steps), await compare_draft(changes, state, after, bundle))
+    return Plan(tuple(applying.steps), await compare_draft(changes, state, after, bundle), before, after)
 
 
 async def _check(changes: Changes, session: AsyncSession, bundle: Bundle) -> None:

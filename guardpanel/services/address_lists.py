@@ -133,6 +133,12 @@ class AddressLists(Crud[AddressList, AddressListFields]):
         del values["content"]
         return values | {"entries": parsing.as_text(await contents.read(session, row.reference.digest))}
 
+    def sent_by_file(self, data: dict[str, Any]) -> dict[str, Any]:
+        """A list without entries is empty. In a form, a blank field adds none."""
+        if "entries" in data and not str(data["entries"] or "").strip():
+            return {**data, "content": data.get("content", EMPTY.text)}
+        return data
+
     async def _ready(self, changes: Changes, client: str, fields: AddressListFields, number: int | None) -> Ready:
         """With the entries that were sent, if any. Entries that become deny entries are judged, wherever they come from."""
         sent = fields if isinstance(fields, AddressListInput) else AddressListInput(**fields.model_dump())

@@ -204,6 +204,10 @@ class Crud(Generic[R, F]):
         """What a file of the configuration has of the row: its fields, and what stands for what is stored apart."""
         return self.values_of(row)
 
+    def sent_by_file(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The input for what `file_values` wrote, where that is no input as it is."""
+        return data
+
     def fields_in(self, rows: Rows, number: int) -> F | None:
         """The fields in a stored state. None if the row did not exist, or if this version would reject it."""
         return self._row_fields.kept(rows, number)

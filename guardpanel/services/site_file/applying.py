@@ -118,10 +118,10 @@ class Applying:
         data = await self._references.resolve(noun, entry.raw)
         if row is not None and matching.is_same(noun, entry.raw, matching.read(noun, data, data)[1], row):
             return
-        sent = matching.to_send(noun, data, row)
+        crud = self._operations(noun, entry.parent.row_id if entry.parent else None)
+        sent = crud.sent_by_file(matching.to_send(noun, data, row))
         if self._options.save_anyway and "save_anyway" in noun.input.model_fields:
             sent["save_anyway"] = True
-        crud = self._operations(noun, entry.parent.row_id if entry.parent else None)
         fields = await crud.read(sent)
         if row is None:
             saved = await crud.create(self._batch, self._request, fields)

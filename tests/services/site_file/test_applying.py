@@ -247,6 +247,18 @@ async def test_rows_of_the_same_name_are_counted(changes: Changes) -> None:
     assert (await rows(changes))["addresslist"][0]["virtual_host_ids"] == [2]
 
 
+async def test_a_list_without_entries_is_empty(changes: Changes) -> None:
+    await apply(changes, SITE)
+    text = await exported(changes)
+    entries = text[text.index("  entries: |") : text.index("  applies_to: virtual_hosts")]
+
+    assert await apply(changes, text.replace(entries, "")) is None
+    saved = await apply(changes, text.replace(entries, "  entries: ''\n"))
+
+    assert saved is not None and words(saved.value) == ["Scanners: entries, 10.0.0.0/8, 203.0.113.7 removed"]
+    assert "  entries: ''\n" in await exported(changes)
+
+
 async def test_a_new_name_is_no_new_row_where_the_rest_is_pruned(changes: Changes) -> None:
     await apply(changes, SITE)
     text = (await exported(changes)).replace("path: /posts", "path: /articles")

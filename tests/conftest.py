@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.routing import BaseRoute
 
-pytest_plugins = ["tests.cheap", "tests.hangs", "tests.together", "tests.unchanged"]
+pytest_plugins = ["tests.cheap", "tests.hangs", "tests.left_open", "tests.together", "tests.unchanged"]
 
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, database=None)
 hypothesis.settings.register_profile(
@@ -55,12 +55,6 @@ Person = httpx2.AsyncClient
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """GUARDPANEL_TEST_EACH=20: each twentieth alone, as a short `make nightly` runs the long ones."""
     items[:] = items[:: int(os.environ.get("GUARDPANEL_TEST_EACH", "1"))]
-
-
-@pytest.fixture(scope="session")
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """The event loop that the panel has, too."""
-    return "asyncio", {"use_uvloop": True}
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 A table counts over one time, so there is one for each period in use, and its keys begin with the policy's id.
 """
 
+from collections.abc import Iterable
 from string import ascii_lowercase
 from typing import Any, NamedTuple
 
@@ -34,13 +35,15 @@ MORE_COUNTER, OLD_COUNTER = 3, 0
 
 def limits(policy: PolicyState, mode: EnforcementMode) -> str:
     """`10:100:20:refuse:11:network`: the period in seconds, requests in it, requests at once, what becomes of more, the seconds
-    after which a client with too many in a period may try again, and what they count by if it is not the client's address."""
+    after which a client with too many in a period may try again, what they count by if it is not the client's address, and errors
+    in the period if there is a limit on them."""
     if not policy.client_limits:
         return NONE
     period, most = policy.rate_limit_window_seconds, policy.rate_limit_requests
     then = "refuse" if mode is EnforcementMode.BLOCK else "watch"
-    by = "" if policy.limit_by is LimitBy.CLIENT else f":{counted_by(policy)}"
-    return f"{period}:{most}:{policy.requests_at_once}:{then}:{period - -period // most}{by}"
+    by = "" if policy.limit_by is LimitBy.CLIENT else counted_by(policy)
+    parts = (period, most, policy.requests_at_once, then, period - -period // most, by, policy.errors_per_period or "")
+    return ":".join(map(str, parts)).rstrip(":")
 
 
 def counted_by(policy: PolicyState) -> str:
@@ -59,6 +62,7 @@ def parameters(state: DesiredState) -> dict[str, Any]:
     shares = bool(used) and not state.facts.more_counters
     return {
         "limit_periods": used,
+        "error_periods": seconds(policy for policy in limited(state) if policy.errors_per_period),
         "limits_networks": any(policy.limit_by is LimitBy.NETWORK for policy in limited(state)),
         "limits_paths": any(policy.limit_by is LimitBy.PATH for policy in limited(state)),
         "limit_letters": spelled_letters([ascii_lowercase]),
@@ -75,7 +79,11 @@ def parameters(state: DesiredState) -> dict[str, Any]:
 
 def periods(state: DesiredState) -> list[int]:
     """Seconds, of policies in effect."""
-    return sorted({policy.rate_limit_window_seconds for policy in limited(state)})
+    return seconds(limited(state))
+
+
+def seconds(policies: Iterable[PolicyState]) -> list[int]:
+    return sorted({policy.rate_limit_window_seconds for policy in policies})
 
 
 class Key(NamedTuple):

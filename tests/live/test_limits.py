@@ -47,6 +47,7 @@ POLICIES: dict[str, dict[str, Any]] = {
         "limit_by": "cookie",
         "limit_by_name": "session_id",
     },
+    "Errors": {"rate_limit_requests": 1000, "rate_limit_window_seconds": LONG, "errors_per_period": 3},
     "Unlimited": {"client_limits": False, "rate_limit_requests": 1},
 }
 OPEN = 6
@@ -68,6 +69,8 @@ def state(server: Origin) -> Any:
 @pytest.fixture(scope="module")
 def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     slowly: list[Part] = [b"x", 0.2] * 600
+    for status in (401, 404, 500):
+        server.answers[f"/{status}"] = [f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode()]
     server.answers["/hold"] = [b"HTTP/1.1 200 OK\r\nContent-Length: 600\r\n\r\n", *slowly]
     with Stack(haproxy, state(server), list_maps=maps_of(LISTS)) as running:
         running.again(state(server))
@@ -198,6 +201,15 @@ def test_of_several_none_hides_another_from_the_count(stack: Stack, client: str,
     assert statuses == [200, 200, 429]
 
 
+def test_so_many_errors_of_servers_and_no_more(stack: Stack) -> None:
+    client = "203.0.113.11"
+    asked_for = ["/404", ATTACK, "/500", "/401", "/", "/404", "/"]
+    answers = [ask(stack, client, "errors.test", path) for path in asked_for]
+    assert [answer.status for answer in answers] == [404, 403, 500, 401, 200, 404, 429]
+    assert answers[-1].headers["retry-after"] == str(2 * LONG)
+    assert ask(stack, "203.0.113.12", "errors.test").status == 200
+
+
 @pytest.mark.parametrize("host", ["unlimited.test", "off.test"])
 def test_without_limits_nothing_is_counted(stack: Stack, host: str) -> None:
     assert statuses(stack, "203.0.113.3", host, MOST + 2) == [200] * (MOST + 2)
@@ -257,11 +269,13 @@ def test_a_reload_forgets_nothing(stack: Stack, server: Origin) -> None:
     client = "203.0.113.9"
     wait_until(lambda: up_for(stack) >= COLD_SECONDS, "the first worker passes on what it counted")
     assert statuses(stack, client, "block.test", MOST - 1) == [200] * (MOST - 1)
+    assert [ask(stack, client, "errors.test", "/404").status for _ in range(3)] == [404] * 3
 
     stack.reload(state(server))
     wait_until(lambda: f"key=1:{client} " in stack.command(f"@1 show table requests_per_{LONG}"), "it is passed on")
 
     assert statuses(stack, client, "block.test", 3) == [200, 429, 429]
+    assert statuses(stack, client, "errors.test", 1) == [429]
 
 
 def up_for(stack: Stack) -> int:

@@ -35,6 +35,16 @@ def test_a_policy_that_only_detects_refuses_nothing() -> None:
     assert limits(policy, EnforcementMode.DETECT_ONLY) == "10:100:20:watch:11"
 
 
+def test_errors_have_a_limit_if_the_policy_sets_one() -> None:
+    on = {"client_limits": True, "errors_per_period": 30}
+    other = {"client_limits": True, "rate_limit_window_seconds": 5}
+    used = state(on, {**on, "limit_by": "path"}, other)
+
+    written = [limits(policy, EnforcementMode.BLOCK) for policy in used.policies.values()]
+    assert written == ["10:100:20:refuse:11::30", "10:100:20:refuse:11:path:30", "5:100:20:refuse:6"]
+    assert parameters(used)["error_periods"] == [10]
+
+
 @pytest.mark.parametrize(
     ("by", "name", "word"),
     [

@@ -27,7 +27,7 @@ class Answers(MapCommands):
         return self.answer
 
 
-async def ask(panel: Panel, cli: MapCommands, address: str, **others: Any) -> list[tuple[str, int, int, bool]]:
+async def ask(panel: Panel, cli: MapCommands, address: str, **others: Any) -> list[tuple[str, int, int, int, bool]]:
     fields = PolicyFields.model_validate(
         {"name": "Limited", "client_limits": True, "rate_limit_requests": 4, "requests_at_once": 2, **others}
     )
@@ -35,18 +35,22 @@ async def ask(panel: Panel, cli: MapCommands, address: str, **others: Any) -> li
         session.add(Policy(**fields.model_dump()))
         await session.flush()
         return [
-            (limit.policy.name, limit.requests, limit.at_once, limit.is_over)
+            (limit.policy.name, limit.requests, limit.at_once, limit.errors, limit.is_over)
             for limit in await used(session, cli, address)
         ]
 
 
-@pytest.mark.parametrize(("rate", "at_once", "is_over"), [(3, 1, False), (4, 0, True), (1, 2, True)])
-async def test_what_haproxy_has_counted(panel: Panel, rate: int, at_once: int, is_over: bool) -> None:
+@pytest.mark.parametrize(
+    ("rate", "at_once", "errors", "is_over"), [(3, 1, 6, False), (4, 0, 0, True), (1, 2, 0, True), (1, 1, 7, True)]
+)
+async def test_what_haproxy_has_counted(panel: Panel, rate: int, at_once: int, errors: int, is_over: bool) -> None:
     key = "2:2001:db8:0:1::"
-    entry = f"0x55d: key={key} use=0 exp=19000 shard=0 http_req_rate(10000)={rate} conn_cur={at_once}\n\n"
+    entry = f"0x55d: key={key} use=0 exp=19000 shard=0 http_req_rate(10000)={rate} conn_cur={at_once} http_err_rate(10000)={errors}\n\n"
     cli = Answers(TABLE + entry)
 
-    assert await ask(panel, cli, "2001:db8:0:1::7") == [("Limited", rate, at_once, is_over)]
+    assert await ask(panel, cli, "2001:db8:0:1::7", errors_per_period=7) == [
+        ("Limited", rate, at_once, errors, is_over)
+    ]
 
     assert cli.commands == [f"@1 show table requests_per_10 key {key}"]
 

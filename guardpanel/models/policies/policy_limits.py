@@ -7,7 +7,7 @@ from pydantic import AfterValidator, ValidationInfo, field_validator
 from sqlalchemy import JSON
 
 from guardpanel.models.meta import Choice, described
-from guardpanel.models.policies.policy_judging import JudgingFields
+from guardpanel.models.policies.policy_judging import NONE, JudgingFields, NoLimit
 from guardpanel.models.policies.policy_strikes import FAILED, LoginPaths, Statuses
 from guardpanel.models.types import refuse, stored, visible
 
@@ -69,6 +69,14 @@ class LimitFields(JudgingFields):
         le=100_000,
         hint="By one client, in progress. A browser sends 6 at once over HTTP/1.1, 20 over HTTP/2. WebSockets and downloads "
         "count while they last.",
+    )
+    errors_per_period: NoLimit = described(
+        "Errors per period",
+        None,
+        ge=1,
+        le=1_000_000,
+        unset=NONE,
+        hint="Responses of servers to one client with a status of 400–499, for example 404. For scanners and guessed passwords.",
     )
     limit_by: LimitBy = described(
         "Counted by",

@@ -23,11 +23,14 @@ class Used:
     requests: int
     "In the policy's period. It fades, so a part of a request may be left."
     at_once: int
+    errors: int
 
     @property
     def is_over(self) -> bool:
         """Whether the next request would be."""
-        return self.requests >= self.policy.rate_limit_requests or self.at_once >= self.policy.requests_at_once
+        limits = self.policy
+        erring = limits.errors_per_period is not None and self.errors >= limits.errors_per_period
+        return erring or self.requests >= limits.rate_limit_requests or self.at_once >= limits.requests_at_once
 
 
 async def used(session: AsyncSession, cli: MapCommands, address: str) -> Sequence[Used]:
@@ -35,13 +38,13 @@ async def used(session: AsyncSession, cli: MapCommands, address: str) -> Sequenc
     by_address = col(Policy.limit_by).in_(KEY_BITS)
     query = select(Policy).where(col(Policy.client_limits), by_address).order_by(col(Policy.name))
     each = [await _of_policy(cli, policy, address) for policy in await session.exec(query)]
-    return [limit for limit in each if limit.requests or limit.at_once]
+    return [limit for limit in each if limit.requests or limit.at_once or limit.errors]
 
 
 async def _of_policy(cli: MapCommands, policy: Policy, address: str) -> Used:
     table = f"requests_per_{policy.rate_limit_window_seconds}"
     counts = await cli.counts(table, f"{policy.id}:{_network(address, policy.limit_by)}")
-    return Used(policy, counts.get("http_req_rate", 0), counts.get("conn_cur", 0))
+    return Used(policy, *(counts.get(name, 0) for name in ("http_req_rate", "conn_cur", "http_err_rate")))
 
 
 def _network(address: str, by: LimitBy) -> str:

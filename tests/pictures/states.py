@@ -21,6 +21,36 @@ State = Callable[[Camera, Panel], None]
 
 GO_LIVE = re.compile("go live")
 
+HAPROXY = """\
+global
+  maxconn 20000
+defaults
+  mode http
+  option httplog
+  timeout connect 5s
+  timeout server 50s
+frontend www
+  bind :80
+  bind :443 ssl crt /etc/haproxy/certs/ alpn h2,http/1.1
+  http-request redirect scheme https code 301 unless { ssl_fc }
+  acl shop hdr(host) -i imported.example www.imported.example
+  acl office src 192.0.2.0/24 198.51.100.7
+  http-request deny if { path_beg /a/very/long/path/of/an/application/that/is/for/the/office/only } !office
+  stick-table type ip size 100k expire 30s store http_req_rate(10s)
+  http-request track-sc0 src
+  http-request deny deny_status 429 if { sc_http_req_rate(0) gt 100 }
+  use_backend static if shop { path_beg /static/ }
+  use_backend %[req.hdr(host),lower,map(/etc/haproxy/hosts.map,default)] if !shop
+  default_backend app
+backend app
+  balance roundrobin
+  cookie SRV insert indirect nocache
+  option httpchk GET /health
+  server s1 10.0.0.1:8080 check cookie s1 weight 10
+backend static
+  server s2 10.0.0.5:80 check
+"""
+
 
 def photograph_states(camera: Camera, panel: Panel, chosen: re.Pattern[str]) -> None:
     """What cannot be reached is printed, and the next one is tried."""
@@ -179,6 +209,26 @@ def backup_confirmation(camera: Camera, panel: Panel) -> None:
     camera.shoot("backup-confirmation", "a backup that was uploaded")
 
 
+def token_shown(camera: Camera, panel: Panel) -> None:
+    page = open_page(camera, "/system/tokens")
+    for name in ("Deployments of the shop", "Nightly export"):
+        page.locator("#f-name").fill(name)
+        page.get_by_role("button", name="Create token").click()
+        page.get_by_text(f"Copy the token of {name} now").wait_for()
+    camera.shoot("token-shown", "a token was created")
+    camera.take("tokens-several", "/system/tokens")
+    page.locator("#f-name").evaluate("field => { field.value = 'x'.repeat(200) }")
+    camera.submit("form-invalid-token")
+
+
+def import_read(camera: Camera, panel: Panel) -> None:
+    page = open_page(camera, "/system/import")
+    page.locator("textarea").first.fill(HAPROXY)
+    page.get_by_role("button", name=re.compile("Read|Import|Check")).first.click()
+    page.get_by_text("imported,").first.wait_for()
+    camera.shoot("import-read", "a haproxy.cfg was read")
+
+
 def trials(camera: Camera, panel: Panel) -> None:
     page = open_page(camera, "/virtual-hosts/1")
     page.locator("#trials button").last.click()
@@ -251,5 +301,5 @@ def errors(camera: Camera, panel: Panel) -> None:
 
 STATES: tuple[State, ...] = (
     form_rejected_by_engine, form_invalid, form_invalid_everywhere, confirmation, merged_form, form_of_deleted_row, saved, saving,
-    form_without_agent, drift, backup_confirmation, trials, tried, menus, everything_open, errors,
+    form_without_agent, drift, backup_confirmation, token_shown, import_read, trials, tried, menus, everything_open, errors,
 )  # fmt: skip

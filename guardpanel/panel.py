@@ -31,6 +31,7 @@ from guardpanel.services.issuing.checks import Checks, checks_of
 from guardpanel.services.issuing.issuer import Issuer
 from guardpanel.services.retention import Retention
 from guardpanel.services.saving.changes import Changes
+from guardpanel.services.streams import Streams
 from guardpanel.services.truth import name_following, startup
 from guardpanel.services.truth.blocking import BlockingWatch
 from guardpanel.services.truth.reconcile import Reconciler
@@ -76,6 +77,7 @@ class Panel:
     starting: bool = True
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     revocation_lists: RevocationLists = field(init=False)
+    streams: Streams = field(default_factory=Streams)
 
     def __post_init__(self) -> None:
         self.revocation_lists = RevocationLists(self.changes, self.settings.feed_reach)

@@ -19,6 +19,7 @@ SHARE_A_PANEL = (
     "test_exclusions_by_form",
     "test_site_file_live",
     "test_typescript_client",
+    "test_streams_live",
     "test_automatic_bans",
     "test_every_field",
 )

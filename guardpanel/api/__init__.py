@@ -28,6 +28,7 @@ from guardpanel.api import (
     revocation_lists,
     rules,
     runtime,
+    streams,
     tokens,
     visitor_rates,
 )
@@ -40,6 +41,7 @@ for part in (
     tokens,
     *(import_module(f"{__name__}.{noun.module}") for noun in NOUNS.values()),
     bans,
+    streams,
     changes,
     feeds,
     revocation_lists,

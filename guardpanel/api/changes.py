@@ -120,12 +120,12 @@ async def list_changes(session: SessionDep, _user: Viewer, query: Annotated[Chan
     return ChangePage(items=items, total=page.total, next_cursor=f"before-{items[-1].id}" if more else None)
 
 
-@router.get("/{change_id}", name="read_change", dependencies=[Keeps])
+@router.get("/{change_id:int}", name="read_change", dependencies=[Keeps])
 async def read_change(change_id: RowId, session: SessionDep, _user: Viewer) -> OneChangeOut:
     return await whole(session, change_id)
 
 
-@router.patch("/{change_id}", name="note_change")
+@router.patch("/{change_id:int}", name="note_change")
 async def note_change(
     change_id: RowId, body: NoteIn, panel: PanelDep, session: SessionDep, _user: Editor
 ) -> OneChangeOut:

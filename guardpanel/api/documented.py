@@ -11,6 +11,7 @@ from fastapi.routing import iter_route_contexts
 from guardpanel.api.idempotent import accepts_key
 from guardpanel.api.parameters import only_known
 from guardpanel.api.saves import named_version, save_request
+from guardpanel.api.streaming import one_of_few
 from guardpanel.dependencies import editor, viewer
 
 MEDIA_TYPE = "application/problem+json"
@@ -25,7 +26,7 @@ SENTENCES = {
     413: "The body is too large.",
     422: "The input is invalid, or an engine rejected it. Nothing was saved.",
     428: "The API token requires If-Match with the ETag that was read.",
-    429: "Too many failed login attempts.",
+    429: "Too many failed login attempts, or too many open streams.",
     500: "Internal error.",
     502: "It could not be verified and was rolled back. Nothing was saved.",
     503: "An engine is not responding. Nothing was saved.",
@@ -42,6 +43,7 @@ OF_DEPENDENCIES: dict[Callable[..., Any], tuple[int, ...]] = {
     only_known: (422,),
     viewer: (401,),
     editor: (403,),
+    one_of_few: (429,),
     named_version: (412, 428),
     save_request: (409, 502, 503),
 }

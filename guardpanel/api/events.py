@@ -172,11 +172,8 @@ class EventDetailOut(EventOut):
     haproxy: LoggedOut | None
 
 
-class EventQuery(EventQuestion):
+class EventFilters(EventQuestion):
     """The filters of the page."""
-
-    cursor: str | None = Field(default=None, pattern=CURSOR)
-    per_page: int = Field(default=50, ge=1, le=500)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -184,6 +181,11 @@ class EventQuery(EventQuestion):
         if value == "":
             raise refuse("Enter a value, or omit this.")
         return value
+
+
+class EventQuery(EventFilters):
+    cursor: str | None = Field(default=None, pattern=CURSOR)
+    per_page: int = Field(default=50, ge=1, le=500)
 
 
 @router.get("", name="list_events")

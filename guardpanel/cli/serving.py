@@ -59,8 +59,7 @@ def _serve(*, supervise: bool) -> None:
 
     gc.disable()  # Until the app is up: collecting garbage during imports took a seventh of the startup time.
 
-    import uvicorn
-
+    from guardpanel.cli.server import Server
     from guardpanel.cli.variables import unknown_variables
     from guardpanel.engines import preflight
     from guardpanel.errors import Problem
@@ -91,7 +90,7 @@ def _serve(*, supervise: bool) -> None:
         except Problem as problem:
             typer.echo(f"guardpanel: {problem.message}", err=True)
             raise typer.Exit(1) from problem
-        uvicorn.Server(_config(settings, tls, supervise=supervise)).run()
+        Server(_config(settings, tls, supervise=supervise)).run()
 
 
 def _leave_former_place(settings: "Settings") -> None:

@@ -1,33 +1,29 @@
-"""Parts of a page that are sent as they become known, as server-sent events (static/js/app.js fills them in).
-
-A browser that closes the page, or whose user presses Stop, closes the stream: its generator is closed, and with it all work.
-"""
+"""Parts of a page that are sent as they become known, as server-sent events (static/js/app.js fills them in)."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Literal
 
-from starlette.responses import StreamingResponse
+from guardpanel.server_sent import EventStream, message
 
 Way = Literal["replace", "append", "show"]
 "`show`: the element is no longer hidden. It has no HTML."
 
-END = b"event: end\ndata: {}\n\n"
+END = message("{}", event="end")
 "Without it, the browser would open the stream again."
 
 
 def part(into: str, html: str = "", way: Way = "replace") -> bytes:
     """For the element with this id."""
-    return f"event: part\ndata: {json.dumps({'into': into, 'html': html, 'way': way})}\n\n".encode()
+    return message(json.dumps({"into": into, "html": html, "way": way}), event="part")
 
 
-def stream(parts: AsyncGenerator[bytes]) -> StreamingResponse:
-    headers = {"x-accel-buffering": "no"}  # a proxy before the panel must not collect them
-    return StreamingResponse(_ended(parts), media_type="text/event-stream", headers=headers)
+def stream(parts: AsyncGenerator[bytes]) -> EventStream:
+    return EventStream(_ended(parts))
 
 
-async def _ended(parts: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+async def _ended(parts: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
     async with aclosing(parts):
         async for each in parts:
             yield each

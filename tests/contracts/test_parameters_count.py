@@ -203,6 +203,15 @@ async def test_each_filter_of_the_events_counts(ada_api: httpx2.AsyncClient, pan
         assert [item["request_id"] for item in answer.json()["items"]] == ids, name
 
 
+STREAM = f"{EVENTS}/stream"  # what it finds: tests/api/test_streams.py
+
+
+def test_the_stream_of_events_has_the_filters_of_the_events() -> None:
+    of_events, of_stream = ({name for _, path, name in parameters() if path == each} for each in (EVENTS, STREAM))
+
+    assert of_stream == of_events - {"cursor", "per_page"}
+
+
 CHANGES = "/api/v1/changes"
 
 CHANGES_FOUND: dict[str, tuple[str, list[int]]] = {
@@ -225,7 +234,7 @@ async def test_each_filter_of_the_changes_counts(ada_api: httpx2.AsyncClient) ->
 
 RATES = "/api/v1/policies/{policy_id}/visitor-rates"  # tests/views/test_visitor_rates.py
 
-OWN_FILTERS = {RATES, "/api/v1/logs", EVENTS, CHANGES, RULES, LEDGER, GROUPS, TRAFFIC, *BUSIEST, ACCESS_LOG}
+OWN_FILTERS = {RATES, "/api/v1/logs", EVENTS, STREAM, CHANGES, RULES, LEDGER, GROUPS, TRAFFIC, *BUSIEST, ACCESS_LOG}
 
 LISTED: dict[str, Callable[[dict[str, Any]], bool]] = {
     "page": lambda page: page["page"] == 2 and not page["items"],

@@ -65,7 +65,7 @@ def page(connection: sqlite3.Connection, filters: EventFilter, cursor: str | Non
         count=max(count, len(rows)),
         exact=exact,
         stopped=stopped,
-        messages=_messages(connection, rows),
+        messages=messages(connection, rows),
     )
 
 
@@ -76,7 +76,7 @@ def numbered(connection: sqlite3.Connection, filters: EventFilter, offset: int, 
     count, exact = scan.total(connection, where, span)
     return EventRows(
         rows=rows, count=max(count, offset + len(rows) if rows else 0), exact=exact, stopped=stopped,
-        messages=_messages(connection, rows),
+        messages=messages(connection, rows),
     )  # fmt: skip
 
 
@@ -116,7 +116,8 @@ def _at(cursor: str | None) -> tuple[str, int]:
     return match[1], int(match[2])
 
 
-def _messages(connection: sqlite3.Connection, rows: Iterable[EventRow]) -> Messages:
+def messages(connection: sqlite3.Connection, rows: Iterable[EventRow]) -> Messages:
+    """Each row’s."""
     worst = {row[0]: fired[0] for row in rows if (fired := rule_ids(row[-2]))}
     places = ",".join("?" * len(worst))
     stored = connection.execute(f"SELECT id, lines FROM event_line WHERE id IN ({places})", list(worst))  # noqa: S608

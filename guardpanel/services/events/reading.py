@@ -38,8 +38,9 @@ from guardpanel.services.events.details import EventDetail, detail
 from guardpanel.services.events.excluded import Attacks, Watched
 from guardpanel.services.events.filters import EventFilter
 from guardpanel.services.events.fired import NEVER, Fired
+from guardpanel.services.events.following import Following
 from guardpanel.services.events.groups import FoundGroups
-from guardpanel.services.events.items import EventPage, NumberedPage
+from guardpanel.services.events.items import EventItem, EventPage, NumberedPage
 from guardpanel.services.events.passing import Passing
 from guardpanel.services.events.rates import VisitorRates
 from guardpanel.services.events.recent_requests import RecentRequests
@@ -68,10 +69,8 @@ class Events:
         """The newest matching events, or those next to a page's cursor. Raises Invalid with the field of an invalid value."""
         limit = max(1, min(limit, LARGEST_PAGE))
         result = await self._read(lambda connection: paging.page(connection, filters, cursor, limit), paging.NOTHING)
-        async with self.database.read() as session:
-            items = await naming.items(session, result.rows, result.messages)
         return EventPage(
-            items=items,
+            items=await self._named(result),
             next_cursor=f"before-{result.rows[-1][0]}" if result.rows and result.older else None,
             previous_cursor=f"after-{result.rows[0][0]}" if result.rows and result.newer else None,
             count=result.count,
@@ -84,9 +83,11 @@ class Events:
         result = await self._read(
             lambda connection: paging.numbered(connection, filters, offset, limit), paging.NOTHING
         )
-        async with self.database.read() as session:
-            items = await naming.items(session, result.rows, result.messages)
-        return NumberedPage(items, result.count, result.exact and not result.stopped)
+        return NumberedPage(await self._named(result), result.count, result.exact and not result.stopped)
+
+    async def follow(self, following: Following) -> list[EventItem]:
+        """What has arrived or changed since the last call, oldest first."""
+        return await self._named(await self._read(following.look, paging.NOTHING))
 
     async def count(self, filters: EventFilter) -> tuple[int, bool]:
         """The number of matches, up to a limit and for a limited time, and whether it is exact."""
@@ -224,6 +225,10 @@ class Events:
 
     async def close(self) -> None:
         await self._connections.close()
+
+    async def _named(self, result: paging.EventRows) -> list[EventItem]:
+        async with self.database.read() as session:
+            return await naming.items(session, result.rows, result.messages)
 
     async def _read(self, ask: Callable[[sqlite3.Connection], T], nothing: T) -> T:
         return await self._connections.read(ask, nothing)

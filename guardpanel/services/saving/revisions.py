@@ -110,6 +110,18 @@ async def page(
     return Page(list(rows.all()), total, offset, limit)
 
 
+async def after(session: AsyncSession, deployment_id: int, limit: int = 100) -> list[Deployment]:
+    """Attempts that began after this one, oldest first."""
+    rows = await session.exec(
+        select(Deployment)
+        .options(*LIGHT)
+        .where(col(Deployment.id) > deployment_id)
+        .order_by(col(Deployment.id))
+        .limit(limit)
+    )
+    return list(rows.all())
+
+
 async def version_after(session: AsyncSession, version: int) -> int:
     """The next version of an edited row: one that it never had, not even briefly in an edit that was rolled back."""
     taken_back = col(Deployment.outcome).in_([Outcome.ROLLED_BACK, Outcome.FAILED])

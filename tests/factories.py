@@ -117,6 +117,7 @@ def a_policy(called: str = "Strict", **others: Any) -> Form:
         "rate_limit_window_seconds": "10",
         "requests_at_once": "20",
         "errors_per_period": "",
+        "mib_per_period": "",
         "limit_by": "client",
         "limit_by_name": "",
         "ban_threshold": "10",

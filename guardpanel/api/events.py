@@ -110,7 +110,7 @@ class LoggedOut(Out):
     partial: str = Field(
         description="`request` or `response`: only the beginning of its body was inspected. `streamed`: none of the request’s."
     )
-    limit: str = Field(description="`rate`, `at_once` or `errors`: the limit that the client exceeded.")
+    limit: str = Field(description="`rate`, `at_once`, `errors` or `bytes`: the limit that the client exceeded.")
 
 
 class ScoreStepOut(BaseModel):

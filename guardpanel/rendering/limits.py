@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.policies.policy_limits import LimitBy
 from guardpanel.rendering import waiting
+from guardpanel.rendering.capacity import MIB
 from guardpanel.rendering.paths import spelled_letters
 from guardpanel.rendering.policy import PolicyState
 from guardpanel.rendering.state import DesiredState
@@ -36,13 +37,14 @@ MORE_COUNTER, OLD_COUNTER = 3, 0
 def limits(policy: PolicyState, mode: EnforcementMode) -> str:
     """`10:100:20:refuse:11:network`: the period in seconds, requests in it, requests at once, what becomes of more, the seconds
     after which a client with too many in a period may try again, what they count by if it is not the client's address, and errors
-    in the period if there is a limit on them."""
+    and bytes in the period if they have limits."""
     if not policy.client_limits:
         return NONE
     period, most = policy.rate_limit_window_seconds, policy.rate_limit_requests
     then = "refuse" if mode is EnforcementMode.BLOCK else "watch"
     by = "" if policy.limit_by is LimitBy.CLIENT else counted_by(policy)
-    parts = (period, most, policy.requests_at_once, then, period - -period // most, by, policy.errors_per_period or "")
+    more = (policy.errors_per_period or "", (policy.mib_per_period or 0) * MIB or "")
+    parts = (period, most, policy.requests_at_once, then, period - -period // most, by, *more)
     return ":".join(map(str, parts)).rstrip(":")
 
 
@@ -63,6 +65,7 @@ def parameters(state: DesiredState) -> dict[str, Any]:
     return {
         "limit_periods": used,
         "error_periods": seconds(policy for policy in limited(state) if policy.errors_per_period),
+        "data_periods": seconds(policy for policy in limited(state) if policy.mib_per_period),
         "limits_networks": any(policy.limit_by is LimitBy.NETWORK for policy in limited(state)),
         "limits_paths": any(policy.limit_by is LimitBy.PATH for policy in limited(state)),
         "limit_letters": spelled_letters([ascii_lowercase]),

@@ -23,6 +23,9 @@ MOST, LONG, AT_ONCE = 4, 3600, 2
 
 LARGE = 200 * 1024
 
+PART = 600 * 1024
+"Bytes: twice this is more than Data permits."
+
 COLD_SECONDS = 12
 "2.6 and 2.8: a worker that did not follow another one passes nothing on before."
 
@@ -48,6 +51,7 @@ POLICIES: dict[str, dict[str, Any]] = {
         "limit_by_name": "session_id",
     },
     "Errors": {"rate_limit_requests": 1000, "rate_limit_window_seconds": LONG, "errors_per_period": 3},
+    "Data": {"rate_limit_requests": 1000, "rate_limit_window_seconds": LONG, "mib_per_period": 1},
     "Unlimited": {"client_limits": False, "rate_limit_requests": 1},
 }
 OPEN = 6
@@ -71,6 +75,8 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     slowly: list[Part] = [b"x", 0.2] * 600
     for status in (401, 404, 500):
         server.answers[f"/{status}"] = [f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode()]
+    server.answers["/part"] = [f"HTTP/1.1 200 OK\r\nContent-Length: {PART}\r\n\r\n".encode(), b"x" * PART]
+    server.answers["/long"] = [f"HTTP/1.1 200 OK\r\nContent-Length: {2 * PART}\r\n\r\n".encode(), b"x" * PART, *slowly]
     server.answers["/hold"] = [b"HTTP/1.1 200 OK\r\nContent-Length: 600\r\n\r\n", *slowly]
     with Stack(haproxy, state(server), list_maps=maps_of(LISTS)) as running:
         running.again(state(server))
@@ -208,6 +214,25 @@ def test_so_many_errors_of_servers_and_no_more(stack: Stack) -> None:
     assert [answer.status for answer in answers] == [404, 403, 500, 401, 200, 404, 429]
     assert answers[-1].headers["retry-after"] == str(2 * LONG)
     assert ask(stack, "203.0.113.12", "errors.test").status == 200
+
+
+def test_so_much_data_and_no_more(stack: Stack) -> None:
+    client = "203.0.113.13"
+    answers = [ask(stack, client, "data.test", path) for path in ("/part", "/part", "/")]
+    assert [answer.status for answer in answers] == [200, 200, 429]
+    assert answers[-1].headers["retry-after"] == str(2 * LONG)
+    assert ask(stack, "203.0.113.14", "data.test").status == 200
+
+
+@pytest.mark.one_haproxy
+def test_downloads_in_progress_count(stack: Stack) -> None:
+    client = "203.0.113.15"
+    assert ask(stack, client, "data.test", "/part").status == 200
+    with connected(stack, request(client, "data.test", "/long")) as connection:
+        received = 0
+        while received < PART:
+            received += len(connection.recv(65536))
+        wait_until(lambda: ask(stack, client, "data.test").status == 429, "what came of it counts")
 
 
 @pytest.mark.parametrize("host", ["unlimited.test", "off.test"])

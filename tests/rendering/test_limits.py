@@ -35,14 +35,16 @@ def test_a_policy_that_only_detects_refuses_nothing() -> None:
     assert limits(policy, EnforcementMode.DETECT_ONLY) == "10:100:20:watch:11"
 
 
-def test_errors_have_a_limit_if_the_policy_sets_one() -> None:
+def test_errors_and_data_have_a_limit_if_the_policy_sets_one() -> None:
     on = {"client_limits": True, "errors_per_period": 30}
+    data = {"client_limits": True, "mib_per_period": 3, "rate_limit_window_seconds": 60}
     other = {"client_limits": True, "rate_limit_window_seconds": 5}
-    used = state(on, {**on, "limit_by": "path"}, other)
+    used = state(on, {**on, "limit_by": "path"}, other, data)
 
     written = [limits(policy, EnforcementMode.BLOCK) for policy in used.policies.values()]
-    assert written == ["10:100:20:refuse:11::30", "10:100:20:refuse:11:path:30", "5:100:20:refuse:6"]
-    assert parameters(used)["error_periods"] == [10]
+    assert written[:3] == ["10:100:20:refuse:11::30", "10:100:20:refuse:11:path:30", "5:100:20:refuse:6"]
+    assert written[3:] == ["60:100:20:refuse:61:::3145728"]
+    assert [parameters(used)[kind] for kind in ("error_periods", "data_periods")] == [[10], [60]]
 
 
 @pytest.mark.parametrize(

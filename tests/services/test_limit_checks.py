@@ -1,5 +1,6 @@
 """How much of a policy's client limits an address has used up, as HAProxy answers it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from guardpanel.engines.haproxy.map_commands import MapCommands
 from guardpanel.models import Policy
 from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.panel import Panel
-from guardpanel.services.access.limit_checks import used
+from guardpanel.services.access.limit_checks import MIB, Used, used
 
 pytestmark = pytest.mark.anyio
 
@@ -27,31 +28,38 @@ class Answers(MapCommands):
         return self.answer
 
 
-async def ask(panel: Panel, cli: MapCommands, address: str, **others: Any) -> list[tuple[str, int, int, int, bool]]:
+async def ask(panel: Panel, cli: MapCommands, address: str, **others: Any) -> Sequence[Used]:
     fields = PolicyFields.model_validate(
         {"name": "Limited", "client_limits": True, "rate_limit_requests": 4, "requests_at_once": 2, **others}
     )
     async with panel.database.write() as session:
         session.add(Policy(**fields.model_dump()))
         await session.flush()
-        return [
-            (limit.policy.name, limit.requests, limit.at_once, limit.errors, limit.is_over)
-            for limit in await used(session, cli, address)
-        ]
+        return await used(session, cli, address)
 
 
 @pytest.mark.parametrize(
-    ("rate", "at_once", "errors", "is_over"), [(3, 1, 6, False), (4, 0, 0, True), (1, 2, 0, True), (1, 1, 7, True)]
+    ("counts", "is_over"),
+    [
+        ((3, 1, 6, MIB - 1), False),
+        ((4, 0, 0, 0), True),
+        ((1, 2, 0, 0), True),
+        ((1, 1, 7, 0), True),
+        ((1, 1, 0, MIB), True),
+    ],
 )
-async def test_what_haproxy_has_counted(panel: Panel, rate: int, at_once: int, errors: int, is_over: bool) -> None:
-    key = "2:2001:db8:0:1::"
-    entry = f"0x55d: key={key} use=0 exp=19000 shard=0 http_req_rate(10000)={rate} conn_cur={at_once} http_err_rate(10000)={errors}\n\n"
-    cli = Answers(TABLE + entry)
+async def test_what_haproxy_has_counted(panel: Panel, counts: tuple[int, ...], is_over: bool) -> None:
+    key, names = (
+        "2:2001:db8:0:1::",
+        ("http_req_rate(10000)", "conn_cur", "http_err_rate(10000)", "bytes_out_rate(10000)"),
+    )
+    counted = " ".join(f"{name}={count}" for name, count in zip(names, counts, strict=True))
+    cli = Answers(f"{TABLE}0x55d: key={key} use=0 exp=19000 shard=0 {counted}\n\n")
 
-    assert await ask(panel, cli, "2001:db8:0:1::7", errors_per_period=7) == [
-        ("Limited", rate, at_once, errors, is_over)
-    ]
+    (limit,) = await ask(panel, cli, "2001:db8:0:1::7", errors_per_period=7, mib_per_period=1)
 
+    assert (limit.requests, limit.at_once, limit.errors, limit.sent) == counts
+    assert (limit.policy.name, limit.mib, limit.is_over) == ("Limited", counts[-1] // MIB, is_over)
     assert cli.commands == [f"@1 show table requests_per_10 key {key}"]
 
 

@@ -12,6 +12,9 @@ from guardpanel.models.policies.policy_strikes import FAILED, LoginPaths, Status
 from guardpanel.models.types import refuse, stored, visible
 
 LONGEST_PERIOD_SECONDS = 3_600
+MOST_MIB = 2_048
+"HAProxy’s counter ends at 4 GiB, and what is in progress goes on beyond the limit."
+
 LONGEST_BAN_SECONDS = 30 * 86_400
 
 
@@ -76,7 +79,17 @@ class LimitFields(JudgingFields):
         ge=1,
         le=1_000_000,
         unset=NONE,
-        hint="Responses of servers to one client with a status of 400–499, for example 404. For scanners and guessed passwords.",
+        hint="Responses of servers to one client with a status of 400–499. For scanners and guessed passwords. "
+        "If empty, no limit.",
+    )
+    mib_per_period: NoLimit = described(
+        "Data per period",
+        None,
+        ge=1,
+        le=MOST_MIB,
+        unit="MiB",
+        unset=NONE,
+        hint="Sent to one client, before compression. Downloads in progress count, but continue. If empty, no limit.",
     )
     limit_by: LimitBy = described(
         "Counted by",

@@ -74,7 +74,7 @@ class ProxyWords:
     partial: str
     "`request` or `response` if only the beginning of its body was inspected, `streamed` if none of the request's was."
     limit: str
-    "`rate`, `at_once` or `errors`: the limit of the policy that the client exceeded."
+    "`rate`, `at_once`, `errors` or `bytes`: the limit of the policy that the client exceeded."
 
 
 @dataclass(frozen=True)

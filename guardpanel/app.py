@@ -45,7 +45,6 @@ from guardpanel.views import (
     feeds,
     fix_streams,
     fixes,
-    geo,
     importing,
     ledger,
     orders,
@@ -75,7 +74,7 @@ With few old objects, nearly every collection was a full one."""
 
 PAGES = (
     *(import_module(f"guardpanel.views.{noun.module}") for noun in NOUNS.values()),
-    dashboard, access, bans, feeds, geo, events, event_groups, fixes, fix_streams, ledger, rules, profiles, comparison,
+    dashboard, access, bans, feeds, events, event_groups, fixes, fix_streams, ledger, rules, profiles, comparison,
     request_tests, changes, drift, system, tokens, backups, importing, orders, search, saves, sessions, setup, probes,
     recorded_requests, access_log, request_counts,
 )  # fmt: skip

@@ -20,8 +20,17 @@ CONTENT_SECURITY_POLICY = (
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 COUNTED_METHODS = {*SAFE_METHODS, "POST", "PUT", "PATCH", "DELETE"}
 LARGEST_BODY = 256 * 1024
-LARGER_BODIES = {"/system/backup/upload": 1024**3}
-"By path. Only administrators get to the point where it is read."
+LARGER_BODIES = dict.fromkeys(
+    (
+        "/system/backup/upload",
+        "/access/countries/country/upload",
+        "/access/countries/network/upload",
+        "/api/v1/geo-data/country/file",
+        "/api/v1/geo-data/network/file",
+    ),
+    1024**3,
+)
+"By path. Only administrators get to the point where it is read. Files with country data are rejected at their field."
 LARGEST_LIST = 20 * 1024**2 + LARGEST_BODY
 LARGER_BELOW = {
     "/client-cas": 2 * 1024**2,

@@ -18,6 +18,7 @@ from guardpanel.services.access.automatic_bans import AutomaticBans
 from guardpanel.services.access.bans import Bans
 from guardpanel.services.access.feeds import Feeds
 from guardpanel.services.access.geo import Geo
+from guardpanel.services.access.geo_downloads import GeoDownloads
 from guardpanel.services.accounts.accounts import Accounts
 from guardpanel.services.accounts.passwords import Passwords
 from guardpanel.services.backups.backups import Backups
@@ -77,10 +78,12 @@ class Panel:
     starting: bool = True
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     revocation_lists: RevocationLists = field(init=False)
+    geo_downloads: GeoDownloads = field(init=False)
     streams: Streams = field(default_factory=Streams)
 
     def __post_init__(self) -> None:
         self.revocation_lists = RevocationLists(self.changes, self.settings.feed_reach)
+        self.geo_downloads = GeoDownloads(self.changes, self.geo, self.settings.feed_reach)
 
     @classmethod
     async def open(
@@ -155,6 +158,7 @@ class Panel:
         self.feeds.follow(self.background)
         self.revocation_lists.follow(self.background)
         self.geo.follow(self.background)
+        self.geo_downloads.follow(self.background)
 
     async def close(self) -> None:
         await self.engines.close()

@@ -108,6 +108,7 @@ def planted(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> Planted:
             "CrowdSec": (panel.feeds.crowdsec, "_fed"),
             "CrowdSec questions": (panel.feeds.crowdsec, "_take"),
             "countries": (panel.geo.sources[0], "look"),
+            "country downloads": (panel.geo_downloads, "download_due"),
             "rule exclusions": (exclusion_ends, "ending"),
             "certificates": (certificate_renewals, "renew"),
             "panel certificate": (panel.tls, "refresh"),

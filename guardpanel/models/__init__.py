@@ -14,11 +14,12 @@ SQLModel.metadata.naming_convention = {
 }
 
 from guardpanel.models import error_page, header_rule, path_binding, site_login, traffic, virtual_host
-from guardpanel.models.access import address_list
+from guardpanel.models.access import address_list, geo_data
 from guardpanel.models.access.address_list import AddressList
 from guardpanel.models.access.address_list_content import AddressListContent
 from guardpanel.models.access.ban import Ban
 from guardpanel.models.access.feed import Feed
+from guardpanel.models.access.geo_data import GeoData
 from guardpanel.models.api_token import ApiToken
 from guardpanel.models.certificates import certificate, client_ca
 from guardpanel.models.certificates.acme import AcmeAccount, AcmeKey, AcmeOrder, AcmePlan, AcmeStep
@@ -63,6 +64,7 @@ NOUNS: Mapping[str, Noun] = {
         custom_rule.NOUN,
         body_reading.NOUN,
         address_list.NOUN,
+        geo_data.NOUN,
     )
 }
 "The nouns by key, in display order, which is also an order in which their rows can be inserted."
@@ -87,6 +89,7 @@ __all__ = [
     "Deployment",
     "ErrorPage",
     "Feed",
+    "GeoData",
     "HeaderRule",
     "Hostname",
     "IdempotencyKey",

@@ -134,6 +134,11 @@ SAVES = [
     ),
     Save("the same traffic settings", ("/system/traffic", a_traffic(version="1")), ("PATCH", "/api/v1/traffic", {})),
     Save(
+        "where country data comes from",
+        ("/access/countries", {"version": "1", "country_url": " https://DATA.example:443/a.mmdb", "network_url": "", "every": "7d"}),
+        ("PATCH", "/api/v1/geo-data", {"country_url": "https://data.example/a.mmdb", "every": "7d"}),
+    ),
+    Save(
         "a rule exclusion",
         ("/policies/2/exclusions", an_exclusion(
             rules="942100, 942200 - 942299\nattack-xss", target_name=r"item_\d+", name_is_pattern="on", path_match="pattern",
@@ -254,6 +259,8 @@ REFUSED = [
          ("PATCH", "/api/v1/traffic", {"trusted_networks": ["0.0.0.0/0"]})),
     Save("nobody trusted", ("/system/traffic", a_traffic(client_ip_source="x_forwarded_for")),
          ("PATCH", "/api/v1/traffic", {"client_ip_source": "x_forwarded_for"})),
+    Save("country data over HTTP", ("/access/countries", {"version": "1", "country_url": "http://a.example/", "network_url": "", "every": "1d"}),
+         ("PATCH", "/api/v1/geo-data", {"country_url": "http://a.example/"})),
     Save("a listener that there is not", ("/system/traffic", a_traffic(**{"listeners.0.address": "127.0.0.1:1", "listeners.0.scheme": "https"})),
          ("PATCH", "/api/v1/traffic", {"listeners": [{"address": "127.0.0.1:1", "scheme": "https"}]})),
     Save("a stale edit", ("/policies/2", a_policy("Used", version="9")), ("PATCH", "/api/v1/policies/2", {"description": "x"})),

@@ -20,6 +20,7 @@ Path_ = tuple[str | int, ...]
 "Into a body: `backends`, 0, `url`."
 
 OTHER_VALUES: dict[str, Any] = {
+    "country_url": "https://changed.example/a.mmdb", "network_url": "https://changed.example/b.mmdb",
     "domain": "changed.example", "hostnames": ["changed.example", "more.example"], "url": "http://127.0.0.9:99",
     "backend_url": "http://127.0.0.9:99", "address": "127.0.0.9:99", "allowed_methods": ["GET", "PUT"],
     "allowed_content_types": ["application/json"], "content_type_readings": ["image/* = none"], "skip_paths": [".css"], "allowed_charsets": ["koi8-r"], "allowed_http_versions": ["1.1"],
@@ -134,6 +135,8 @@ def usual(path: str, place: Path_ = (), bind: str = "") -> dict[str, Any]:
     if path.endswith("/traffic"):
         return {"trusted_networks": ["10.0.0.0/8"], "client_ip_header": "x-edge", "client_ip_source": "connection",
                 "forwarded_hops": 1, "listeners": [{"address": bind, "proxy_networks": ["10.0.0.0/8"]}]}  # fmt: skip
+    if path.endswith("/geo-data"):
+        return {}
     if path.startswith(CUSTOM_RULES):
         body = {"rule_id": 9000001, "phase": "request_body", "variables": "ARGS:q", "operator": "contains", "operator_argument": "x",
                 "actions": "deny,msg:'Mine'", "comment": None, "is_active": True, "seclang": ""}  # fmt: skip

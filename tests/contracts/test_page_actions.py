@@ -27,6 +27,8 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     f"{LIST}/feed/download": ("downloadAddressListFeed",),
     f"{LIST}/feed/accept": ("acceptAddressListFeed",),
     "/access/bans": ("createBan",),
+    "/access/countries/{kind}/download": ("downloadGeoData",),
+    "/access/countries/{kind}/upload": ("uploadGeoData",),
     "/access/bans/{ban_id}/lift": ("liftBan",),
     "/client-cas/{client_ca_id}/revocation-lists/download": ("downloadRevocationLists",),
     f"{CERTIFICATE}/renew": ("renewCertificate",),

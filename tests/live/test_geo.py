@@ -11,10 +11,13 @@ import pytest
 
 from guardpanel.access.geo_files import GeoKind
 from guardpanel.errors import Invalid, NeedsConfirmation
+from guardpanel.feed_reach import FeedReach
+from guardpanel.models.access.geo_data import GeoDataFields
 from guardpanel.models.policies.policy import PolicyInput
-from guardpanel.services import policies, virtual_hosts
+from guardpanel.services import geo_data, policies, virtual_hosts
 from guardpanel.services.access import access_checks
 from guardpanel.services.access.geo import Geo
+from guardpanel.services.access.geo_downloads import GeoDownloads
 from guardpanel.services.events import Events
 from guardpanel.services.saving.changes import SaveRequest
 from tests.live.origins import Origin
@@ -60,7 +63,7 @@ async def test_countries_are_kept_out_by_newer_data_without_a_reload(here: Insta
     cli = here.engines.cli
     with pytest.raises(Invalid) as refused:
         await save(here, country_mode="reject", countries=["FR"])
-    assert "Set GUARDPANEL_GEO_COUNTRY_FILE" in refused.value.errors["country_mode"].message
+    assert "Upload it under Access › Countries" in refused.value.errors["country_mode"].message
     database(tmp_path / "country.mmdb", DATA)
     geo = await Geo.opened(here.settings, cli)
     assert statuses(here) == [200, 200, 200]
@@ -100,6 +103,38 @@ async def test_countries_are_kept_out_by_newer_data_without_a_reload(here: Insta
     assert statuses(here) == [200, 200, 200]
     await again.look()
     assert statuses(here) == [200, 200, 403]
+
+
+@pytest.mark.one_haproxy
+async def test_uploads_and_downloads_apply_without_a_reload(haproxy: str, server: Origin, tmp_path: Path) -> None:
+    """And stay over a reload and a start of the panel."""
+    async with installation_of(haproxy) as here:
+        host = a_virtual_host(int(server.address.rpartition(":")[2]), health_check=False)
+        await virtual_hosts.create(here.changes, ADA, host)
+        geo = await Geo.opened(here.settings, here.engines.cli)
+        downloads = GeoDownloads(here.changes, geo, FeedReach((), tmp_path))
+
+        async def pieces(path: Path) -> AsyncIterator[bytes]:
+            yield path.read_bytes()
+
+        await downloads.upload(GeoKind.COUNTRY, pieces(database(tmp_path / "a.mmdb", DATA)), "ada@example.org")
+        await save(here, country_mode="reject", countries=["FR"])
+        assert statuses(here) == [200, 403, 200]
+
+        processes = await here.engines.cli.processes()
+        newer = database(tmp_path / "b.mmdb", {**DATA, "127.10.0.0/16": "DE", "127.11.0.0/16": "FR"})
+        fields = GeoDataFields(country_url=f"file://{newer}")
+        await geo_data.update(here.changes, ADA, fields)
+        await downloads.download_due()
+        assert statuses(here) == [200, 200, 403]
+        assert (await here.engines.cli.processes()).workers == processes.workers
+
+        await here.engines.reload_again()
+        again = await Geo.opened(here.settings, here.engines.cli)
+        await again.look()
+        assert statuses(here) == [200, 200, 403]
+        assert again.of(GeoKind.COUNTRY).state == geo.of(GeoKind.COUNTRY).state
+        assert await here.look() == []
 
 
 @pytest.mark.one_haproxy

@@ -144,6 +144,7 @@ PAGES: Mapping[str, str] = {
     "drift-none": "/system/drift",
     "traffic": "/system/traffic",
     "traffic-edit": "/system/traffic/edit",
+    "countries-edit": "/access/countries/edit",
     "search": "/search",
     "search-found": "/search?q=example",
     "search-nothing": "/search?q=nothing-of-that-name",

@@ -34,6 +34,7 @@ DRAFTS: dict[str, tuple[dict[str, Any], dict[str, str], tuple[str, ...]]] = {
     "body_reading": (a_body_reading(), {"path": "/other"}, ("Path", "/other")),
     "path_binding": (a_path_binding(), {"path": "/other"}, ("Path", "/other")),
     "header_rule": (a_header_rule(), {"header": "X-Other"}, ("X-Other",)),
+    "geo_data": ({}, {"country_url": "https://data.example/a.mmdb"}, ("Countries URL", "https://data.example/a.mmdb")),
     "traffic": ({}, {"max_connections": "777"}, ("777",)),
 }
 "By noun: what is there, what is typed, and what is said of it."

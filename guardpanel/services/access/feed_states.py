@@ -73,10 +73,12 @@ def due_at(row: AddressList, feed: Feed) -> datetime | None:
     """None: now."""
     if feed.tried_at is None or feed.url != row.feed_url:
         return None
-    wait = row.feed_interval
-    if feed.failures:
-        wait = min(wait, LONGEST_RETRY, SHORTEST_RETRY * 2 ** min(feed.failures - 1, 16))
-    return feed.tried_at + wait
+    return feed.tried_at + wait_after(feed.failures, row.feed_interval)
+
+
+def wait_after(failures: int, interval: timedelta) -> timedelta:
+    """Between two downloads. `failures`: in a row."""
+    return min(interval, LONGEST_RETRY, SHORTEST_RETRY * 2 ** min(failures - 1, 16)) if failures else interval
 
 
 def is_due(row: AddressList, feed: Feed, now: datetime) -> bool:

@@ -14,7 +14,8 @@ from guardpanel.models.policies.countries import UNKNOWN
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.policies.policy_geo import GeoMode, rejects
 from guardpanel.services import policy_uses
-from guardpanel.services.access.geo import FIELDS, MAPS
+from guardpanel.services.access.geo import FIELDS
+from guardpanel.services.access.geo_sources import MAPS
 
 
 @dataclass(frozen=True)

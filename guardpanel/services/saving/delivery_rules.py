@@ -90,7 +90,5 @@ def somebody_can_log_in(proposal: Proposal) -> Iterator[Violation]:
 def countries_in_headers_are_known(proposal: Proposal) -> Iterator[Violation]:
     for _, rule in _all_rules(proposal) if not proposal.facts.has_countries else ():
         if ask_for_country([rule]):
-            words = (
-                "guardpanel has no data for {country}. Set GUARDPANEL_GEO_COUNTRY_FILE to a .mmdb file, or remove it."
-            )
+            words = "guardpanel has no data for {country}. Upload it under Access › Countries, or remove it."
             yield from proposal.at((rule.noun, rule.id), f"{rule.place}value", words)

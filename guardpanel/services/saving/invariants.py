@@ -200,11 +200,10 @@ def limits_have_few_periods(proposal: Proposal) -> Iterator[Violation]:
 def where_visitors_come_from_is_known(proposal: Proposal) -> Iterator[Violation]:
     """Without data, HAProxy would take all visitors for unknown ones."""
     known = {"country_mode": proposal.facts.has_countries, "asn_mode": proposal.facts.has_networks}
-    variables = {"country_mode": "GUARDPANEL_GEO_COUNTRY_FILE", "asn_mode": "GUARDPANEL_GEO_ASN_FILE"}
     for row in proposal.rows["policy"]:
         for field, is_known in known.items():
             if not is_known and row[field] != GeoMode.OFF:
-                words = f"guardpanel has no data for this. Set {variables[field]} to a .mmdb file, or choose Off."
+                words = "guardpanel has no data for this. Upload it under Access › Countries, or choose Off."
                 yield from proposal.at(("policy", row["id"]), field, words)
 
 

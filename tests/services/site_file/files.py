@@ -18,6 +18,8 @@ certificates:
 traffic:
   trusted_networks: [10.0.0.0/8]
   default_certificate: Intranet
+geo_data:
+  country_url: https://data.example/country.mmdb.gz
 policies:
 - name: Strict
   enforcement_mode: block

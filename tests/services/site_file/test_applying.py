@@ -44,13 +44,14 @@ async def test_a_file_is_one_change_and_one_revision(changes: Changes) -> None:
         "Strict: added custom rule Old login",
         "Strict: added body reading /event text/plain: JSON",
         "Added address list Scanners",
+        "Country data: countries URL none → https://data.example/country.mmdb.gz",
     ]
     assert saved.revision == 2
     async with changes.database.read() as session:
         newest = await revisions.last_deployment(session)
         touched = await session.scalar(select(Deployment.touched).order_by(col(Deployment.id).desc()))
     assert newest is not None
-    assert (newest.summary, newest.author) == ("Applied site.yaml: 12 added, 1 changed", "ada")
+    assert (newest.summary, newest.author) == ("Applied site.yaml: 12 added, 2 changed", "ada")
     assert "virtual_host:1" in touched
 
 
@@ -106,6 +107,9 @@ async def test_a_key_that_is_left_out_has_its_default(changes: Changes) -> None:
     assert words(saved.value) == ["Strict: enforcement mode block → off, body limit 256 → 128"]
 
 
+SECTIONS = "certificates, traffic, policies, client_cas, error_pages, virtual_hosts, address_lists, geo_data, format"
+
+
 async def test_each_line_that_is_wrong_is_named_at_once(changes: Changes) -> None:
     text = (
         "policies:\n- name: Strict\n  enforcement_mode: blok\n  body_limit_kb: 1\n"
@@ -115,10 +119,7 @@ async def test_each_line_that_is_wrong_is_named_at_once(changes: Changes) -> Non
     assert await refusal(changes, text) == {
         "policies.0.body_limit_kb": ("Unknown key. Is body_limit_kib meant?", "line 4"),
         "virtual_hosts.0.servers.0.wieght": ("Unknown key. Is weight meant?", "line 9"),
-        "hosts": (
-            "Unknown key. There are certificates, traffic, policies, client_cas, error_pages, virtual_hosts, address_lists, format.",
-            "line 10",
-        ),
+        "hosts": (f"Unknown key. There are {SECTIONS}.", "line 10"),
     }
 
 

@@ -21,6 +21,7 @@ SHARE_A_PANEL = (
     "test_typescript_client",
     "test_streams_live",
     "test_automatic_bans",
+    "test_json_actions_live",
     "test_every_field",
 )
 "In the order in which they run: the last one ends the panel."

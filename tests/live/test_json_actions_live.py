@@ -1,0 +1,89 @@
+"""What pages do beside saving rows, over JSON, at the whole panel: what an answer says is what the engines do."""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.factories import a_react_policy, a_vhost
+from tests.live.stack import wait_until
+from tests.panel import Panel
+from tests.web import bearer
+
+pytestmark = pytest.mark.one_haproxy
+
+HOST = "actions.test"
+
+ATTACK = f"GET /?id=1%27%20OR%20%271%27=%271 HTTP/1.1\nHost: {HOST}\nUser-Agent: Mozilla/5.0\n\n"
+
+
+@pytest.fixture(scope="module")
+def api(shared_panel: Panel) -> Iterator[httpx2.Client]:
+    with bearer(shared_panel) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def host(api: httpx2.Client, origin_port: int) -> dict[str, Any]:
+    """With two servers, and a policy that blocks."""
+    policy = api.post("/policies", json=a_react_policy("Actions"))
+    assert policy.status_code == 201, policy.text
+    servers = [{"url": f"http://127.0.0.{n}:{origin_port}", "health_check_enabled": False} for n in (1, 2)]
+    made = api.post("/vhosts", json=a_vhost(HOST, backends=servers, policy_id=policy.json()["id"]))
+    assert made.status_code == 201, made.text
+    return dict(made.json())
+
+
+def master(panel: Panel, command: str) -> str:
+    with socket.socket(socket.AF_UNIX) as cli:
+        cli.connect(str(panel.data / "run" / "haproxy-master.sock"))
+        cli.sendall(f"@1 {command}\n".encode())
+        cli.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: cli.recv(65_536), b"")).decode()
+
+
+def test_an_evaluation_and_a_test_request_agree_with_what_a_visitor_gets(
+    shared_panel: Panel, api: httpx2.Client, host: dict[str, Any]
+) -> None:
+    evaluated = api.post(f"/policies/{host['policy_id']}/evaluation", json={"request": ATTACK}).json()
+    lenient = {"request": ATTACK, "policy": {"inbound_anomaly_threshold": 500}}
+    drafted = api.post(f"/policies/{host['policy_id']}/evaluation", json=lenient).json()
+    attack = api.post(f"/vhosts/{host['id']}/test-requests", json={"kind": "attack"}).json()
+    clean = api.post(f"/vhosts/{host['id']}/test-requests", json={"kind": "clean"}).json()
+    visited = httpx2.get(shared_panel.proxy + "/?id=1%27%20OR%20%271%27=%271", headers={"host": HOST})
+
+    assert (evaluated["verdict"], evaluated["status"]) == ("blocked", visited.status_code) == ("blocked", 403)
+    assert 942100 in [rule["id"] for rule in evaluated["rules"]]
+    assert drafted["verdict"] == "detected"
+    assert (attack["ok"], attack["status"], clean["ok"], clean["status"]) == (True, 403, True, 200)
+
+
+def test_a_server_s_state_is_what_haproxy_has(shared_panel: Panel, api: httpx2.Client, host: dict[str, Any]) -> None:
+    path = f"/vhosts/{host['id']}/servers/{host['backends'][0]['id']}"
+
+    def states() -> list[tuple[str, str]]:
+        """Administrative ones and weights of both servers."""
+        lines = master(shared_panel, f"show servers state be_{host['id']}").splitlines()
+        return [(line.split()[6], line.split()[7]) for line in lines if line[:1].isdigit() and len(line) > 10]
+
+    for state, in_haproxy in (("disabled", ("1", "100")), ("draining", ("0", "0")), ("ready", ("0", "100"))):
+        put = api.put(f"{path}/state", json={"state": state})
+        assert put.status_code == 200, put.text
+        assert states() == [in_haproxy, ("0", "100")]
+
+
+def test_drift_is_told_and_put_back(shared_panel: Panel, api: httpx2.Client, host: dict[str, Any]) -> None:
+    master(shared_panel, f"set map hosts.map {HOST} 99999")
+    drift: dict[str, Any] = {}
+
+    def is_seen() -> bool:
+        drift.update(api.get("/drift").json())
+        return bool(drift["state"] == "drift")
+
+    wait_until(is_seen, "the change by hand is seen")
+    assert [f"+{HOST} 99999" in each["lines"] for each in drift["differences"]] == [True]
+    assert api.post("/drift/redeployment").status_code == 200
+    assert api.get("/drift").json()["differences"] == []
+    assert f" {HOST} {host['id']}\n" in master(shared_panel, "show map hosts.map")

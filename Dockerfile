@@ -18,7 +18,7 @@ COPY requirements.lock tools/build.lock ./
 RUN /venv/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements.lock \
     && python3 -m venv /build \
     && /build/bin/pip install --no-cache-dir --no-deps --require-hashes -r build.lock
-COPY pyproject.toml README.md LICENSE CHANGELOG.md ./
+COPY pyproject.toml README.md LICENSE CHANGELOG.md openapi.json ./
 COPY guardpanel/ guardpanel/
 COPY config_templates/ config_templates/
 RUN /build/bin/hatchling build -t wheel -d /wheel \

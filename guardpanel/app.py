@@ -34,6 +34,7 @@ from guardpanel.settings import Settings
 from guardpanel.views import (
     access,
     access_log,
+    api_pages,
     backups,
     bans,
     changes,
@@ -76,7 +77,7 @@ PAGES = (
     *(import_module(f"guardpanel.views.{noun.module}") for noun in NOUNS.values()),
     dashboard, access, bans, feeds, events, event_groups, fixes, fix_streams, ledger, rules, profiles, comparison,
     request_tests, changes, drift, system, tokens, backups, importing, orders, search, saves, sessions, setup, probes,
-    recorded_requests, access_log, request_counts,
+    recorded_requests, access_log, request_counts, api_pages,
 )  # fmt: skip
 
 

@@ -13,6 +13,12 @@ def config_templates() -> Path:
     return inside if inside.is_dir() else PACKAGE.parent / "config_templates"
 
 
+def openapi_document() -> Path:
+    """To build it takes seconds."""
+    inside = PACKAGE / "openapi.json"
+    return inside if inside.is_file() else PACKAGE.parent / "openapi.json"
+
+
 @cache
 def lua() -> str:
     """The Lua filter for trailers."""

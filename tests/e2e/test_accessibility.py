@@ -27,7 +27,7 @@ PAGES = (
     "/policies/2/delete", "/events", "/events?rule=942100&client=127.0.0.0/8&min_score=1", "/events?method=PUT",
     "/events?rule=x&client=y", NEWEST_EVENT, "/events/nothing", "/event-groups", "/event-groups/1-0123456789abcdef",
     "/changes", "/changes?outcome=rejected&who=ada@example.org", "/changes?q=nothing",
-    "/changes/3", "/changes/2?layout=two", "/changes/7?files=agent", "/changes/8", "/changes/2/restore", "/system", "/system/backup", "/system/import", "/system/tokens", "/system/drift", "/system/traffic",
+    "/changes/3", "/changes/2?layout=two", "/changes/7?files=agent", "/changes/8", "/changes/2/restore", "/system", "/system/backup", "/system/import", "/system/tokens", "/system/api", "/system/api/createPolicy", "/system/drift", "/system/traffic",
     "/system/traffic/edit", "/access/countries/edit", "/search?q=example", "/search", "/nowhere", "/rules", "/rules?phase=9", "/rules/932260", "/rules/190203",
     "/rules/ledger", "/virtual-hosts/1/profiles", "/policies/1/compare", "/policies/1/compare?policy=2",
     f"{NEWEST_EVENT}/fix", "/policies/1/test", "/policies/1/custom-rules/new", "/policies/1/custom-rules/1", "/policies/1/exclusions/new",

@@ -139,6 +139,8 @@ PAGES: Mapping[str, str] = {
     "change-restore": "/changes/5/restore",
     "system": "/system",
     "tokens": "/system/tokens",
+    "api-reference": "/system/api",
+    "api-reference-operation": "/system/api/createVirtualHost",
     "backup": "/system/backup",
     "import": "/system/import",
     "drift-none": "/system/drift",

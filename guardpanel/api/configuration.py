@@ -1,5 +1,6 @@
 """The configuration as a file, over HTTP: exported, planned, applied."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,8 @@ from guardpanel.services.trials.replays import MOST_EVENTS, MOST_LISTED, MOST_RE
 YAML = "application/yaml"
 
 FILE: dict[str, Any] = {"requestBody": {"required": True, "content": {YAML: {"schema": {"type": "string"}}}}}
+
+MOST_OVERWRITTEN = 50
 
 DOCUMENT = {"type": "object", "properties": {"format": {"type": "integer"}}, "required": ["format"]}
 "What the YAML of an export holds, beside the lists of all nouns."
@@ -78,11 +81,24 @@ class ReplayOut(BaseModel):
         )
 
 
+class OverwrittenOut(BaseModel):
+    change_id: int
+    revision: int | None
+    author: str
+    summary: str
+    at: datetime
+
+
 class PlanOut(BaseModel):
     message: str
     changes: list[ChangedRow] = Field(description="Empty: applying the file would change nothing.")
     haproxy: str = Field(description="What differs in HAProxy’s files, as a unified diff. Up to 1,000 lines.")
     agent: str = Field(description="What differs in the WAF agent’s configuration.")
+    overwritten: list[OverwrittenOut] = Field(
+        description="What was saved otherwise since a file of this `name` was applied, and would be lost. Newest first, "
+        f"{MOST_OVERWRITTEN} at most."
+    )
+    overwritten_total: int
     replay: ReplayOut | None = Field(description="Null: not asked for, or nothing would change.")
 
 
@@ -127,7 +143,7 @@ async def plan_configuration(
 ) -> PlanOut:
     """What applying a file would change, checked by both engines. Changes nothing. 422 names each line that is wrong."""
     document = await plans.document_in(body)
-    plan = await plans.plan(panel.changes, save_request, document, query.options)
+    plan = await plans.plan(panel.changes, save_request, document, query.options, query.name)
     replay = query.replay and plan.steps and await replays.replay(panel.changes, panel.events, plan.before, plan.after)
     return _plan_out(plan, replay or None)
 
@@ -152,6 +168,8 @@ def _plan_out(plan: Plan, replay: Replay | None) -> PlanOut:
         changes=_rows_out(plan.steps),
         haproxy=unified(files.haproxy) if files else "",
         agent=unified(files.agent) if files else "",
+        overwritten=[OverwrittenOut(**asdict(each)) for each in plan.overwritten[:MOST_OVERWRITTEN]],
+        overwritten_total=len(plan.overwritten),
         replay=ReplayOut.of(replay) if replay else None,
     )
 

@@ -90,6 +90,7 @@ def plan(
     if not as_json:
         _print_changes(answer)
         typer.echo(answer["message"])
+        _print_overwritten(answer)
         _print_replay(answer["replay"])
         if diff:
             typer.echo(answer["haproxy"] + answer["agent"], nl=False)
@@ -139,6 +140,19 @@ def _print_applied(answer: dict[str, Any]) -> None:
     _print_changes(answer)
     deployment = answer["deployment"]
     typer.echo(f"{deployment['message']}." if deployment else "Nothing changed: the file says what is live.")
+
+
+def _print_overwritten(answer: dict[str, Any]) -> None:
+    """`  2026-11-30 14:03 UTC ada@example.org: Strict: body limit 128 → 256 (revision 43)`"""
+    if not answer["overwritten"]:
+        return
+    typer.echo("Changed since this file was last applied. Applying it overwrites:")
+    for change in answer["overwritten"]:
+        revision = f" (revision {change['revision']})" if change["revision"] else ""
+        at = change["at"][:16].replace("T", " ")
+        typer.echo(f"  {at} UTC {change['author']}: {change['summary']}{revision}")
+    if more := answer["overwritten_total"] - len(answer["overwritten"]):
+        typer.echo(f"  and {more:,} more")
 
 
 def _print_replay(replay: dict[str, Any] | None) -> None:

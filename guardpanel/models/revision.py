@@ -60,6 +60,8 @@ class Deployment(SQLModel, table=True):
     "Everything that it changed, if that may be more than one row: `virtual_host:17`."
     steps: list[dict[str, str | float | None]] = Field(default_factory=list, sa_type=JSON)
     "Name, seconds and error of each step, in order."
+    applied_file: str = ""
+    "Of a site file that was applied, its name."
     note: str = ""
     "The operator's note, if there is one."
     message: str = ""

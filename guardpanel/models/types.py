@@ -222,6 +222,7 @@ def kind_of(model: type[BaseModel], info: ValidationInfo) -> type | None:
 
 Name = Annotated[str, StringConstraints(max_length=100), AfterValidator(plain_name)]
 Notes = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(notes)]
+FilePlace = Annotated[str, StringConstraints(max_length=300), AfterValidator(lambda text: visible(text.strip()))]
 Owner = Annotated[str, StringConstraints(max_length=255), AfterValidator(lambda text: visible(text.strip()))]
 Path = Annotated[str, AfterValidator(path)]
 

@@ -24,7 +24,7 @@ from guardpanel.models.policies.policy import Policy
 from guardpanel.models.references import OptionalId, blank_is_none
 from guardpanel.models.server import Server, ServerFields, TlsVerify, certificates, server_in_words
 from guardpanel.models.site import OptionalHostname
-from guardpanel.models.types import Name, Notes, Path, display_name, refuse, stored
+from guardpanel.models.types import FilePlace, Name, Notes, Path, display_name, refuse, stored
 from guardpanel.models.types import lines as split_lines
 from guardpanel.models.versioned_row import VersionedRow
 
@@ -89,6 +89,13 @@ class VirtualHostColumns(DeliveryColumns, HttpsColumns):
         hint="Sent as SNI and checked in the certificate. Defaults to the server’s hostname (IP address: the first hostname).",
     )
     notes: Notes = described("Notes", "")
+    managed_by_file: FilePlace = described(
+        "Managed by file",
+        "",
+        hint="Where its configuration is kept, such as ops/site.yaml or a URL. Forms then say that applying the file overwrites "
+        "what is saved here.",
+        placeholder="ops/site.yaml",
+    )
 
     @field_validator("health_check_status")
     @classmethod

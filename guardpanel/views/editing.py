@@ -24,6 +24,7 @@ from guardpanel.views import drafts, merging
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.forms import Form
+from guardpanel.views.managed import managed_by_file
 from guardpanel.views.merging import DeletedRow, Merge, authors, is_behind
 from guardpanel.views.refusals import refused
 
@@ -192,14 +193,9 @@ class Editing(Generic[R, F]):
         self, ctx: Context, template: str, form: Form, row: R | None, problem: Problem | None, beside: Mapping[str, Any]
     ) -> Response:
         refusal, rows = await refused(ctx.session, problem, self.noun.input, form), self.rows_in(ctx)
-        context = {
-            "noun": self.noun,
-            "form": form,
-            "row": row,
-            "refusal": refusal,
-            "trail": await self.trail(ctx, rows),
-        }
-        context |= {"home": self.home(rows), "place": self.noun.place(rows.parent_id), **beside}
+        context = {"noun": self.noun, "form": form, "row": row, "refusal": refusal, **beside}
+        context |= {"home": self.home(rows), "place": self.noun.place(rows.parent_id)}
+        context |= {"trail": await self.trail(ctx, rows), **await managed_by_file(ctx, rows, row)}
         if row:
             name = self.noun.only_name.lower() or self.rows.name(row)
             context |= {"name": name, "url": self.noun.url_of(row)}

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from tests.conftest import Person
-from tests.factories import a_policy
+from tests.factories import a_header_rule, a_policy, a_virtual_host
+from tests.html import read
 
 pytestmark = pytest.mark.anyio
 
@@ -19,3 +20,22 @@ async def test_a_new_virtual_host_gets_the_oldest_policy_whatever_others_are_cal
     assert choice
     assert "API strict" in choice[0]
     assert re.findall(r'<option value="(\d*)"[^>]*\bselected', choice[0]) == ["1"]
+
+
+async def test_what_a_file_manages_is_marked_and_can_be_saved(ada: Person) -> None:
+    host, rules = "/virtual-hosts/1", "/virtual-hosts/1/headers"
+    await ada.post("/virtual-hosts", data=a_virtual_host("shop.example"))
+    assert "Applying the file overwrites" not in (await ada.get(host)).text
+    managed = a_virtual_host("shop.example", managed_by_file=" ops/site.yaml ", version="1")
+    assert (await ada.post(host, data=managed)).status_code == 303
+    assert (await ada.post(rules, data=a_header_rule())).status_code == 303
+
+    for path in (host, f"{host}/edit", f"{host}/delete", f"{rules}/new", f"{rules}/1/edit"):
+        page = read((await ada.get(path)).text).text
+        assert "Managed by file ops/site.yaml" in page, path
+        assert "Applying the file overwrites what is saved here." in page
+    assert "Applying the file overwrites" not in (await ada.get("/virtual-hosts/new")).text
+
+    url = "https://git.example/ops/site.yaml"
+    await ada.post(host, data={**managed, "managed_by_file": url, "version": "2"})
+    assert f'<a href="{url}">' in (await ada.get(host)).text

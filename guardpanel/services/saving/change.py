@@ -44,6 +44,8 @@ class Change:
     "Rows that it adds beside the one that it is about, as `rule_exclusion:17`: their history includes it."
     within: str = ""
     "The parent row, as `policy:3`: its history includes the changes of its children."
+    applied_file: str = ""
+    "The name of the site file that it applies."
     quiet: bool = False
     "Nobody requested it: it waits for engines that are starting, and is not recorded if nothing changes for them."
     again: bool = False

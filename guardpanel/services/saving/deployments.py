@@ -189,6 +189,7 @@ def attempt_of(change: Change, revision: int | None, outcome: Outcome, progress:
         noun=change.noun,
         noun_id=change.noun_id,
         touched=[*change.touched, *change.added, *filter(None, [change.within])],
+        applied_file=change.applied_file,
         steps=_steps(progress),
         seconds=progress.seconds,
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,6 +22,7 @@ from guardpanel.services.saving.snapshots import Snapshot
 from guardpanel.services.site_file.applying import Applying, Options, Step, counted
 from guardpanel.services.site_file.entries import Document, Errors, document_of
 from guardpanel.services.site_file.nodes import read
+from guardpanel.services.site_file.overwriting import OverwrittenChange, overwritten_changes
 
 NO_CHANGE = "Nothing would change: the file says what is live."
 
@@ -34,6 +35,8 @@ class Plan:
     comparison: Comparison | None = None
     before: Snapshot = ""
     after: Snapshot = ""
+    overwritten: tuple[OverwrittenChange, ...] = ()
+    "What was saved otherwise since the file was last applied, and would be lost. Newest first."
 
     @property
     def sentence(self) -> str:
@@ -45,14 +48,16 @@ async def document_in(content: bytes | str) -> Document:
     return await asyncio.to_thread(lambda: document_of(read(content)))
 
 
-async def plan(changes: Changes, request: SaveRequest, document: Document, options: Options) -> Plan:
-    """What applying it would do, checked by both engines. Raises what applying it would raise, and changes nothing."""
+async def plan(changes: Changes, request: SaveRequest, document: Document, options: Options, name: str = "") -> Plan:
+    """What applying it would do, checked by both engines. Raises what applying it would raise, and changes nothing. `name`: by
+    which it was applied before."""
     async with changes.turn():
         try:
             async with changes.database.write() as session:
                 planned = await _planned(changes, session, request, document, options)
+                overwritten = await overwritten_changes(session, name, planned.steps)
                 await session.rollback()
-            return planned
+            return replace(planned, overwritten=overwritten)
         finally:
             changes.preparing.forget()
 
@@ -61,7 +66,7 @@ async def apply(
     changes: Changes, request: SaveRequest, document: Document, options: Options, name: str
 ) -> SaveResult[tuple[Step, ...]]:
     """Make it live. Raises NothingNew (409) if nothing would change. `name`: of the file, for the list of changes."""
-    change = Change(request, f"Applied {name}")
+    change = Change(request, f"Applied {name}", applied_file=name)
     applying: list[Applying] = []
 
     async def mutate(session: AsyncSession) -> tuple[Step, ...]:

@@ -6,7 +6,7 @@ from sqlmodel import col, select
 
 from guardpanel.errors import NeedsConfirmation
 from guardpanel.models import NOUNS, Deployment
-from guardpanel.services import policies, virtual_hosts
+from guardpanel.services import address_lists, policies, virtual_hosts
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.change import SaveRequest
 from guardpanel.services.saving.changes import Changes
@@ -246,6 +246,35 @@ async def test_rows_of_the_same_name_are_counted(changes: Changes) -> None:
 
     assert saved is not None and "- 'Shop #2'" in await exported(changes)
     assert (await rows(changes))["addresslist"][0]["virtual_host_ids"] == [2]
+
+
+async def test_a_plan_names_what_was_saved_otherwise_and_would_be_lost(changes: Changes) -> None:
+    grace, text = SaveRequest("grace"), SITE + "  notes: Ours\n- name: Other\n"
+
+    async def lost(name: str = "site.yaml", *, prune: bool = False) -> list[tuple[str, str]]:
+        planned = await plans.plan(changes, ADA, await plans.document_in(text), Options(prune=prune), name)
+        return [(change.author, change.summary) for change in planned.overwritten]
+
+    await policies.create(changes, grace, policy_fields("Before"))
+    assert await lost() == []
+    await apply(changes, text)
+    await policies.update(changes, grace, 2, policy_fields("Before", body_limit_kib=256))
+    await virtual_hosts.create(changes, grace, host_fields("new.example"))
+    assert await lost() == []
+
+    strict = (await rows(changes))["policy"][2]
+    await policies.update(changes, grace, 3, policy_fields(**{**strict, "body_limit_kib": 64}))
+    (other,) = [row["id"] for row in (await rows(changes))["addresslist"] if row["name"] == "Other"]
+    await address_lists.delete(changes, grace, other)
+
+    strict_changed = ("grace", "Strict: body limit 128 → 64")
+    assert await lost() == [("grace", "Deleted address list Other"), strict_changed]
+    assert await lost("another.yaml") == []
+    assert [summary for _, summary in await lost(prune=True)][1:] == [
+        strict_changed[1], "Added virtual host new.example", "Before: body limit 128 → 256",
+    ]  # fmt: skip
+    await apply(changes, text)
+    assert await lost() == []
 
 
 async def test_a_list_without_entries_is_empty(changes: Changes) -> None:

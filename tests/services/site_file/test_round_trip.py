@@ -76,6 +76,7 @@ logins = row(name=st.sampled_from(("no", "é", "ada")), notes=text).map(
 hosts = row(
     hostnames=st.sampled_from((["a.example"], ["b.example", "*.b.example"], ["c.example"], ["d.example"])),
     name=st.sampled_from(("Shop", "No", "1.0")), notes=text, balance=st.sampled_from(("source", "roundrobin")), enabled=st.booleans(),
+    managed_by_file=st.sampled_from(("", "ops/site.yaml", "no")),
     retries=st.integers(0, 3), header_rules=st.lists(headers, max_size=3), path_bindings=some(paths, lambda made: made["path"]),
     site_logins=some(logins, lambda made: made["name"]),
     servers=st.lists(row(path=st.just(0), weight=st.integers(1, 256), backup=st.booleans()), min_size=1, max_size=3),

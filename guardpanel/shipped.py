@@ -21,14 +21,16 @@ def openapi_document() -> Path:
 
 @cache
 def lua() -> str:
-    """The Lua filter for trailers."""
-    return (config_templates() / "haproxy" / "trailers.lua").read_text("utf-8")
+    """The Lua filter for trailers, and the action that delays requests."""
+    return "\n".join(
+        (config_templates() / "haproxy" / name).read_text("utf-8") for name in ("trailers.lua", "delays.lua")
+    )
 
 
 @cache
 def lua_file() -> str:
-    """Its name contains the hash of its content: each configuration keeps the filter that it was checked with."""
-    return f"trailers-{hashlib.sha256(lua().encode()).hexdigest()[:12]}.lua"
+    """Its name contains the hash of its content: each configuration keeps the code that it was checked with."""
+    return f"guardpanel-{hashlib.sha256(lua().encode()).hexdigest()[:12]}.lua"
 
 
 def profiles_directory() -> Path:

@@ -118,6 +118,7 @@ def a_policy(called: str = "Strict", **others: Any) -> Form:
         "requests_at_once": "20",
         "errors_per_period": "",
         "mib_per_period": "",
+        "limit_delay_seconds": "",
         "limit_by": "client",
         "limit_by_name": "",
         "ban_threshold": "10",

@@ -53,6 +53,8 @@ class Capacity(NamedTuple):
     "Large responses in transit that cannot be spliced, and large bodies per client. 0: buffers are too small to matter."
     stalled_kib: int
     "Bytes that a stalled request can take."
+    delayed: int
+    "Requests over a client limit that wait for room."
 
 
 def by_files(facts: EngineFacts) -> int:
@@ -76,4 +78,6 @@ def capacity(state: DesiredState, buffer: int) -> Capacity:
     per_client = traffic.max_requests_per_client or min(max(connections // 4, FEWEST_PER_CLIENT), max(32, stalled))
     bodies = max(8, stalled) if state.body_limit > LARGE_BODY else 0
     answers = bodies if buffer > LARGE_BUFFER else 0
-    return Capacity(connections, per_client, bodies, max(4, bodies // 4), answers, BUFFERS_EACH * buffer // KIB)
+    return Capacity(
+        connections, per_client, bodies, max(4, bodies // 4), answers, BUFFERS_EACH * buffer // KIB, connections // 10
+    )

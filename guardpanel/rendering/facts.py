@@ -35,10 +35,10 @@ class EngineFacts:
     "HAProxy supports `option http-drop-request-trailers` (3.2). Otherwise requests with trailers are rejected."
 
     runs_lua: bool = False
-    "HAProxy was built with Lua. Without it, it cannot see trailers of a body that passes in parts."
+    "HAProxy was built with Lua. Without it, it cannot see trailers of a body that passes in parts, nor delay requests."
 
     lua_folder: str = ""
-    """Where engines/haproxy/haproxy.py puts the Lua filter. The path is absolute, since HAProxy reads it once per thread, first
+    """Where engines/haproxy/haproxy.py puts the Lua code. The path is absolute, since HAProxy reads it once per thread, first
     from the configuration's directory and then from where it was started."""
 
     memory_mib: int = 2048

@@ -8,6 +8,7 @@ from string import ascii_lowercase
 from typing import Any, NamedTuple
 
 from guardpanel.models.policies.enforcement import EnforcementMode
+from guardpanel.models.policies.policy import KIB
 from guardpanel.models.policies.policy_limits import LimitBy
 from guardpanel.rendering import waiting
 from guardpanel.rendering.capacity import MIB
@@ -27,6 +28,9 @@ MOST_PERIODS = 8
 KEY_LENGTH = 64
 "Characters: a policy's id, an IPv6 network, a hash, and colons."
 
+DELAYED_BODY = 16 * KIB
+"Bytes that a request may have to wait for room."
+
 RETRY_AT_ONCE = 5
 "Seconds until another try of a client with too many requests at once, of which nobody knows how long they take."
 
@@ -36,14 +40,14 @@ MORE_COUNTER, OLD_COUNTER = 3, 0
 
 def limits(policy: PolicyState, mode: EnforcementMode) -> str:
     """`10:100:20:refuse:11:network`: the period in seconds, requests in it, requests at once, what becomes of more, the seconds
-    after which a client with too many in a period may try again, what they count by if it is not the client's address, and errors
-    and bytes in the period if they have limits."""
+    after which a client with too many in a period may try again, what they count by if it is not the client's address, errors and
+    bytes in the period if they have limits, and the seconds for which one too many waits."""
     if not policy.client_limits:
         return NONE
     period, most = policy.rate_limit_window_seconds, policy.rate_limit_requests
     then = "refuse" if mode is EnforcementMode.BLOCK else "watch"
     by = "" if policy.limit_by is LimitBy.CLIENT else counted_by(policy)
-    more = (policy.errors_per_period or "", (policy.mib_per_period or 0) * MIB or "")
+    more = (policy.errors_per_period or "", (policy.mib_per_period or 0) * MIB or "", policy.limit_delay_seconds or "")
     parts = (period, most, policy.requests_at_once, then, period - -period // most, by, *more)
     return ":".join(map(str, parts)).rstrip(":")
 
@@ -66,6 +70,8 @@ def parameters(state: DesiredState) -> dict[str, Any]:
         "limit_periods": used,
         "error_periods": seconds(policy for policy in limited(state) if policy.errors_per_period),
         "data_periods": seconds(policy for policy in limited(state) if policy.mib_per_period),
+        "delays": delays(state),
+        "delayed_body": DELAYED_BODY,
         "limits_networks": any(policy.limit_by is LimitBy.NETWORK for policy in limited(state)),
         "limits_paths": any(policy.limit_by is LimitBy.PATH for policy in limited(state)),
         "limit_letters": spelled_letters([ascii_lowercase]),
@@ -87,6 +93,11 @@ def periods(state: DesiredState) -> list[int]:
 
 def seconds(policies: Iterable[PolicyState]) -> list[int]:
     return sorted({policy.rate_limit_window_seconds for policy in policies})
+
+
+def delays(state: DesiredState) -> bool:
+    """Whether requests over a limit wait for room."""
+    return state.facts.runs_lua and any(policy.limit_delay_seconds for policy in limited(state))
 
 
 class Key(NamedTuple):

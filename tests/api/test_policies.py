@@ -1,10 +1,12 @@
 """Policies in the contract of the React panel, and by our own keys."""
 
+from dataclasses import replace
 from typing import Any
 
 import httpx2
 import pytest
 
+from guardpanel.panel import Panel
 from tests.factories import a_react_policy, a_vhost
 from tests.fakes import FakeEngines
 
@@ -230,3 +232,15 @@ async def test_statuses_may_be_numbers(ada_api: httpx2.AsyncClient) -> None:
     assert (made["login_statuses"], made["error_statuses"]) == (["401", "403"], ["404"])
     refused = await ada_api.patch(POLICY, json={"error_statuses": [99]})
     assert "99 is not a status of a response." in refused.text
+
+
+async def test_requests_cannot_wait_without_lua(ada_api: httpx2.AsyncClient, panel: Panel) -> None:
+    await make(ada_api, limit_delay_seconds=5)
+    delays = {"ddos_protection_enabled": True}
+    panel.changes.renderer.facts = replace(panel.changes.renderer.facts, runs_lua=False)
+    refused = await ada_api.patch(POLICY, json=delays)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "limit_delay_seconds")
+    assert "built without Lua" in refused.text
+
+    panel.changes.renderer.facts = replace(panel.changes.renderer.facts, runs_lua=True)
+    assert (await ada_api.patch(POLICY, json=delays)).status_code == 200

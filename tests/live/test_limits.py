@@ -2,8 +2,11 @@
 
 import contextlib
 import json
+import os
 import re
+import select
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +28,12 @@ LARGE = 200 * 1024
 
 PART = 600 * 1024
 "Bytes: twice this is more than Data permits."
+
+WAITING = 3
+"At most twice this of a client are in progress or wait."
+
+CONNECTIONS, PLACES = 200, 20
+"Requests that may wait: a tenth of the connections, in equal shares for HAProxy's threads."
 
 COLD_SECONDS = 12
 "2.6 and 2.8: a worker that did not follow another one passes nothing on before."
@@ -52,6 +61,19 @@ POLICIES: dict[str, dict[str, Any]] = {
     },
     "Errors": {"rate_limit_requests": 1000, "rate_limit_window_seconds": LONG, "errors_per_period": 3},
     "Data": {"rate_limit_requests": 1000, "rate_limit_window_seconds": LONG, "mib_per_period": 1},
+    "Delay": {
+        "rate_limit_requests": 3,
+        "rate_limit_window_seconds": 1,
+        "requests_at_once": WAITING,
+        "limit_delay_seconds": 30,
+    },
+    "Briefly": {"rate_limit_requests": 1, "rate_limit_window_seconds": LONG, "limit_delay_seconds": 1},
+    "Queue": {
+        "rate_limit_requests": 1,
+        "rate_limit_window_seconds": LONG,
+        "requests_at_once": WAITING,
+        "limit_delay_seconds": 30,
+    },
     "Unlimited": {"client_limits": False, "rate_limit_requests": 1},
 }
 OPEN = 6
@@ -66,7 +88,7 @@ def state(server: Origin) -> Any:
     hosts["block2.test"] = hosts["block.test"]
     hosts["path2.test"] = hosts["path.test"]
     hosts["off.test"] = {**hosts["block.test"], "enforcement_mode": "off"}
-    traffic = {"client_ip_source": "x_forwarded_for", "trusted_networks": [PROXY]}
+    traffic = {"client_ip_source": "x_forwarded_for", "trusted_networks": [PROXY], "max_connections": CONNECTIONS}
     return rows({name: {**given, **own} for name, own in POLICIES.items()}, hosts, traffic, address_lists=LISTS)
 
 
@@ -235,6 +257,30 @@ def test_downloads_in_progress_count(stack: Stack) -> None:
         wait_until(lambda: ask(stack, client, "data.test").status == 429, "what came of it counts")
 
 
+def test_what_is_over_a_limit_waits_for_room(stack: Stack) -> None:
+    """However long it takes on a busy machine: each of them passes in the end, and others don't wait."""
+    client = "203.0.113.16"
+    before = time.monotonic()
+    with contextlib.ExitStack() as stays:
+        sent = request(client, "delay.test")
+        waiting = [stays.enter_context(connected(stack, sent)) for _ in range(2 * WAITING)]
+        assert ask(stack, "203.0.113.17", "delay.test").status == 200
+        assert [stack.answer(connection, sent).status for connection in waiting] == [200] * 2 * WAITING
+    assert time.monotonic() - before >= 1
+    assert verdicts(stack, client, 2 * WAITING) == ["-"] * 2 * WAITING
+
+
+def test_waits_end(stack: Stack) -> None:
+    client = "203.0.113.18"
+    assert ask(stack, client, "briefly.test").status == 200
+    before = time.monotonic()
+    rejected = ask(stack, client, "briefly.test")
+    assert (rejected.status, rejected.headers["retry-after"]) == (429, str(2 * LONG))
+    assert time.monotonic() - before >= 1
+    assert ask(stack, client, "briefly.test", body=b"\0" * LARGE).status == 429  # Without a wait: it takes memory.
+    assert verdicts(stack, client, 3) == ["-", "limited", "limited"]
+
+
 @pytest.mark.parametrize("host", ["unlimited.test", "off.test"])
 def test_without_limits_nothing_is_counted(stack: Stack, host: str) -> None:
     assert statuses(stack, "203.0.113.3", host, MOST + 2) == [200] * (MOST + 2)
@@ -301,6 +347,21 @@ def test_a_reload_forgets_nothing(stack: Stack, server: Origin) -> None:
 
     assert statuses(stack, client, "block.test", 3) == [200, 429, 429]
     assert statuses(stack, client, "errors.test", 1) == [429]
+
+
+def test_few_requests_wait(stack: Stack) -> None:
+    """Of a client, and of all: others are rejected without a wait."""
+    first, *others = [f"198.18.2.{number}" for number in range(1, 12 + len(os.sched_getaffinity(0)))]
+    with contextlib.ExitStack() as stays:
+        for client in (first, *others):
+            assert ask(stack, client, "queue.test").status == 200
+        waiting = [stays.enter_context(connected(stack, request(first, "queue.test"))) for _ in range(2 * WAITING)]
+        wait_until(lambda: in_progress(stack, "by_client", f"::ffff:{first}") == 2 * WAITING, "all of them wait")
+        assert ask(stack, first, "queue.test").status == 429
+        waiting += [stays.enter_context(connected(stack, request(client, "queue.test"))) for client in others * 2]
+        too_many = len(waiting) - PLACES - len(os.sched_getaffinity(0))
+        wait_until(lambda: len(select.select(waiting, [], [], 0)[0]) >= too_many, "there is no place for them")
+        assert not select.select(waiting[: 2 * WAITING], [], [], 0)[0]
 
 
 def up_for(stack: Stack) -> int:

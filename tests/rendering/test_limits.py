@@ -1,12 +1,13 @@
 """What vhosts.map says of a policy's limits, and which tables count."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.rendering import DesiredState
-from guardpanel.rendering.limits import KEY_LENGTH, keys, limits, parameters, periods
+from guardpanel.rendering.limits import KEY_LENGTH, delays, keys, limits, parameters, periods
 from tests.rows import FACTS, rows
 
 HOST = {"servers": [{"address": "10.0.0.5:3000"}]}
@@ -39,11 +40,12 @@ def test_errors_and_data_have_a_limit_if_the_policy_sets_one() -> None:
     on = {"client_limits": True, "errors_per_period": 30}
     data = {"client_limits": True, "mib_per_period": 3, "rate_limit_window_seconds": 60}
     other = {"client_limits": True, "rate_limit_window_seconds": 5}
-    used = state(on, {**on, "limit_by": "path"}, other, data)
+    delayed = {**data, "limit_delay_seconds": 5}
+    used = state(on, {**on, "limit_by": "path"}, other, data, delayed)
 
     written = [limits(policy, EnforcementMode.BLOCK) for policy in used.policies.values()]
     assert written[:3] == ["10:100:20:refuse:11::30", "10:100:20:refuse:11:path:30", "5:100:20:refuse:6"]
-    assert written[3:] == ["60:100:20:refuse:61:::3145728"]
+    assert written[3:] == ["60:100:20:refuse:61:::3145728", "60:100:20:refuse:61:::3145728:5"]
     assert [parameters(used)[kind] for kind in ("error_periods", "data_periods")] == [[10], [60]]
 
 
@@ -67,6 +69,13 @@ def test_what_counts_is_named_if_it_is_not_the_address(by: str, name: str, word:
     assert [key.word for key in keys(used)] == [word] * (not any(by_what))
     assert keys(unused) == []
     assert not any(parameters(unused)[kind] for kind in ("limits_networks", "limits_paths"))
+
+
+def test_requests_wait_only_where_haproxy_runs_lua() -> None:
+    used = state({"client_limits": True, "limit_delay_seconds": 5})
+    assert not delays(used)
+    assert delays(replace(used, facts=replace(used.facts, runs_lua=True)))
+    assert not delays(replace(state({"limit_delay_seconds": 5}), facts=replace(used.facts, runs_lua=True)))
 
 
 def test_there_is_one_table_for_each_period_in_use() -> None:

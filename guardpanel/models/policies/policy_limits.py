@@ -12,6 +12,7 @@ from guardpanel.models.policies.policy_strikes import FAILED, LoginPaths, Status
 from guardpanel.models.types import refuse, stored, visible
 
 LONGEST_PERIOD_SECONDS = 3_600
+LONGEST_DELAY_SECONDS = 30
 MOST_MIB = 2_048
 "HAProxy’s counter ends at 4 GiB, and what is in progress goes on beyond the limit."
 
@@ -90,6 +91,16 @@ class LimitFields(JudgingFields):
         unit="MiB",
         unset=NONE,
         hint="Sent to one client, before compression. Downloads in progress count, but continue. If empty, no limit.",
+    )
+    limit_delay_seconds: NoLimit = described(
+        "Delay over a limit",
+        None,
+        ge=1,
+        le=LONGEST_DELAY_SECONDS,
+        unit="s",
+        unset="no delay",
+        hint="In Block, requests over a limit wait up to this until they are within it, then get 429. If empty, they get it "
+        "immediately.",
     )
     limit_by: LimitBy = described(
         "Counted by",

@@ -18,7 +18,6 @@ from guardpanel.models.policies.policy_geo import GeoMode
 from guardpanel.models.types import display_name, in_circles, is_ourselves
 from guardpanel.rendering.bound_paths import fold
 from guardpanel.rendering.capacity import by_files
-from guardpanel.rendering.limits import MOST_PERIODS
 from guardpanel.services.saving.delivery_rules import (
     countries_in_headers_are_known,
     header_rules_leave_room,
@@ -34,6 +33,7 @@ from guardpanel.services.saving.https_rules import (
     https_can_be_served,
     strict_names_leave_no_default,
 )
+from guardpanel.services.saving.limit_rules import delays_have_lua, limits_have_few_periods
 from guardpanel.services.saving.proposal import Proposal, Row, Violation
 from guardpanel.services.saving.redirect_rules import redirects_end
 
@@ -182,21 +182,6 @@ def connections_have_files(proposal: Proposal) -> Iterator[Violation]:
             yield from proposal.at(("traffic", row["id"]), "max_connections", f"At most {most:,} here: {files}")
 
 
-def limits_have_few_periods(proposal: Proposal) -> Iterator[Violation]:
-    """HAProxy has a table for each, which takes memory, and each is asked about with every request."""
-    limited = [row for row in proposal.rows["policy"] if row["client_limits"]]
-    periods = sorted({row["rate_limit_window_seconds"] for row in limited})
-    if len(periods) > MOST_PERIODS:
-        listed = ", ".join(map(str, periods))
-        words = (
-            f"Policies would use {len(periods)} different periods ({listed} s). At most {MOST_PERIODS} are possible."
-        )
-        for row in limited:
-            yield from proposal.at(
-                ("policy", row["id"]), "rate_limit_window_seconds", f"{words} Use one of another policy."
-            )
-
-
 def where_visitors_come_from_is_known(proposal: Proposal) -> Iterator[Violation]:
     """Without data, HAProxy would take all visitors for unknown ones."""
     known = {"country_mode": proposal.facts.has_countries, "asn_mode": proposal.facts.has_networks}
@@ -227,6 +212,7 @@ RULES = (
     bodies_fit_the_agent,
     connections_have_files,
     limits_have_few_periods,
+    delays_have_lua,
     where_visitors_come_from_is_known,
     header_rules_leave_room,
     header_rules_leave_what_is_set_elsewhere,

@@ -6,6 +6,8 @@ from ipaddress import ip_address
 
 PORT = 53
 
+NO_DNS = "DNS-01 is not set up: set GUARDPANEL_DNS_SERVER, GUARDPANEL_DNS_LEXICON or GUARDPANEL_DNS_HOOK."
+
 HOSTNAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\.?")
 
 

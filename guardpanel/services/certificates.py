@@ -15,6 +15,7 @@ from guardpanel.certificates import contents, making
 from guardpanel.certificates.names import covers, day
 from guardpanel.certificates.pem import Material
 from guardpanel.certificates.reading import Parsed, parse
+from guardpanel.dns_settings import NO_DNS
 from guardpanel.errors import FieldError, Invalid, Stale
 from guardpanel.models import Certificate, CertificateContent, Hostname
 from guardpanel.models.certificates.certificate import NOUN, CertificateFields, CertificateInput, Source
@@ -27,7 +28,6 @@ from guardpanel.services import certificate_uses
 from guardpanel.services.certificate_choices import must_be_confirmed, must_not_leave_a_gap
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.issuing.accounts import bind, bound_authority, must_be_whole
-from guardpanel.services.issuing.proofs import NO_DNS
 from guardpanel.services.paging import Page, holds
 from guardpanel.services.saving.changes import Change, Changes, SaveRequest, SaveResult
 

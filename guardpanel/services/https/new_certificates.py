@@ -11,6 +11,7 @@ from guardpanel.certificates import contents
 from guardpanel.certificates.names import covers
 from guardpanel.certificates.pem import Material
 from guardpanel.certificates.reading import Parsed, parse
+from guardpanel.dns_settings import NO_DNS
 from guardpanel.errors import FieldError, Invalid
 from guardpanel.models import Certificate, VirtualHost
 from guardpanel.models.certificates.certificate import CertificateFields, CertificateInput, Source, is_address
@@ -19,7 +20,6 @@ from guardpanel.models.virtual_host import VirtualHostFields, VirtualHostInput
 from guardpanel.sealing import Seal
 from guardpanel.services import certificate_choices, certificate_uses, certificates
 from guardpanel.services.input import validated
-from guardpanel.services.issuing.proofs import NO_DNS
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Change
 

@@ -14,13 +14,12 @@ from guardpanel.acme.lexicon_hook import read_options
 from guardpanel.acme.names import is_address
 from guardpanel.acme.network_words import reason
 from guardpanel.acme.order import HTTP_01, Order, Proofs, Record
+from guardpanel.dns_settings import NO_DNS
 from guardpanel.engines import Engines
 from guardpanel.errors import EngineUnavailable, Problem
 from guardpanel.settings import Settings
 
 PATH = "/.well-known/acme-challenge/"
-
-NO_DNS = "DNS-01 is not set up: set GUARDPANEL_DNS_SERVER, GUARDPANEL_DNS_LEXICON or GUARDPANEL_DNS_HOOK."
 
 
 class NoRecords:

@@ -12,6 +12,7 @@ import aiosqlite.core
 import httpcore2
 import pytest
 from aiosqlite.core import set_exception, set_result
+from httpx2._config import DEFAULT_TIMEOUT_CONFIG
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.engine import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -80,6 +81,15 @@ def unhurried_searches() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         for limit in ("PATIENCE_SECONDS", "COUNTING", "TOTALLING"):
             patched.setattr(scan, limit, 60.0)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def patient_clients() -> Iterator[None]:
+    """However busy the machine is, a test's client waits for its answer: httpx gives up after 5 seconds."""
+    with pytest.MonkeyPatch.context() as patched:
+        for limit in ("connect", "read", "write", "pool"):
+            patched.setattr(DEFAULT_TIMEOUT_CONFIG, limit, 120.0)
         yield
 
 

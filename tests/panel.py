@@ -25,7 +25,7 @@ FAULT = re.compile(r"background task .* failed|exception was never retrieved|was
 "What the panel's log says of a background task that failed."
 
 DEADLINE = 120.0
-"Seconds for the panel to answer: a cold start compiles the whole rule set."
+"Seconds for the panel to answer, or a command to end: a cold start compiles the whole rule set."
 
 
 RUNNING: list["Panel"] = []
@@ -73,7 +73,7 @@ class Panel:
             capture_output=True,
             env=self.environment,
             cwd=ROOT,
-            timeout=60,
+            timeout=DEADLINE,
             check=False,
         )
         assert done.returncode == code, done.stdout + done.stderr

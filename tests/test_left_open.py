@@ -59,7 +59,7 @@ def test_a_connection_left_open_costs_no_test_after_it(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=False,
     )
 

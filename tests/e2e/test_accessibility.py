@@ -228,7 +228,7 @@ def test_a_refused_form_has_no_fault_and_takes_the_focus(browsing: Page, filled:
     browsing.wait_for_selector("[data-refusal]")
 
     assert faults(browsing) == []
-    assert browsing.evaluate("document.activeElement.matches('[data-refusal]')")
+    expect(browsing.locator("[data-refusal]")).to_be_focused()
     assert browsing.get_by_role("textbox", name="Hostnames").input_value() == "new.example"
     assert "could not resolve address" in browsing.locator(".field-error").inner_text()
 

@@ -86,7 +86,7 @@ def test_two_windows_choose_per_field(browser: Browser, panel: Panel, quiet_page
     log_in(quiet_page, panel)
 
     both_edit(other, quiet_page, panel, host)
-    assert quiet_page.evaluate("document.activeElement.matches('[data-refusal]')")
+    expect(quiet_page.locator("[data-refusal]")).to_be_focused()
     decide(quiet_page, panel, host)
     other.context.close()
 

@@ -51,7 +51,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
             "trusted_networks": [PROXY],
         },
     )
-    slowly: list[Part] = [b"x", 0.2] * 150
+    slowly: list[Part] = [b"x", 0.2] * 600
     chunked, piece = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"10000\r\n%b\r\n" % (b"x" * 65536)
     server.answers["/big"] = [chunked, *[piece] * 512]
     server.answers["/large"] = [chunked, *[piece] * 8, b"0\r\n\r\n"]
@@ -61,7 +61,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     parts = [random.Random(1).randbytes(65_536)] * 512
     server.answers["/big.css"] = [sized % b"text/css", *parts]
     server.answers["/big.png"] = [sized % b"image/png", *parts]
-    server.answers["/hold"] = [b"HTTP/1.1 200 OK\r\nContent-Length: 150\r\n\r\n", *slowly]
+    server.answers["/hold"] = [b"HTTP/1.1 200 OK\r\nContent-Length: 600\r\n\r\n", *slowly]
     with Stack(haproxy, state, memory_mib=256) as running:
         yield running
 

@@ -366,7 +366,7 @@ def agents_events(stack: Stack) -> list[dict[str, str]]:
     lines = (
         json.loads(line)
         for path in sorted(Path(stack.folder / "events").glob("*"))
-        for line in path.read_bytes().split(b"\n")
+        for line in path.read_bytes().split(b"\n")[:-1]  # the last one may be half written
         if line.startswith(b"{")
     )
     return [line for line in lines if "id" in line]

@@ -97,8 +97,8 @@ async def test_the_status_says_what_is_known_and_no_more(running: Installation) 
 async def test_one_that_does_not_hear_the_signal_changes_nothing(
     haproxy: str, origin: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("guardpanel.engines.waf.coraza_spoa.PATIENCE_SECONDS", 2.0)
     async with with_coraza_spoa(haproxy, origin, deaf=True) as running:
+        monkeypatch.setattr("guardpanel.engines.waf.coraza_spoa.PATIENCE_SECONDS", 2.0)
         file = running.engines.agent.configuration
         content = file.read_bytes()
 

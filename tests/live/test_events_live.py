@@ -211,15 +211,17 @@ def test_no_line_is_lost_while_haproxys_log_is_rotated(stack: Stack) -> None:
 
     reading = threading.Thread(target=read_and_rotate)
     reading.start()
-    for at in range(sent):
-        assert visit(stack, "nobody.test", f"/{at}") == 421
-        if at == sent // 2:
-            dropped += dropped_logs(stack)
-            stack.reload(rows(POLICIES, {}))
-    dropped += dropped_logs(stack)
-    stack.master.send_signal(signal.SIGUSR1)  # one that ends at once does not log the last requests
-    stack.master.wait()
-    ended.set()
-    reading.join()
+    try:
+        for at in range(sent):
+            assert visit(stack, "nobody.test", f"/{at}") == 421
+            if at == sent // 2:
+                dropped += dropped_logs(stack)
+                stack.reload(rows(POLICIES, {}))
+        dropped += dropped_logs(stack)
+        stack.master.send_signal(signal.SIGUSR1)  # one that ends at once does not log the last requests
+        stack.master.wait()
+    finally:
+        ended.set()
+        reading.join()
 
     assert (count + dropped, lost) == (sent, None)

@@ -92,13 +92,11 @@ def test_a_hanging_agent_costs_the_processing_timeout_and_no_pass(stack: Stack, 
         host: head("GET", host, QUERY, {"user-agent": "m", "accept": "*/*"}) for host in ("blocks.test", "open.test")
     }
 
-    with hanging(stack.agent.pid):
-        connections = {host: stack.connect() for host in requests}
+    with hanging(stack.agent.pid), contextlib.ExitStack() as open_ones:
+        connections = {host: open_ones.enter_context(stack.connect()) for host in requests}
         for host, connection in connections.items():
             connection.sendall(requests[host])
         answers = {host: stack.answer(connection, requests[host]) for host, connection in connections.items()}
-        for connection in connections.values():
-            connection.close()
 
     assert answers["blocks.test"].status == 503
     assert answers["open.test"].seen_headers["x-waf-error"] == "not-inspected"
@@ -110,9 +108,10 @@ def test_a_hanging_agent_costs_the_processing_timeout_and_no_pass(stack: Stack, 
 
 def test_an_answer_that_cannot_be_judged_is_not_shown_by_a_closed_policy(stack: Stack, server: Origin) -> None:
     """The agent goes away between the request's verdict and the server's answer."""
+    gone = threading.Event()
     server.answers["/slow"] = [
         b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\nConnection: close\r\n\r\n",
-        1.0,
+        gone,
         b"secret",
     ]
     request = head("GET", "reads.test", "/slow", {"user-agent": "m", "accept": "*/*"})
@@ -122,6 +121,7 @@ def test_an_answer_that_cannot_be_judged_is_not_shown_by_a_closed_policy(stack: 
         wait_until(lambda: len(server.received) > reached, "the server has the request")
         stack.agent.kill()
         stack.agent.wait(60)
+        gone.set()
         answer = stack.answer(connection, request)
 
     assert answer.status == 503

@@ -57,9 +57,14 @@ def test_a_body_that_is_late_passes_where_nothing_is_refused(
     assert (answer.verdict["verdict"], answer.verdict["rules"], answer.verdict["partial"]) == ("slow", "", "request")
 
 
-def test_what_came_of_a_late_body_is_judged(hurried: Stack) -> None:
+def test_what_came_of_a_late_body_is_judged(hurried: Stack, server: Origin) -> None:
     blocked = hurried.send(head_of("begin.test", content_length="3000"), b"z=" + ATTACK + b"&more=")
-    watched = hurried.send(head_of("watch.test", content_length="3000"), b"z=" + ATTACK + b"&more=", 3.0, b"x" * 3000)
+    before = len(server.begun)
+    with hurried.connect() as connection:
+        connection.sendall(head_of("watch.test", content_length="3000") + b"z=" + ATTACK + b"&more=")
+        wait_until(lambda: len(server.begun) > before, "the server has the request")
+        connection.sendall(b"x" * 3000)
+        watched = hurried.answer(connection, b"POST ")
 
     assert blocked.status == 403
     assert watched.status == 200

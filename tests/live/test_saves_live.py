@@ -333,7 +333,6 @@ async def test_what_cannot_be_proved_live_is_rolled_back_with_its_rows(
 
     previous = (await running.engines.status()).haproxy.checksum
     monkeypatch.setattr(verifier, "prove", other_checksum)
-    monkeypatch.setattr("guardpanel.engines.verify.DEADLINE", 0.5)
 
     with pytest.raises(RolledBack) as undone:
         await virtual_hosts.update(

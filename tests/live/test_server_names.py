@@ -17,6 +17,7 @@ from guardpanel.services.saving.changes import SaveRequest, SaveResult
 from guardpanel.services.truth.name_following import Follower
 from tests.live.origins import origin
 from tests.live.saves import Installation, a_virtual_host, installation_of
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -82,7 +83,8 @@ async def save(running: Installation, port: int, number: int, **server: object) 
 
 
 async def test_an_address_that_was_found_is_held_followed_and_kept(running: Installation, resolver: Resolver) -> None:
-    with origin() as first, origin(at=("127.0.0.2", first.port)) as second:
+    port = free_port()
+    with origin(at=("127.0.0.1", port)) as first, origin(at=("127.0.0.2", port)) as second:
         resolver.names[NAME] = ["127.0.0.1"]
         await save(running, first.port, 1)
         assert await status(running) == 200

@@ -19,6 +19,7 @@ from guardpanel.services.saving.changes import SaveRequest
 from guardpanel.services.trials import trials
 from guardpanel.services.trials.trials import Kind
 from tests.live.saves import Installation, a_virtual_host, installation_of
+from tests.live.stack import wait_until
 from tests.live.tls import DEADLINE, context
 from tests.live.wire import head
 from tests.panel import origin_server
@@ -118,10 +119,13 @@ async def test_a_listener_of_https_takes_the_proxy_protocol_before_tls(running: 
             (STRANGER,): "" if is_proxy else {"required": "400", "trusted": "200"}[protocol],
         }
 
-    log = running.settings.access_log.read_text().splitlines()
-    lines = [json.loads(line) for line in log if line.startswith("{")]
-    served = {line["client"] for line in lines if line["status"] == 200 and line["panel"] != "1"}
-    assert served == {VISITOR, STRANGER}
+    def served() -> set[str]:
+        *log, _ = running.settings.access_log.read_text().split("\n")
+        lines = [json.loads(line) for line in log if line.startswith("{")]
+        return {line["client"] for line in lines if line["status"] == 200 and line["panel"] != "1"}
+
+    await asyncio.to_thread(wait_until, lambda: served() >= {VISITOR, STRANGER}, "HAProxy writes its log")
+    assert served() == {VISITOR, STRANGER}
 
 
 async def test_the_panels_own_proofs_are_no_requests_of_visitors(running: Installation) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import re
 import socket
 import struct
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -17,9 +18,9 @@ from guardpanel.ingest.run import Ingest
 from guardpanel.rendering import Rows
 from guardpanel.services.events import EventDetail, EventFilter, Events
 from guardpanel.settings import Settings
-from tests.live.origins import Origin
+from tests.live.origins import Origin, Part
 from tests.live.stack import Stack, wait_until
-from tests.live.wire import Part, Response, head
+from tests.live.wire import Response, head
 from tests.ports import free_port
 from tests.rows import rows
 
@@ -29,7 +30,7 @@ POLICIES = {
 }
 
 ANSWERS: dict[str, Sequence[Part]] = {
-    "/closes": [b""], "/garbage": [b"garbage\r\n\r\n"], "/hangs": [3.0], "/fails": [b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"],
+    "/closes": [b""], "/garbage": [b"garbage\r\n\r\n"], "/hangs": [threading.Event()], "/fails": [b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"],
     "/busy": [b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n"], "/missing": [b"HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n"],
 }  # fmt: skip
 
@@ -37,17 +38,29 @@ NUMBER = re.compile(rb"<code>([0-9a-f-]{36})</code>")
 
 
 class HastyStack(Stack):
-    """With timeouts of a second in place of the rendered ones."""
+    """With timeouts of a few seconds in place of the rendered ones."""
 
     def publish(self, rows: Rows) -> Bundle:
         bundle = super().publish(rows)
         path = self.folder / "current" / "haproxy.cfg"
-        path.write_text(re.sub(r"timeout (server|http-request) \d+s", r"timeout \1 1s", path.read_text()))
+        path.write_text(re.sub(r"timeout (server|http-request) \d+s", r"timeout \1 3s", path.read_text()))
         return bundle
 
 
 @pytest.fixture
 def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
+    with Stack(haproxy, state(server), events=True) as running:
+        yield running
+
+
+@pytest.fixture
+def hasty(haproxy: str, server: Origin) -> Iterator[Stack]:
+    with HastyStack(haproxy, state(server), events=True) as running:
+        running.wait_for_server("be_6", "s1", "DOWN")
+        yield running
+
+
+def state(server: Origin) -> Rows:
     server.answers |= ANSWERS
     common = {"servers": [{"address": server.address}], "health_check": False}
     dead = {"servers": [{"address": f"127.0.0.1:{free_port()}"}]}
@@ -56,9 +69,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
         "refuses.test": {**dead, "health_check": False}, "works.test": {**common, "maintenance": True},
         "down.test": {**dead, "health_check_interval": 1, "health_check_fall": 1},
     }  # fmt: skip
-    with HastyStack(haproxy, rows(POLICIES, hosts), events=True) as running:
-        running.wait_for_server("be_6", "s1", "DOWN")
-        yield running
+    return rows(POLICIES, hosts)
 
 
 def visit(stack: Stack, host: str, target: str = "/", method: str = "GET", **headers: str) -> Response:
@@ -110,20 +121,20 @@ def events(stack: Stack, count: int) -> list[EventDetail]:
     return asyncio.run(read())
 
 
-def test_each_refusal_of_haproxy_has_a_number_and_an_event(stack: Stack) -> None:
+def test_each_refusal_of_haproxy_has_a_number_and_an_event(hasty: Stack) -> None:
     """And what a server answers, whatever its status, has none."""
     for path in ("/fails", "/busy", "/missing", "/fine"):
-        visit(stack, "shop.test", path)
+        visit(hasty, "shop.test", path)
     requests = {
         ("shop.test", "/closes"): (502, "server_closed", 1), ("shop.test", "/garbage"): (502, "bad_response", 1),
         ("shop.test", "/hangs"): (504, "server_timeout", 1), ("refuses.test", "/"): (503, "server_refused", 4),
         ("down.test", "/"): (503, "no_server", 6), ("works.test", "/"): (503, "maintenance", 5),
         ("shop!.test", "/"): (400, "malformed", None), ("shop.test", "/" + "a" * 40_000): (414, "too_long", None),
     }  # fmt: skip
-    answers = [visit(stack, host, path) for host, path in requests]
-    large = visit(stack, "shop.test", "/", "GET", **{"x-large": "a" * 40_000})
+    answers = [visit(hasty, host, path) for host, path in requests]
+    large = visit(hasty, "shop.test", "/", "GET", **{"x-large": "a" * 40_000})
 
-    by_id = {event.item.request_id: event.item for event in events(stack, len(requests) + 1)}
+    by_id = {event.item.request_id: event.item for event in events(hasty, len(requests) + 1)}
 
     assert len(by_id) == len(requests) + 1
     expected = [*requests.values(), (431, "too_long", None)]
@@ -135,14 +146,14 @@ def test_each_refusal_of_haproxy_has_a_number_and_an_event(stack: Stack) -> None
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
 
 
-def test_what_is_no_request_is_listed_without_a_host(stack: Stack) -> None:
+def test_what_is_no_request_is_listed_without_a_host(hasty: Stack) -> None:
     """HAProxy answers it before it gives a number; a connection that says nothing is not one."""
-    stack.connect().close()
-    malformed = stack.send(b"NONSENSE\r\n\r\n")
-    hosts = stack.send(b"GET / HTTP/1.1\r\nHost: shop.test\r\nHost: other.test\r\n\r\n")
-    slow = stack.send(b"GET / HT")
+    hasty.connect().close()
+    malformed = hasty.send(b"NONSENSE\r\n\r\n")
+    hosts = hasty.send(b"GET / HTTP/1.1\r\nHost: shop.test\r\nHost: other.test\r\n\r\n")
+    slow = hasty.send(b"GET / HT")
 
-    items = [event.item for event in events(stack, 3)]
+    items = [event.item for event in events(hasty, 3)]
 
     assert [malformed.status, hosts.status, slow.status] == [400, 400, 408]
     assert sorted((item.status, item.reason, item.virtual_host_id, item.path) for item in items) == [

@@ -86,6 +86,10 @@ class ServerFields(Fields):
     def a_server(cls, text: str, info: ValidationInfo) -> str:
         return endpoint(text, scheme=info.data.get("scheme", "http")).address
 
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.address}"
+
 
 class Server(ServerFields, table=True):
     """A row; `position` is its place in the form and part of its name in HAProxy (`s1`)."""
@@ -101,10 +105,6 @@ class Server(ServerFields, table=True):
     @property
     def endpoint(self) -> Endpoint:
         return endpoint(self.address, scheme=self.scheme)
-
-    @property
-    def url(self) -> str:
-        return f"{self.scheme}://{self.address}"
 
 
 def server_in_words(server: Mapping[str, Any]) -> str:

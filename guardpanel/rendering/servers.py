@@ -4,7 +4,7 @@ compared."""
 
 import re
 
-SERVER = re.compile(r"^(    server (s\d+)) (\S+) weight (\d+)(.*?)( disabled)?$", re.MULTILINE)
+SERVER = re.compile(r"^(    server ([sp]\d+)) (\S+) weight (\d+)(.*?)( disabled)?$", re.MULTILINE)
 "As _backend.cfg.j2 writes it. The endings of lines that something else wrote are different: `disabled` is the last word."
 
 ADDRESS = re.compile(r"(?:\d+\.\d+\.\d+\.\d+|\[[0-9a-f:.]+\]):\d+")

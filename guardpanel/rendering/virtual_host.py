@@ -5,6 +5,7 @@ from collections import namedtuple
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
+from guardpanel.models.delivery.own_server import own_server
 from guardpanel.models.server import ServerFields
 from guardpanel.models.types import Endpoint, endpoint
 from guardpanel.models.virtual_host import VirtualHostColumns
@@ -40,11 +41,11 @@ class ServerState(ServerValues):
     __slots__ = ()
 
     @classmethod
-    def of_path(cls, position: int, url: str) -> Self:
-        """A path's own, which has nothing but its address."""
-        scheme, _, address = url.partition("://")
-        fields = ServerFields(address=address, scheme=scheme)
-        return cls._make((position, endpoint(url), *(getattr(fields, name) for name in OF_SERVER.names)))
+    def of_path(cls, position: int, line: str) -> Self:
+        """A path's own."""
+        fields = own_server(line)
+        values = (getattr(fields, name) for name in OF_SERVER.names)
+        return cls._make((position, endpoint(fields.address, scheme=fields.scheme), *values))
 
     @classmethod
     def from_row(cls, row: Row) -> Self:

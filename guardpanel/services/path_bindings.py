@@ -23,6 +23,7 @@ from guardpanel.services.paging import Page, holds
 from guardpanel.services.policy_uses import Place
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 from guardpanel.services.saving.differences import Names
+from guardpanel.services.serving import path_must_be_meant
 
 SORTS = {"name": col(PathBinding.path), "changed": col(PathBinding.updated_at)}
 
@@ -56,7 +57,8 @@ class PathBindings(Crud[PathBinding, PathBindingFields]):
     async def _must_let_in(
         self, changes: Changes, request: SaveRequest, fields: PathBindingFields, number: int | None
     ) -> None:
-        """Raises NeedsConfirmation (409) if the path's policy would reject whoever saves it, and what is there did not."""
+        """Raises NeedsConfirmation (409) if no server would take requests, or if the path's policy would reject whoever saves
+        it, and what is there did not."""
         async with changes.database.read() as session:
             host = await session.get(VirtualHost, self.parent_id)
             row = await self.find(session, number) if number is not None else None
@@ -64,6 +66,7 @@ class PathBindings(Crud[PathBinding, PathBindingFields]):
             return
         before = at_path(row, host) if row and row.redirect is Redirect.NO else (host.policy_id, host.enforcement_mode)
         is_meant = isinstance(fields, PathBindingInput) and bool(fields.save_anyway)
+        path_must_be_meant(fields, row, is_meant=is_meant)
         await must_let_in_where(changes, request.client, [(at_path(fields, host), before)], is_meant=is_meant)
 
 

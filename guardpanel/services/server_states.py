@@ -3,8 +3,10 @@
 from enum import StrEnum
 
 from guardpanel.errors import Invalid, NotFound
-from guardpanel.models import VirtualHost
-from guardpanel.services import virtual_hosts
+from guardpanel.models import PathBinding, VirtualHost
+from guardpanel.models.delivery.own_server import line_of, own_server
+from guardpanel.models.server import ServerFields
+from guardpanel.services import path_bindings, virtual_hosts
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 
 
@@ -34,9 +36,27 @@ async def choose(
         version = row.version
     if at is None:
         raise NotFound("This virtual host no longer has this server.")
-    chosen = {"draining": state is State.DRAINING, "enabled": state is not State.DISABLED}
-    servers = [
-        server.model_copy(update=chosen) if number == at else server for number, server in enumerate(fields.servers)
-    ]
+    servers = [_in_state(server, state) if number == at else server for number, server in enumerate(fields.servers)]
     changed = fields.model_copy(update={"servers": servers})
     return await virtual_hosts.update(changes, request, virtual_host_id, changed, version)
+
+
+async def choose_of_path(
+    changes: Changes, request: SaveRequest, virtual_host_id: int, path_binding_id: int, url: str, state: State
+) -> SaveResult[PathBinding]:
+    """The same of a path's own server, which its URL names. Raises NotFound for one that the path no longer has."""
+    rows = path_bindings.ROWS.under(virtual_host_id)
+    async with changes.database.read() as session:
+        row = await rows.find(session, path_binding_id)
+        fields, version = rows.fields_of(row), row.version
+    servers = {server.url: server for server in map(own_server, fields.own_servers)}
+    if url not in servers:
+        raise NotFound("This path no longer has this server.")
+    servers[url] = _in_state(servers[url], state)
+    changed = fields.model_copy(update={"own_servers": [line_of(server) for server in servers.values()]})
+    return await rows.update(changes, request, path_binding_id, changed, version)
+
+
+def _in_state(server: ServerFields, state: State) -> ServerFields:
+    chosen = {"draining": state is State.DRAINING, "enabled": state is not State.DISABLED}
+    return server.model_copy(update=chosen)

@@ -2,6 +2,8 @@
 
 from guardpanel.errors import FieldError, NeedsConfirmation
 from guardpanel.models import VirtualHost
+from guardpanel.models.delivery.own_server import own_server
+from guardpanel.models.path_binding import PathBindingColumns
 from guardpanel.models.server import Server, ServerFields
 from guardpanel.models.virtual_host import VirtualHostFields
 
@@ -15,6 +17,17 @@ def takes_requests(server: ServerFields | Server) -> bool:
 def is_served(site: VirtualHostFields | VirtualHost) -> bool:
     """Also if it is not meant to be: disabled, or in maintenance."""
     return not site.enabled or site.maintenance or any(takes_requests(server) for server in site.servers)
+
+
+def is_path_served(path: PathBindingColumns) -> bool:
+    """By its own servers, if it has any."""
+    return not path.own_servers or any(takes_requests(own_server(line)) for line in path.own_servers)
+
+
+def path_must_be_meant(fields: PathBindingColumns, row: PathBindingColumns | None, *, is_meant: bool) -> None:
+    """The same of a path."""
+    if not is_meant and not is_path_served(fields) and (row is None or is_path_served(row)):
+        raise NeedsConfirmation(NONE_LEFT, {"own_servers": FieldError(NONE_LEFT)})
 
 
 def must_be_meant(fields: VirtualHostFields, row: VirtualHost | None, *, is_meant: bool) -> None:

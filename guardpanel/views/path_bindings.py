@@ -5,15 +5,18 @@ from typing import Annotated, Any
 
 from fastapi import Path, Response
 
-from guardpanel.dependencies import RowId, Viewer
+from guardpanel.dependencies import Editor, RowId, Viewer
+from guardpanel.engines.haproxy.server_states import ServerStatus
+from guardpanel.errors import NeedsConfirmation, NotFound, Problem
 from guardpanel.models import PathBinding
+from guardpanel.models.delivery.own_server import own_server
 from guardpanel.models.path_binding import PathBindingFields
-from guardpanel.services import error_pages, path_bindings, policies, policy_uses, virtual_hosts
+from guardpanel.services import error_pages, path_bindings, policies, policy_uses, server_states, virtual_hosts
 from guardpanel.services.policy_uses import Place
-from guardpanel.views.answers import page
+from guardpanel.views.answers import page, redirect
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.details import detail
-from guardpanel.views.editing import Editing
+from guardpanel.views.editing import Editing, done
 from guardpanel.views.forms import Form
 
 
@@ -27,6 +30,11 @@ class PathBindingEditing(Editing[PathBinding, PathBindingFields]):
     async def beside_form(self, ctx: Context) -> Mapping[str, Any]:
         pages = await error_pages.as_options(ctx.session)
         return {"policies": await policies.all_of_them(ctx.session), "error_pages": pages}
+
+
+async def _servers(ctx: Context, row: PathBinding) -> tuple[ServerStatus, ...]:
+    """As HAProxy has them."""
+    return await ctx.panel.engines.servers_of(f"be_{row.virtual_host_id}.{row.id}") if row.own_servers else ()
 
 
 EDITING = PathBindingEditing(path_bindings.ROWS)
@@ -52,6 +60,30 @@ async def show(
         "reach": path_bindings.reach(fields, host, policy),
         "prices": path_bindings.prices(fields, host, policy),
         "own_delivery": path_bindings.own_delivery(fields, await rows.names(ctx.session)),
-        "own_servers": await ctx.panel.engines.servers_of(f"be_{host.id}.{row.id}") if fields.own_servers else (),
+        "host": host,
+        "own_servers": [own_server(line) for line in fields.own_servers],
+        "states": {server.name: server for server in await _servers(ctx, row)},
     }
     return await page(ctx.request, "path_bindings/show.html", context | await detail(ctx, EDITING, rows, row))
+
+
+@router.post("/{path_binding_id}/servers")
+async def set_server(
+    ctx: ContextDep,
+    virtual_host_id: Annotated[RowId, Path(alias="virtual_host_id")],
+    path_binding_id: RowId,
+    editor: Editor,
+) -> Response:
+    """Take one of its own servers out, or back."""
+    form, url = await Form.read(ctx.request), EDITING.noun.url(path_binding_id, virtual_host_id)
+    try:
+        state, place = server_states.state_of(form.value("state")), (virtual_host_id, path_binding_id)
+        request = form.save_request(editor)
+        saved = await server_states.choose_of_path(ctx.changes, request, *place, form.value("server"), state)
+    except NotFound:
+        raise
+    except NeedsConfirmation as doubt:
+        return redirect(url, f"{doubt.message} Edit the path binding to save it anyway.", failed=True)
+    except Problem as problem:
+        return redirect(url, problem.message, failed=True)
+    return done(saved, url)

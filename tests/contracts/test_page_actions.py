@@ -17,6 +17,7 @@ HOST, POLICY, LIST, CERTIFICATE, CHANGE = (
 
 OPERATIONS: dict[str, tuple[str, ...]] = {
     f"{HOST}/servers/{{server_id}}": ("setServerState",),
+    f"{HOST}/paths/{{path_binding_id}}/servers": ("setPathServerState",),
     f"{HOST}/trials": ("sendTestRequest",),
     f"{HOST}/profiles": ("applyVhostProfile",),
     f"{HOST}/profiles/remove": ("removeVhostProfile",),

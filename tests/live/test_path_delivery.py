@@ -10,8 +10,9 @@ import pytest
 
 from guardpanel.engines import http
 from guardpanel.models.path_binding import PathBindingFields
-from guardpanel.services import path_bindings, virtual_hosts
+from guardpanel.services import path_bindings, server_states, virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest
+from guardpanel.services.server_states import State
 from tests.live.origins import Origin, origin
 from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.live.stack import DEADLINE, Stack
@@ -253,14 +254,39 @@ async def test_a_paths_servers_are_as_up_as_the_virtual_hosts(haproxy: str, serv
         await saved()
         assert (await states("be_1.1"), await served(running, "/api/x")) == (["UP", "DOWN"], 200)
 
-        own = PathBindingFields(path="/own", own_servers=[f"http://{other.address}"])
-        await path_bindings.ROWS.under(1).create(running.changes, ada, own)
-        assert (await served(running, "/own"), other.received[-1].split()[1]) == (200, "/own")
+        await _a_paths_own_servers(running, server, other)
+
+
+async def _a_paths_own_servers(running: Installation, server: Origin, other: Origin) -> None:
+    """Taken out and back without a reload, and so after a reload and a restart."""
+    ada, first, second = SaveRequest("ada@example.org"), f"http://{other.address}", f"http://{server.address}"
+    own = PathBindingFields(path="/own", own_servers=[first, f"{second} draining"])
+    await path_bindings.ROWS.under(1).create(running.changes, ada, own)
+
+    async def at_which() -> list[int]:
+        before = len(other.received), len(server.received)
+        assert {await served(running, "/own") for _ in range(4)} == {200}
+        return [len(origin.received) - count for origin, count in zip((other, server), before, strict=True)]
+
+    async def choose(url: str, state: State) -> None:
+        await server_states.choose_of_path(running.changes, ada, 1, 2, url, state)
+
+    assert (await at_which(), other.received[-1].split()[1]) == ([4, 0], "/own")
+    workers = (await running.engines.cli.processes()).workers
+    await choose(second, State.READY)
+    await choose(first, State.DISABLED)
+    assert (await running.engines.cli.processes()).workers == workers
+    for again in (running.engines.reload_again, lambda: restart(running), None):
+        assert await at_which() == [0, 4]
+        assert (await running.engines.servers_of("be_1.2"))[0].state == "MAINT"
         assert await running.look() == []
-        await running.engines.cli._ask("@1 set server be_1.2/p1 state maint")
-        running.engines.answers.forget()
-        [words] = await running.look()
-        assert words.startswith(f"http://{other.address} of ") and "/own/…, was set to MAINT" in words
+        if again:
+            await again()
+
+    await running.engines.cli._ask("@1 set server be_1.2/p2 state maint")
+    running.engines.answers.forget()
+    [words] = await running.look()
+    assert words.startswith(f"{second} of ") and "/own/…, was set to MAINT" in words
 
 
 async def restart(running: Installation) -> None:

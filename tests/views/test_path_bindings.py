@@ -11,6 +11,7 @@ from tests.html import read
 pytestmark = pytest.mark.anyio
 
 PLACE = "/virtual-hosts/1/paths"
+BINDING = "/api/v1/vhosts/1/policy-bindings/1"
 MOVED = {"enforcement_mode": "", "redirect": "301"}
 
 
@@ -68,6 +69,12 @@ async def test_one_is_added_shown_edited_and_deleted(ada: httpx2.AsyncClient, en
         ("path", {"path": "/"}, "Everything below / is the virtual host itself."),
         ("path", {"path": "/" + "é" * 120}, "At most 200 bytes."),
         ("redirect_to", {**MOVED, "redirect_to": "https://ada:secret@a.example/x"}, "without a user name and password"),
+        ("own_servers", {"own_servers": "10.0.0.1:80 wieght=5"}, "wieght=5 means nothing here. Known are weight=50"),
+        (
+            "own_servers",
+            {"own_servers": "10.0.0.1:80 weight=257"},
+            "Enter a whole number of at most 256 after weight=.",
+        ),
         ("own_servers", {"own_servers": "10.0.0.1:80/x"}, "Enter only the address and port, without a path."),
         ("server_path", {"server_path": "v2"}, "Start the path with /."),
         ("server_path", {"server_path": "//evil.example"}, "without //, . and .. segments."),
@@ -168,6 +175,37 @@ async def test_delivery_of_its_own_is_on_its_page_and_in_haproxys_file(
         ["300"],
         [""],
     )
+
+
+async def test_a_paths_own_server_is_taken_out_and_back(ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient) -> None:
+    typed = "10.0.0.7 Weight=50 connections=20  backup\n10.0.0.8:81 weight=100 draining\n10.0.0.7:80"
+    await ada.post("/virtual-hosts", data=a_virtual_host("shop.example"))
+    assert (await ada.post(PLACE, data=a_path_binding(enforcement_mode="", own_servers=typed))).status_code == 303
+
+    async def lines() -> list[str]:
+        return list((await ada_api.get(BINDING)).json()["own_servers"])
+
+    first, second = "http://10.0.0.7:80 weight=50 connections=20 backup", "http://10.0.0.8:81"
+    assert await lines() == [first, f"{second} draining"]
+    out = {"server": "http://10.0.0.7:80", "state": "disabled"}
+    asked = await ada_api.put(f"{BINDING}/servers/state", json=out)
+    assert (asked.status_code, asked.json()["code"]) == (409, "needs_confirmation")
+    await ada.post(f"{PLACE}/1/servers", data=out)
+    assert (
+        "No server would take requests: visitors get 503. Edit the path binding" in (await ada.get(f"{PLACE}/1")).text
+    )
+
+    back = await ada_api.put(f"{BINDING}/servers/state", json={"server": second, "state": "ready"})
+    assert back.status_code == 200, back.text
+    assert (await ada.post(f"{PLACE}/1/servers", data=out)).headers["location"] == f"{PLACE}/1"
+    assert await lines() == [f"{first} disabled", second]
+    page = read((await ada.get(f"{PLACE}/1")).text).text
+    assert "http://10.0.0.7:80 backup Disabled" in page
+
+    for wrong in ({"server": "http://10.0.0.9:80", "state": "ready"}, {"server": second, "state": "gone"}):
+        answer = await ada_api.put(f"{BINDING}/servers/state", json=wrong)
+        assert answer.status_code == (404 if wrong["state"] == "ready" else 422)
+    assert await lines() == [f"{first} disabled", second]
 
 
 async def test_haproxy_itself_is_no_server_of_a_path(ada: httpx2.AsyncClient, settings: Settings) -> None:

@@ -10,6 +10,7 @@ from sqlmodel import Field
 from guardpanel.models.delivery.compression import CompressionColumns
 from guardpanel.models.delivery.cors import CorsColumns
 from guardpanel.models.delivery.delivery import DeliveryColumns
+from guardpanel.models.delivery.own_server import line_of, own_server
 from guardpanel.models.delivery.security_headers import SecurityHeaders, SecurityHeadersColumns
 from guardpanel.models.delivery.server_path import ServerPathColumns
 from guardpanel.models.delivery.servers_asked import ServersAskedColumns
@@ -18,31 +19,34 @@ from guardpanel.models.meta import described, inherited
 from guardpanel.models.references import OptionalId, blank_is_none
 from guardpanel.models.server import OptionalNumber
 from guardpanel.models.site import optional_site
-from guardpanel.models.types import Fields, Lines, endpoint, stored
+from guardpanel.models.types import Fields, Lines, stored
 
 UNSET = "Same as virtual host"
 
 ASKED = ServersAskedColumns
 
 
-def server_urls(lines: list[str]) -> list[str]:
-    servers = [endpoint(line) for line in lines]
-    return list(dict.fromkeys(f"{'https' if server.tls else 'http'}://{server.address}" for server in servers))
+def own_servers(lines: list[str]) -> list[str]:
+    """In canonical form, each URL once."""
+    by_url: dict[str, str] = {}
+    for server in map(own_server, lines):
+        by_url.setdefault(server.url, line_of(server))
+    return [*by_url.values()]
 
 
-ServerUrls = Annotated[Lines, AfterValidator(server_urls), Field(max_length=50)]
+OwnServers = Annotated[Lines, AfterValidator(own_servers), Field(max_length=50)]
 
 
 class OwnServersColumns(Fields):
     """What is asked, and how. What is empty is as on the virtual host."""
 
-    own_servers: ServerUrls = described(
+    own_servers: OwnServers = described(
         "Servers",
         default_factory=list,
         sa_type=JSON,
         placeholder="http://10.0.0.7:3000",
-        hint="One per line, such as http://10.0.0.7:3000, instead of the virtual host’s. Health checks, load balancing and "
-        "certificate verification are the virtual host’s.",
+        hint="One per line, such as http://10.0.0.7:3000, instead of the virtual host’s. After it, there can be weight=50, "
+        "connections=20, backup, draining, or disabled. Health checks and load balancing are the virtual host’s.",
     )
     server_host: Annotated[str, AfterValidator(optional_site)] = inherited(ASKED, "server_host", "")
     connect_timeout: OptionalNumber = inherited(ASKED, "connect_timeout", unset=UNSET)

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from guardpanel.models.delivery.own_server import line_of
+from guardpanel.models.server import ServerFields
 from guardpanel.models.virtual_host import Balance
 from guardpanel.services.importing.checks import check, http_check, tcp_check
 from guardpanel.services.importing.hosts import Host, Row
@@ -171,16 +173,21 @@ def _checks(pool: Pool, host: Host) -> None:
         host.values["health_check_status"] = ANY_ANSWER
 
 
+IN_LINES = {"scheme", "address", "weight", "max_connections", "backup", "enabled", "draining"}
+"Of a server's values, those that a line of a path can have."
+
+
 def of_path(pool: Pool) -> list[str]:
-    """The URLs of the path's servers."""
-    urls = []
+    """The path's servers, as lines."""
+    lines = []
     for line, server, values in pool.servers:
-        urls.append(f"{values.get('scheme', 'http')}://{values['address']}")
+        own = {name: value for name, value in values.items() if name in IN_LINES}
+        lines.append(line_of(ServerFields.model_validate(own)))
         server.left += ["verify"] if server.of_host.get("verify") == "none" else []
-        ignored = {"scheme", "address", "health_check", "resolve_later"}
+        ignored = {*IN_LINES, "health_check", "resolve_later"}
         server.left += sorted(name.replace("_", " ") for name in values if name not in ignored)
         _finish(pool, line, server, "server")
-    return urls
+    return lines
 
 
 def _finish(pool: Pool, line: Line, server: ServerLine, what: str) -> None:

@@ -157,7 +157,8 @@ def no_server_is_haproxy(proposal: Proposal) -> Iterator[Violation]:
             field = f"servers.{row['position']}.address"
             yield from proposal.at(("virtual_host", row["virtual_host_id"]), field, in_circles(address))
     for row in proposal.rows["pathbinding"]:
-        for at, url in enumerate(row["own_servers"]):
+        for at, line in enumerate(row["own_servers"]):
+            url = line.partition(" ")[0]
             if url.endswith(ports) and is_ourselves(url.partition("://")[2], binds):
                 yield from proposal.at(("path_binding", row["id"]), f"own_servers.{at}", in_circles(url))
 

@@ -9,7 +9,9 @@ from guardpanel.engines import Drift, Place
 from guardpanel.engines.haproxy.server_states import is_of_path
 from guardpanel.engines.haproxy.status import LONGEST
 from guardpanel.models import PathBinding, Server, VirtualHost
+from guardpanel.models.delivery.own_server import own_server
 from guardpanel.services.saving.changes import Changes
+from guardpanel.services.serving import takes_requests
 
 Key = tuple[str, str]
 "HAProxy’s section, and its server."
@@ -53,7 +55,7 @@ async def _of_hosts(session: AsyncSession, out: Iterable[Key]) -> dict[Key, str]
 
 
 async def _of_paths(session: AsyncSession, out: Iterable[Key]) -> dict[Key, str]:
-    """A path's own servers take requests whenever they can."""
+    """The same of paths' own servers."""
     numbers = {int(backend.partition(".")[2]) for backend, _ in out if is_of_path(backend)}
     rows = await session.exec(
         select(PathBinding, VirtualHost)
@@ -61,7 +63,8 @@ async def _of_paths(session: AsyncSession, out: Iterable[Key]) -> dict[Key, str]
         .where(col(PathBinding.id).in_(numbers))
     )
     return {
-        (f"be_{host.id}.{path.id}", f"p{at}"): f"{url} of {host.name}, {path.name},"
+        (f"be_{host.id}.{path.id}", f"p{at}"): f"{line.partition(' ')[0]} of {host.name}, {path.name},"
         for path, host in rows.all()
-        for at, url in enumerate(path.own_servers, start=1)
+        for at, line in enumerate(path.own_servers, start=1)
+        if takes_requests(own_server(line))
     }

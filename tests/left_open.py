@@ -27,7 +27,10 @@ class Loop(uvloop.Loop):
             warnings.simplefilter("always", ResourceWarning)
             if failed:
                 gc.collect()
-            super().close()
+            try:
+                super().close()
+            except (OSError, RuntimeError) as error:  # what is left does not let itself be closed
+                warnings.warn(str(error), ResourceWarning, stacklevel=1)
         left_open.extend(str(warning.message) for warning in left if not failed)
 
 

@@ -1,11 +1,13 @@
 """Everything below the web: database, services and the real engines, for tests of the save path."""
 
+import asyncio
 import contextlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 
 from guardpanel.database import Database
 from guardpanel.engines import Deployer
@@ -20,6 +22,7 @@ from guardpanel.services.saving.changes import Changes, SaveRequest
 from guardpanel.services.truth import startup
 from guardpanel.services.truth.reconcile import Reconciler
 from guardpanel.settings import Settings
+from tests.live.stack import DEADLINE
 from tests.panel import migrated
 from tests.ports import free_port
 
@@ -74,6 +77,14 @@ async def installation_of(haproxy: str, agent: str = "", **others: str) -> Async
         await engines.close()
         await database.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def until(true: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Ask until it is so."""
+    ends = monotonic() + DEADLINE
+    while not await true():
+        assert monotonic() < ends, f"not within {DEADLINE:.0f} s: {what}"
+        await asyncio.sleep(0.05)
 
 
 async def is_shared(port: int) -> bool:

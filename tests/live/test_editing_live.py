@@ -4,7 +4,6 @@ import contextlib
 import re
 import socket
 import threading
-import time
 import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from typing import TypeVar
 import httpx2
 import pytest
 
+from tests.live.stack import wait_until
 from tests.panel import Panel
 from tests.web import Page, Person, a_host, a_policy, an_account
 
@@ -60,13 +60,6 @@ def at_once(*calls: Callable[[], T]) -> list[T]:
     for thread in threads:
         thread.join(120)
     return [results[at] for at in range(len(calls))]
-
-
-def until(true: Callable[[], bool], what: str) -> None:
-    ends = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < ends, f"waited 60 s for {what}"
-        time.sleep(0.02)
 
 
 def visit(panel: Panel, host: str) -> int:
@@ -130,10 +123,12 @@ def test_a_running_save_completes_when_the_browser_disconnects(panel: Panel, ada
 
     with contextlib.closing(socket.create_connection(("127.0.0.1", panel.port))) as browser:
         browser.sendall(request)
-        until(lambda: ada.client.get(f"/saves/{key}").status_code == 200, "the save to begin")
+        wait_until(lambda: ada.client.get(f"/saves/{key}").status_code == 200, "the save to begin")
 
-    until(lambda: visit(panel, name) == 200, "the virtual host to answer")
-    until(lambda: f"Added virtual host {name}" in ada.get("/changes?outcome=live").text, "the change to be recorded")
+    wait_until(lambda: visit(panel, name) == 200, "the virtual host to answer")
+    wait_until(
+        lambda: f"Added virtual host {name}" in ada.get("/changes?outcome=live").text, "the change to be recorded"
+    )
     assert name in ada.get("/virtual-hosts").text
 
 

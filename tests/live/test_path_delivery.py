@@ -14,10 +14,9 @@ from guardpanel.services import path_bindings, server_states, virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest
 from guardpanel.services.server_states import State
 from tests.live.origins import Origin, origin
-from tests.live.saves import Installation, a_virtual_host, installation_of
+from tests.live.saves import Installation, a_virtual_host, installation_of, until
 from tests.live.stack import DEADLINE, Stack
 from tests.live.test_server_names import restarted
-from tests.live.test_server_states import until
 from tests.ports import free_port
 from tests.rows import rows
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -24,7 +24,7 @@ from guardpanel.rendering import backends, coraza, haproxy, templates
 from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest
 from guardpanel.services.trials import trials
-from tests.live.saves import Installation, a_virtual_host, installation_of, is_shared
+from tests.live.saves import Installation, a_virtual_host, installation_of, is_shared, until
 from tests.panel import origin_server
 
 pytestmark = pytest.mark.anyio
@@ -64,13 +64,6 @@ async def fresh(haproxy: str) -> AsyncIterator[Installation]:
 async def visit(running: Installation, path: str = "/", host: str = "shop.example") -> httpx2.Response:
     async with httpx2.AsyncClient() as client:
         return await client.get(running.proxy + path, headers={"host": host})
-
-
-async def until(true: Callable[[], Awaitable[bool]], what: str) -> None:
-    ends = asyncio.get_running_loop().time() + 30
-    while not await true():
-        assert asyncio.get_running_loop().time() < ends, f"waited 30 s for {what}"
-        await asyncio.sleep(0.05)
 
 
 async def attempts(running: Installation) -> list[Deployment]:

@@ -1,10 +1,9 @@
 """Servers given by name: what was found is held, what changes is followed, and nothing waits for DNS."""
 
-import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import httpx2
 import pytest
@@ -16,7 +15,7 @@ from guardpanel.services import virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest, SaveResult
 from guardpanel.services.truth.name_following import Follower
 from tests.live.origins import origin
-from tests.live.saves import Installation, a_virtual_host, installation_of
+from tests.live.saves import Installation, a_virtual_host, installation_of, until
 from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
@@ -50,13 +49,6 @@ async def running(haproxy: str, resolver: Resolver) -> AsyncIterator[Installatio
     async with installation_of(haproxy) as installation:
         installation.engines.telling.names = Names(resolver)
         yield installation
-
-
-async def until(true: Callable[[], Awaitable[bool]], what: str) -> None:
-    ends = asyncio.get_running_loop().time() + 60
-    while not await true():
-        assert asyncio.get_running_loop().time() < ends, f"waited 60 s for {what}"
-        await asyncio.sleep(0.05)
 
 
 async def status(running: Installation) -> int:

@@ -1,8 +1,7 @@
 """A save forgets nothing of servers: no visitor meets one that is down for it."""
 
-import asyncio
 import errno
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from guardpanel.errors import EngineUnavailable
 from guardpanel.services import virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest
 from tests.live.origins import Origin, origin
-from tests.live.saves import Installation, a_virtual_host, installation_of
+from tests.live.saves import Installation, a_virtual_host, installation_of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -26,13 +25,6 @@ SAVES, VISITS = 5, 6
 async def running(haproxy: str) -> AsyncIterator[Installation]:
     async with installation_of(haproxy) as installation:
         yield installation
-
-
-async def until(true: Callable[[], Awaitable[bool]], what: str, seconds: float = 60) -> None:
-    ends = asyncio.get_running_loop().time() + seconds
-    while not await true():
-        assert asyncio.get_running_loop().time() < ends, f"waited {seconds} s for {what}"
-        await asyncio.sleep(0.05)
 
 
 async def state(running: Installation, server: str) -> str:

@@ -24,10 +24,9 @@ from tests.live.lies.truth import (
     live_checksum,
     names,
     outcome_of,
-    until,
     visitors,
 )
-from tests.live.saves import Installation, is_shared
+from tests.live.saves import Installation, is_shared, until
 
 pytestmark = pytest.mark.anyio
 

@@ -144,13 +144,6 @@ async def last(running: Installation) -> Deployment:
     return attempt
 
 
-async def until(true: Callable[[], Awaitable[bool]], what: str) -> None:
-    ends = asyncio.get_running_loop().time() + 60
-    while not await true():
-        assert asyncio.get_running_loop().time() < ends, f"waited 60 s for {what}"
-        await asyncio.sleep(0.05)
-
-
 async def add(running: Installation, origin: int, name: str) -> SaveResult[VirtualHost]:
     return await virtual_hosts.create(running.changes, ADA, a_virtual_host(origin, hostnames=[name]))
 

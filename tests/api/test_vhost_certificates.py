@@ -94,6 +94,15 @@ async def test_lets_encrypt_is_asked_once(ada_api: httpx2.AsyncClient, engines: 
     assert waits == b"shop.example -;0;0\n", "visitors are not sent where browsers refuse to go"
 
 
+async def test_a_provider_orders_nothing_while_https_is_off(ada_api: httpx2.AsyncClient) -> None:
+    made = await ada_api.post("/api/v1/vhosts", json=a_vhost(ssl_enabled=False, ssl_provider="letsencrypt"))
+    assert (made.status_code, made.json()["ssl_provider"]) == (201, "none")
+    assert (await ada_api.get("/api/v1/certificates")).json()["total"] == 0
+
+    edited = await ada_api.patch("/api/v1/vhosts/1", json={"ssl_enabled": True, "ssl_provider": "letsencrypt"})
+    assert (edited.status_code, edited.json()["ssl_provider"]) == (200, "letsencrypt")
+
+
 async def test_lets_encrypt_is_asked_for_a_wildcard_where_dns_proves_it(
     ada_api: httpx2.AsyncClient, panel: Panel
 ) -> None:

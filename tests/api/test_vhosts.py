@@ -304,7 +304,7 @@ async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
      ({"servers": [{"address": "a.test", "port": 1}]}, "servers.0.port"), ({"policy_id": 77}, "policy_id"),
      ({"description": "a\x00b"}, "description"), ({"is_active": "perhaps"}, "is_active"), ({"is_active": None}, "is_active"),
      ({"name": "a#b"}, "name"), ({"color": "red"}, "color"), ({"id": 7}, "id"),
-     ({"ssl_enabled": "perhaps"}, "ssl_enabled"), ({"ssl_provider": "letsencrypt"}, "ssl_provider"), ({"ssl_cert": "-----BEGIN"}, "ssl_cert"),
+     ({"ssl_enabled": "perhaps"}, "ssl_enabled"), ({"ssl_provider": "certbot"}, "ssl_provider"), ({"ssl_cert": "-----BEGIN"}, "ssl_cert"),
      ({"ssl_key": "-----BEGIN"}, "ssl_key"), ({"domain": "a.example", "hostnames": ["b.example"]}, "domain"),
      ({"backend_url": "http://a.test", "backends": [backend(url="http://b.test")]}, "backend_url"), ({"backends": None}, "backends"),
      ({"backends": [backend(3001)], "servers": [{"address": "127.0.0.1:3001"}]}, "backends"), ({"backends": [backend(id=7)]}, "backends.0.id"),

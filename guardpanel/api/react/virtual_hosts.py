@@ -170,17 +170,18 @@ def provider_of(row: VirtualHost) -> Literal["none", "upload", "letsencrypt"]:
 
 
 def take_certificate(fields: dict[str, Any], before: str, *, is_on: bool) -> None:
-    """A pasted one, or one from Let’s Encrypt, as a new certificate. Null and the provider as it was keep what there is."""
+    """A pasted one, or one from Let’s Encrypt, as a new certificate. Null and the provider as it was keep what there is. Without
+    HTTPS, a provider orders nothing: the panel's form sends it always."""
     provider = fields.pop("ssl_provider", None) or before
     pasted = {ours: fields.pop(theirs, None) or "" for theirs, ours in PASTED.items()}
     if provider not in PROVIDERS:
         raise Invalid.at("ssl_provider", "Set ssl_provider to none, upload, or letsencrypt.")
     pasted_key = "ssl_cert" if pasted["certificate"] else "ssl_key" if pasted["private_key"] else ""
-    if not pasted_key and (provider != "letsencrypt" or provider == before):
+    is_on = fields.get("ssl_enabled", is_on)
+    if not pasted_key and (provider != "letsencrypt" or provider == before or not is_on):
         return
-    if not fields.get("ssl_enabled", is_on):
-        key = pasted_key or "ssl_provider"
-        raise Invalid.at(key, f"{key} needs HTTPS. Set ssl_enabled to true, or leave {key} out.")
+    if not is_on:
+        raise Invalid.at(pasted_key, f"{pasted_key} needs HTTPS. Set ssl_enabled to true, or leave {pasted_key} out.")
     if pasted_key and provider == "letsencrypt":
         raise Invalid.at(
             pasted_key, f"Let’s Encrypt issues the certificate. Leave {pasted_key} out, or set ssl_provider to upload."

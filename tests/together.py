@@ -20,6 +20,7 @@ SHARE_A_PANEL = (
     "test_site_file_live",
     "test_typescript_client",
     "test_streams_live",
+    "test_concurrent_writers",
     "test_automatic_bans",
     "test_json_actions_live",
     "test_every_field",

@@ -109,6 +109,7 @@ def forms() -> list[Form]:
         module("crash.order_faults", "--sample", some(600, 4)),
         module("crash.faults", "--sample", some(1_000, 4)),
         module("crash.full_disk", "--rounds", some(3)),
+        module("load.writers", "--minutes", f"{5 * SCALE:g}"),
         module("load.zero_drop", "--saves", some(1_000, 45), "--requests", some(1_000_000, 5_000)),
     ]
 

@@ -56,6 +56,10 @@ local function delay(txn, most)
     local table = "requests_per_" .. txn:get_var("txn.gp.period")
     repeat
         core.msleep(POLL)
+        -- HAProxy keeps the time at which it woke up as the end of the analysis. From 3.2 on it would never leave a request that it
+        -- interrupts between two rules (tune.max-rules-at-once) with such a time in the past. This ends it (hlua_action() in its
+        -- src/hlua.c). Nothing comes between the look and the count, so that no other one takes the room.
+        core.yield()
     until seconds() >= last or not is_over(txn, table)
     places:give(place)
 end

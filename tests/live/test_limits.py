@@ -240,9 +240,9 @@ def test_so_many_errors_of_servers_and_no_more(stack: Stack) -> None:
 
 def test_so_much_data_and_no_more(stack: Stack) -> None:
     client = "203.0.113.13"
-    answers = [ask(stack, client, "data.test", path) for path in ("/part", "/part", "/")]
-    assert [answer.status for answer in answers] == [200, 200, 429]
-    assert answers[-1].headers["retry-after"] == str(2 * LONG)
+    assert [ask(stack, client, "data.test", "/part").status for _ in range(2)] == [200, 200]
+    wait_until(lambda: ask(stack, client, "data.test").status == 429, "HAProxy has counted the second one")
+    assert ask(stack, client, "data.test").headers["retry-after"] == str(2 * LONG)
     assert ask(stack, "203.0.113.14", "data.test").status == 200
 
 

@@ -48,7 +48,7 @@ PNG = (
 
 @pytest.fixture(scope="module")
 def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
-    common: dict[str, Any] = {"servers": [{"address": server.address}], "health_check": False}
+    common: dict[str, Any] = {"servers": [{"address": server.address}], "health_check": False, "https": True}
     hosts = {f"{name.lower()}.test": {**common, "policy": name} for name in POLICIES if not name.startswith("Ordinary")}
     for level in (1, 2):
         names = {host_of(case["request"]) for case in ORDINARY if case["level"] == level}
@@ -117,10 +117,10 @@ HIDDEN: dict[str, tuple[str, bytes]] = {
 
 
 @pytest.mark.parametrize("name", HIDDEN)
-def test_an_attack_is_found_whatever_the_content_type_says(stack: Stack, name: str) -> None:
+def test_an_attack_is_found_whatever_the_content_type_says(channel: Stack, name: str) -> None:
     kind, body = HIDDEN[name]
 
-    rules = stack.post("detects.test", body, kind).verdict["rules"]
+    rules = channel.post("detects.test", body, kind).verdict["rules"]
 
     assert any(rule.startswith("942") for rule in rules.split(",")), rules
 
@@ -135,10 +135,10 @@ REFUSED: dict[str, tuple[str, bytes]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_servers_read_differently_is_refused_and_an_event_while_detecting(stack: Stack, name: str) -> None:
+def test_what_servers_read_differently_is_refused_and_an_event_while_detecting(channel: Stack, name: str) -> None:
     kind, body = REFUSED[name]
 
-    blocked, detected = stack.post("website.test", body, kind), stack.post("detects.test", body, kind)
+    blocked, detected = channel.post("website.test", body, kind), channel.post("detects.test", body, kind)
 
     assert blocked.status in {400, 403}
     assert detected.status == 200

@@ -65,7 +65,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     server.answers["/big-leak"] = [answer(LEAKS["/sql"] + big) + LEAKS["/sql"] + big]
     binary = b"\0" * 300_000
     server.answers["/binary"] = [answer(binary, "image/png") + binary]
-    common: dict[str, Any] = {"servers": [{"address": server.address}], "health_check": False}
+    common: dict[str, Any] = {"servers": [{"address": server.address}], "health_check": False, "https": True}
     policies: dict[str, dict[str, Any]] = {
         "Read": {"enforcement_mode": "block", "response_inspection": True},
         "Watch": {"enforcement_mode": "detect_only", "response_inspection": True},
@@ -97,8 +97,8 @@ def at_once(stack: Stack, host: str, *paths: str) -> list[int]:
 
 @pytest.mark.parametrize("leak", LEAKS)
 @pytest.mark.parametrize("way", ["", "/late", "/chunked"])
-def test_a_leak_is_stopped_where_the_policy_asks(stack: Stack, leak: str, way: str) -> None:
-    stopped = stack.get("read.test", leak + way)
+def test_a_leak_is_stopped_where_the_policy_asks(channel: Stack, leak: str, way: str) -> None:
+    stopped = channel.get("read.test", leak + way)
 
     assert stopped.status == 403
     assert stopped.verdict["verdict"] == "blocked"
@@ -118,13 +118,13 @@ def test_a_leak_passes_elsewhere(stack: Stack, leak: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["read.test", "watch.test"])
-def test_harmless_answers_pass_unchanged(stack: Stack, host: str) -> None:
-    passed = stack.get(host, "/harmless")
+def test_harmless_answers_pass_unchanged(channel: Stack, host: str) -> None:
+    passed = channel.get(host, "/harmless")
 
     assert (passed.status, passed.body, passed.verdict["error"]) == (200, HARMLESS, "")
-    assert stack.get(host, "/not-modified").status == 304
-    assert stack.request("HEAD", host, "/elsewhere").status == 200
-    assert stack.get(host, "/elsewhere").seen["method"] == "GET"
+    assert channel.get(host, "/not-modified").status == 304
+    assert channel.request("HEAD", host, "/elsewhere").status == 200
+    assert channel.get(host, "/elsewhere").seen["method"] == "GET"
 
 
 def test_an_attack_in_the_request_is_stopped_before_the_server(stack: Stack, server: Origin) -> None:

@@ -136,7 +136,7 @@ class H2:
     def send(self, number: int, data: bytes) -> None:
         while data and not self.streams[number].is_over:
             room = min(self.wire.local_flow_control_window(number), self.wire.max_outbound_frame_size)
-            if not room:
+            if room <= 0:  # Less than nothing: HAProxy's settings came after the first part (RFC 9113 §6.9.2).
                 self.receive()
                 continue
             self.wire.send_data(number, data[:room])

@@ -150,8 +150,9 @@ def _caa_finding(name: str, caa_names: Sequence[str], network: Network) -> Findi
         wanted = "issuewild" if is_wildcard(name) and any(record.tag == "issuewild" for record in records) else "issue"
         allowed = [record.value.partition(";")[0].strip().lower() for record in records if record.tag == wanted]
         if allowed and not {*allowed} & {name.lower() for name in caa_names}:
-            who = ", ".join(filter(None, allowed)) or "nobody"
-            return Finding(name, f"The CAA records of {parent} allow only {who} to issue.", is_certain=True)
+            others = ", ".join(filter(None, allowed))
+            rule = f"allow only {others} to issue" if others else "allow no authority to issue"
+            return Finding(name, f"The CAA records of {parent} {rule}.", is_certain=True)
         if records:
             return None
     return None

@@ -64,6 +64,12 @@ def test_a_hundred_names_are_looked_at_side_by_side_and_found_in_order() -> None
     assert [finding.name for finding in findings if not finding.is_certain] == names
 
 
+def test_a_domain_that_no_authority_may_issue_for_is_told_so() -> None:
+    (finding,) = look(["shop.example"], Network(lambda _: [], lambda _: [Caa("issue", ";")]), 60)[:1]
+
+    assert finding == Finding("shop.example", "The CAA records of shop.example allow no authority to issue.", True)
+
+
 def test_what_fails_in_a_look_is_not_swallowed() -> None:
     def caa(name: str) -> list[Caa]:
         raise ZeroDivisionError

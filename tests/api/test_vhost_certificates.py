@@ -72,6 +72,7 @@ async def test_a_bad_pair_is_refused_in_words_at_its_key(
         problem = answer.json()
         assert (answer.status_code, [error["field"] for error in problem["errors"]]) == (status, [field]), problem
         assert isinstance(problem["detail"], str)
+        assert "automatic" not in problem["detail"], "React has no such choice"
         assert status != 409 or "guardpanel’s own form: /virtual-hosts/" in problem["detail"], (
             "React has no such button"
         )

@@ -22,6 +22,7 @@ from guardpanel.services import certificate_choices, certificate_uses, certifica
 from guardpanel.services.input import validated
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Change
+from guardpanel.services.saving.https_rules import in_few_words
 
 PASTED = ("certificate", "private_key")
 
@@ -52,6 +53,9 @@ async def ready_of(sent: VirtualHostFields, *, proves_by_dns: bool) -> Ready:
             raise Invalid.at("certificate", "Required: paste the certificate.")
         material = Material(ready.certificate.encode(), (ready.private_key or "").encode())
         ready.parsed = await asyncio.to_thread(parse, material, datetime.now(UTC))
+        if not any(covers(ready.parsed.names, name) for name in ready.hostnames):
+            words = f"It covers {in_few_words(ready.parsed.names)}, and none of the hostnames. Paste one that does."
+            raise Invalid.at("certificate", words)
         certificate_choices.must_be_confirmed([*ready.parsed.warnings], is_confirmed=bool(ready.save_anyway))
     is_by_dns = fields_of_new(ready, "new").challenge is Challenge.DNS_01
     if is_by_dns and ready.new_certificate is NewCertificate.ACME and not proves_by_dns:

@@ -34,6 +34,10 @@ log = logging.getLogger(__name__)
 REPLACED_ACCOUNT = "Another account took the place of the one that this order belongs to."
 
 
+AT_FIELDS = {FaultKind.PROFILE: "profile", FaultKind.PROOF: "challenge"}
+"Where a certificate asks for what the authority does not offer, or this installation cannot prove."
+
+
 class AuthorityRefused(Problem):
     """An authority did not do what was asked of it."""
 
@@ -219,7 +223,7 @@ async def first_look(issuer: Issuer, names: Sequence[str], authority: str) -> li
 
 
 async def preflight(issuer: Issuer, certificate_id: int) -> list[Finding]:
-    """What would go wrong with an order. Raises AuthorityRefused (502) if the authority does not answer."""
+    """What would go wrong with an order. Raises Invalid (422) at the field to change, AuthorityRefused (502) without answer."""
     async with issuer.changes.database.read() as session:
         certificate = await issued_here(session, certificate_id)
     order = Order(tuple(certificate.names), certificate.challenge.value, b"", certificate.profile)
@@ -228,7 +232,8 @@ async def preflight(issuer: Issuer, certificate_id: int) -> list[Finding]:
         async with issuer.checking:
             return [*limits, *await issuer.checks.findings(order, certificate.authority)]
     except AuthorityFault as refused:
-        raise AuthorityRefused(str(refused)) from refused
+        field = AT_FIELDS.get(refused.fault.kind)
+        raise Invalid.at(field, str(refused)) if field else AuthorityRefused(str(refused)) from refused
 
 
 async def _limits(issuer: Issuer, certificate: Certificate) -> list[Finding]:

@@ -120,6 +120,12 @@ async def test_preflight_keeps_what_would_fail_from_the_authority_until_somebody
     assert issuing.pebble.orders() - before == 1
     assert [step.is_bad for step in (await issuing.logs(number))[0].steps].count(True) == 1
     issuing.caa.clear()
+    number = await issuing.add("profile.acme.test", profile="best")
+    with pytest.raises(Invalid) as refused:
+        await deeds.preflight(issuing.issuer, number)
+    assert refused.value.errors["profile"].message.startswith(
+        "The authority does not offer the profile best. It offers:"
+    )
 
 
 @pytest.mark.one_haproxy

@@ -14,6 +14,8 @@ import pytest
 
 from tests.live.origins import Origin
 from tests.live.stack import DEADLINE, Stack, wait_until
+from tests.live.test_h2 import pseudo
+from tests.live.tls import H2
 from tests.live.wire import Part, Response, head
 from tests.rows import rows
 
@@ -279,6 +281,24 @@ def test_one_client_does_not_take_every_place_for_large_bodies(stack: Stack) -> 
         assert answer_to(stack, 70, "block.test", body=b"x" * LENGTH).status == 503
         assert answer_to(stack, 70, "begin.test", body=b"x" * LENGTH).status == 503
         assert answer_to(stack, 71, "block.test", body=b"x" * LENGTH).status == 200
+
+
+@pytest.mark.http3
+def test_what_begins_together_in_one_connection_takes_no_more_than_its_share(haproxy: str, server: Origin) -> None:
+    """HAProxy from 3.2 on gave others a turn after every 50 rules: all of them looked before the first one had its place."""
+    host = {"servers": [{"address": server.address}], "health_check": False, "https": True, "policy": "Block"}
+    policy = {"body_limit_kib": 4096, "enforcement_mode": "block"}
+    fields = [("content-type", "application/octet-stream"), ("content-length", f"{LENGTH}"), ("user-agent", "a")]
+    with (
+        Stack(haproxy, rows({"Block": policy}, {"shop.test": host})) as stack,
+        H2(stack.tls_address, "shop.test") as client,
+    ):
+        numbers = [client.begin([*pseudo(method="POST"), *fields], end=False) for _ in range(20)]
+        while sum(client.streams[number].is_over for number in numbers) < 10:
+            client.receive()
+
+        assert {client.streams[number].headers.get(":status") for number in numbers} == {None, "503"}
+        assert entry(stack, "large_bodies", "1") == 10
 
 
 def test_what_else_a_client_has_in_progress_takes_nothing_of_its_share_of_large_bodies(stack: Stack) -> None:

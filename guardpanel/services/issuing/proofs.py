@@ -70,6 +70,8 @@ class Proving:
         answer = await verifier.ask(verifier.binds[0], f"{PATH}{token}", {"host": host}, timeout=5.0)
         if answer.status == 200 and answer.body == f"{token}.{thumbprint}".encode():
             return ""
+        if answer.status == 200 and answer.body.startswith(f"{token}.".encode()):
+            return f"HAProxy answers challenges for {name} with the key of another account, whose order comes first."
         return f"HAProxy does not answer challenges for {name} yet (status {answer.status})."
 
     def proofs(self, order: Order) -> Proofs:

@@ -75,6 +75,8 @@ async def test_haproxy_answers_challenges_before_everything_else_and_nothing_els
         assert (await ask(f"/.well-known/acme-challenge/{path}")).status_code == 503, path
     assert (await ask("/.well-known/acme-challenge/token", "other.acme.test")).status_code == 503
     assert (await ask("/.well-known/acme-challenge/token", "stranger.acme.test")).status_code == 421
+    (words,) = (await issuing.issuer.checks.proving.faults_of_own(["known.acme.test"], "another")).values()
+    assert words.endswith("challenges for known.acme.test with the key of another account, whose order comes first.")
 
 
 @pytest.mark.one_haproxy

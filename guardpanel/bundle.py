@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from guardpanel.kept import KeptLast
+
 SERVERS = "servers.txt"
 """The file with what HAProxy takes of servers at run time. Lines `be_17/s1 100 ready 192.0.2.1:80`: backend and server, weight,
 `ready` or `maint`, as `set server … state` has it, and the address, if it can change at run time, too."""
@@ -87,14 +89,13 @@ class Bundle:
     @cached_property
     def hashes(self) -> Mapping[str, Mapping[str, str]]:
         """The SHA-256 (hex) of each file, by kind."""
-        return {
-            kind: {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
-            for kind, files in self.by_kind.items()
-        }
+        hashes = {kind: hashes_of(files) for kind, files in self.by_kind.items() if kind != "secrets"}
+        return {**hashes, "secrets": HASHES.get(self.secrets, lambda: hashes_of(self.secrets))}
 
     @cached_property
     def secrets_digest(self) -> str:
-        return digest_of(self.hashes["secrets"])
+        hashes = self.hashes["secrets"]
+        return DIGEST.get(hashes, lambda: digest_of(hashes))
 
     @cached_property
     def data_digest(self) -> str:
@@ -108,6 +109,14 @@ class NamedServer:
     origin: Origin
     host: str
     port: int
+
+
+def hashes_of(files: Mapping[str, bytes]) -> Mapping[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+
+
+HASHES, DIGEST = KeptLast[Mapping[str, str]](), KeptLast[str]()
+"Of files with private keys: few saves change one, and there may be a thousand."
 
 
 def digest_of(hashes: Mapping[str, str]) -> str:

@@ -19,6 +19,9 @@ from guardpanel.errors import Problem
 KEY, NONCE = 32, 12
 "Bytes. The nonce is random: NIST SP 800-38D allows 2^32 of them under one key."
 
+TAG = 16
+"Bytes at the end of a sealed value. They authenticate all of it, so that another value has another tag."
+
 
 def login_key(secret: str) -> str:
     """The key of logins' hashes, in Base64, made of the installation's secret (rendering/login_maps.py)."""

@@ -1,12 +1,17 @@
 """What a save does not change is neither rendered nor written again, and what is kept is limited."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from unittest.mock import patch
 
 from guardpanel import readable_yaml
+from guardpanel.bundle import Bundle, digest_of, hashes_of
+from guardpanel.certificates.served import ServedCertificate, ServedCertificates
 from guardpanel.engines.waf import agent_files
 from guardpanel.kept import Kept
+from guardpanel.models.certificates.certificate import Source
 from guardpanel.rendering import DesiredState, coraza, https, render
 from tests.rows import FACTS, rows
 
@@ -66,6 +71,30 @@ def test_the_list_of_certificates_is_written_again_for_each_change_of_https_and_
             assert written.call_count == 2 * number  # The other is the test's own.
         https.files(over_tls(tls_profile="modern", streaming=True))
         assert written.call_count == 2 * number
+
+
+def test_the_choice_of_certificates_follows_their_contents_and_the_moment() -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    old, new = (
+        ServedCertificate(1, Source.UPLOAD, ("shop.example",), noon - timedelta(days=9), noon, b"old"),
+        ServedCertificate(2, Source.UPLOAD, ("shop.example",), noon, noon + timedelta(hours=1), b"new"),
+    )
+
+    def secrets(*certificates: ServedCertificate, at: datetime = noon) -> tuple[set[bytes], str]:
+        state = over_tls()
+        state = replace(state, facts=replace(state.facts, certificates=ServedCertificates(certificates, at)))
+        bundle = Bundle({}, "", (), {}, secrets=https.secrets(state))
+        assert bundle.secrets_digest == digest_of(
+            hashes_of(https._secrets(state.chosen_certificates, FACTS.default_certificate))
+        )
+        return {*bundle.secrets.values()} - {FACTS.default_certificate}, bundle.secrets_digest
+
+    both = old, new
+    before, after = secrets(*both, at=noon - timedelta(hours=1)), secrets(*both)
+    assert (before[0], after[0]) == ({b"old"}, {b"new"})  # Only the moment differs.
+    assert before[1] != after[1] == secrets(*both)[1]
+    assert secrets(old, replace(new, pem=b"renewed"))[0] == {b"renewed"}
+    assert secrets(replace(old, not_after=noon + timedelta(days=1)), new)[0] == {b"old"}
 
 
 def test_results_used_last_are_kept_up_to_a_number_of_characters() -> None:

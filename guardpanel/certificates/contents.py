@@ -1,11 +1,12 @@
 """The contents of certificates in the database: added, opened, retired, wiped."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Text, and_, type_coerce
+from sqlalchemy import and_
 from sqlmodel import col, func, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -14,7 +15,7 @@ from guardpanel.certificates.names import called
 from guardpanel.certificates.reading import Parsed
 from guardpanel.models.certificates.certificate import Certificate, Source
 from guardpanel.models.certificates.certificate_content import LOCAL_AUTHORITY, LONG_AGO, CertificateContent
-from guardpanel.sealing import KeyLost, Seal
+from guardpanel.sealing import TAG, KeyLost, Seal
 
 FEW = 500
 "Contents that are asked for by their ids. SQLite limits how many a query may name."
@@ -110,41 +111,45 @@ class CurrentContents:
 
     def __init__(self, seal: Seal) -> None:
         self.seal = seal
-        self._opened: dict[_Stored, CurrentContent] = {}
-        "By id, and what may change. A restored backup may give the id to another one, which is sealed differently."
+        self._stored = ""
+        self._opened: dict[str, CurrentContent] = {}
+        "By what is stored of each. A restored backup may give an id to another one, which is sealed differently."
         self._current: tuple[CurrentContent, ...] = ()
         "Of all of these."
 
     async def of(self, session: AsyncSession) -> tuple[CurrentContent, ...]:
         """Of all certificates that have one, by certificate id. The same tuple as long as nothing changed."""
-        stored = [tuple(row) for row in (await session.exec(_stored())).all()]
-        if stored == [*self._opened] and all(content.pem for content in self._current):
+        stored = (await session.exec(STORED)).one() or ""
+        if stored == self._stored and all(content.pem for content in self._current):
             return self._current
-        known = {key: content for key in stored if (content := self._opened.get(key)) and content.pem}
-        rows = await _rows(session, [key[0] for key in stored if key not in known])
-        self._opened = {key: known.get(key) or _opened(rows[key[0]], Source(key[2]), self.seal) for key in stored}
-        self._current = tuple(self._opened.values())
+        known = {line: content for line, content in self._opened.items() if content.pem}
+        ordered = sorted((json.loads(line)[:2], line) for line in stored.splitlines())
+        lines = {certificate_id: line for (certificate_id, _), line in ordered}
+        new = {line: json.loads(line)[1:3] for line in lines.values() if line not in known}
+        rows = await _rows(session, [number for number, _ in new.values()])
+        known |= {line: _opened(rows[number], Source(source), self.seal) for line, (number, source) in new.items()}
+        self._opened = {line: known[line] for line in lines.values()}
+        self._stored, self._current = stored, tuple(self._opened.values())
         return self._current
 
 
-_Stored = tuple[Any, ...]
-
-
-def _stored() -> Any:
-    """Of each current content, its id, and what may change, as stored: nothing is parsed, since each save compares a thousand."""
-    texts = (
+def _lines() -> Any:
+    """Of each content that is not retired a line: certificate, id, and what may change, as stored. One text of all, since each
+    save compares a thousand."""
+    what = (
         Certificate.source,
         CertificateContent.revoked_at,
         CertificateContent.not_before,
         CertificateContent.not_after,
     )
-    columns: list[Any] = [
-        CertificateContent.id,
-        CertificateContent.sealed_key,
-        *(type_coerce(of, Text) for of in texts),
-    ]
-    query = select(*columns).join(Certificate, belongs()).where(col(CertificateContent.id).in_(newest()))
-    return query.order_by(col(CertificateContent.certificate_id))
+    stored = Certificate.id, CertificateContent.id, *what, func.hex(func.substr(CertificateContent.sealed_key, -TAG))
+    lines = select(func.json_array(*stored).label("line")).join(CertificateContent, belongs())
+    lines = lines.where(col(CertificateContent.retired_at).is_(None))
+    ordered = lines.order_by(col(Certificate.id), col(CertificateContent.id)).subquery()
+    return select(func.group_concat(ordered.c.line, "\n"))
+
+
+STORED = _lines()
 
 
 async def _rows(session: AsyncSession, ids: Sequence[int]) -> dict[int, CertificateContent]:

@@ -5,29 +5,25 @@ matching manifest does not count. `current` is a symlink that is replaced by ren
 """
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from guardpanel.bundle import JUDGING, KINDS, Bundle, digest_of
+from guardpanel.bundle import JUDGING, KINDS, Bundle
 from guardpanel.engines.files import (
     Digests,
     content_of,
     exchange,
     make_empty,
     sync_directory,
-    write_atomically,
     write_new,
 )
+from guardpanel.engines.manifests import NO_MANIFEST, Manifest, Manifests
 from guardpanel.engines.shared_folders import SharedFolders
 from guardpanel.errors import DeploymentFailed, Problem, StorageFailed
-
-MANIFEST = "manifest.json"
 
 PUBLIC = 0o640
 "The mode of files without private keys."
@@ -55,6 +51,7 @@ class Releases:
         self.root = data_dir / "releases"
         self.link = data_dir / "current"
         self._digests = Digests()
+        self._manifests = Manifests(self.root)
         self._shared = SharedFolders(self.root, self._digests)
 
     def stage(self, number: int, bundle: Bundle) -> Release:
@@ -85,8 +82,7 @@ class Releases:
             for name, digest in bundle.hashes[kind].items():
                 self._place(f"{draft}/{name}", name, bundle.by_kind[kind][name], digest)
         self._shared.link(draft, bundle.secrets, bundle.hashes["secrets"], self.link)
-        manifest = {"release": number, "checksum": bundle.checksum, **bundle.hashes}
-        write_new(draft / MANIFEST, json.dumps(manifest, indent=1).encode())
+        self._manifests.write(draft, Manifest(number, bundle.checksum, **bundle.hashes))
         for folder in sorted(folders, reverse=True):
             sync_directory(folder)
 
@@ -106,24 +102,23 @@ class Releases:
         """The release, if it is complete: every file of these kinds has the hash that its manifest lists."""
         path = self.root / str(number)
         try:
-            manifest = json.loads(content_of(path / MANIFEST))
-            for name, digest in _hashes(manifest, kinds).items():
+            manifest = self._manifests.of(number)
+            for name, digest in manifest.of(kinds).items():
                 if self._digests.of(f"{path}/{name}") != digest:
                     raise _changed(number, name)
-            digests = (digest_of(manifest.get(kind, {})) for kind in ("secrets", "data"))
-            return Release(number, path, manifest["checksum"], *digests)
-        except (OSError, ValueError, KeyError) as error:
+            return Release(number, path, manifest.checksum, manifest.secrets_digest, manifest.data_digest)
+        except (OSError, ValueError) as error:
             raise ReleaseDamaged(f"Release {number} is incomplete: {error}.") from error
 
     def files(self, number: int) -> dict[str, bytes]:
         """The files that the engines got, by name, without private keys and lists. Raises ReleaseDamaged if it is incomplete."""
         path = self.root / str(number)
         try:
-            manifest = json.loads(content_of(path / MANIFEST))
-            data = manifest.get("data", {})
-            listed = {**manifest["files"], **{name: data[name] for name in JUDGING & data.keys()}}
+            manifest = self._manifests.of(number)
+            data = manifest.data
+            listed = {**manifest.files, **{name: data[name] for name in JUDGING & data.keys()}}
             files = {name: content_of(path / name) for name in listed}
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError) as error:
             raise ReleaseDamaged(f"Release {number} is incomplete: {error}.") from error
         for name, content in files.items():
             if hashlib.sha256(content).hexdigest() != listed[name]:
@@ -134,8 +129,8 @@ class Releases:
         """The files that were modified. None if the release is missing or incomplete."""
         path = self.root / str(number)
         try:
-            files = _hashes(json.loads(content_of(path / MANIFEST)))
-        except (OSError, ValueError, KeyError):
+            files = self._manifests.of(number).of(KINDS)
+        except (OSError, ValueError):
             return None
         return [name for name, digest in files.items() if self._digest(f"{path}/{name}") != digest]
 
@@ -153,49 +148,42 @@ class Releases:
             return None
 
     def checksum(self, number: int) -> str:
-        """From its manifest. Empty without one."""
-        try:
-            return str(json.loads(content_of(self.root / str(number) / MANIFEST))["checksum"])
-        except (OSError, ValueError, KeyError):
-            return ""
+        """Empty without a manifest."""
+        return self._listed(number).checksum
 
-    def data(self, number: int) -> dict[str, str]:
-        """From its manifest: the SHA-256 (hex) of each map that changes at run time, by name."""
-        return self._listed(number, "data")
+    def data(self, number: int) -> Mapping[str, str]:
+        """The SHA-256 (hex) of each map that changes at run time, by name. Empty without a manifest."""
+        return self._listed(number).data
 
-    def secrets(self, number: int) -> dict[str, str]:
-        """From its manifest: the SHA-256 (hex) of each file with a private key, by name. Empty without a manifest."""
-        return self._listed(number, "secrets")
+    def secrets(self, number: int) -> Mapping[str, str]:
+        """The same of each file with a private key."""
+        return self._listed(number).secrets
 
-    def _listed(self, number: int, kind: str) -> dict[str, str]:
-        try:
-            return dict(json.loads(content_of(self.root / str(number) / MANIFEST)).get(kind, {}))
-        except (OSError, ValueError):
-            return {}
+    def digests(self, number: int) -> tuple[str, str]:
+        """Of its files with private keys, and of its maps that change at run time, as a bundle has them."""
+        listed = self._listed(number)
+        return listed.secrets_digest, listed.data_digest
+
+    def _listed(self, number: int | None) -> Manifest:
+        with suppress(OSError, ValueError):
+            return self._manifests.of(number) if number is not None else NO_MANIFEST
+        return NO_MANIFEST
 
     def differing_secrets(self, number: int) -> frozenset[str]:
         """The files with private keys of this release that the current one lacks, or has with other content."""
-        return self._differing(number, "secrets")
+        return _differing(self.secrets(number), self._listed(self.current_number()).secrets)
 
     def differing_data(self, number: int) -> dict[str, bytes]:
         """The same of the maps that change at run time, with their content in the current release."""
-        names = sorted(self._differing(number, "data"))
+        names = sorted(_differing(self.data(number), self._listed(self.current_number()).data))
         return {name: content_of(self.link / name) if (self.link / name).is_file() else b"" for name in names}
-
-    def _differing(self, number: int, kind: str) -> frozenset[str]:
-        current = self.current_number()
-        known = self._listed(current, kind) if current is not None else {}
-        return frozenset(name for name, digest in self._listed(number, kind).items() if known.get(name) != digest)
 
     def forget_secrets(self, keep: Collection[int]) -> None:
         """Delete the private keys of all releases but these: a replaced key must not stay on disk."""
         for number in set(self.numbers()) - set(keep):
-            names, path = self.secrets(number), self.root / str(number)
-            if not names:
-                continue
-            self._shared.forget_in(path, names)
-            manifest = json.loads(content_of(path / MANIFEST))
-            write_atomically(path / MANIFEST, json.dumps(manifest | {"secrets": {}}, indent=1).encode())
+            if names := self.secrets(number):
+                self._shared.forget_in(self.root / str(number), names)
+                self._manifests.forget_secrets(number)
         self._shared.collect()
 
     def must_be_whole(self, release: Release, kinds: Collection[str] = KINDS) -> None:
@@ -243,6 +231,5 @@ def _changed(number: int, name: str) -> ReleaseDamaged:
     return ReleaseDamaged(f"{name} of release {number} was changed outside guardpanel.")
 
 
-def _hashes(manifest: Mapping[str, Any], kinds: Collection[str] = KINDS) -> dict[str, str]:
-    """Of all files of these kinds. Manifests of earlier versions lack some."""
-    return {**manifest["files"], **{name: hashed for kind in kinds for name, hashed in manifest.get(kind, {}).items()}}
+def _differing(listed: Mapping[str, str], current: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(name for name, digest in listed.items() if current.get(name) != digest)

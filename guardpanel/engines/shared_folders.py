@@ -6,12 +6,14 @@ A folder is named by what is in it, and never changes. A release has a symlink i
 import os
 import shutil
 import threading
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from guardpanel.bundle import digest_of
 from guardpanel.engines.files import Digests, exchange, sync_directory, write_new
+from guardpanel.kept import KeptLast
 
 SHARED = "shared"
 
@@ -21,20 +23,18 @@ FOLDER_MODE, FILE_MODE = 0o700, 0o600
 class SharedFolders:
     def __init__(self, releases: Path, digests: Digests) -> None:
         self.releases, self.root, self._digests = releases, releases / SHARED, digests
+        self._folders = KeptLast[Mapping[str, tuple[str, Mapping[str, str]]]]()
         self.lock = threading.Lock()
         "An old release is deleted beside a save: from the first link in a draft until the draft has its place, nothing is."
 
     def link(self, release: Path, files: Mapping[str, bytes], hashes: Mapping[str, str], before: Path) -> None:
         """Place links in a release to folders with these files, such as `certs/17.pem`. A folder is written if it is missing or
         was changed; what equals a file of the release `before` is a hard link. Only with the `lock`. Raises OSError."""
-        for folder in {name.partition("/")[0] for name in files}:
-            within = f"{folder}/"
-            its = {name.removeprefix(within): name for name in files if name.startswith(within)}
-            digests = {file: hashes[name] for file, name in its.items()}
-            shared = self.root / digest_of(digests)
-            (release / folder).symlink_to(f"../{SHARED}/{shared.name}")  # First: what nothing links to is deleted.
-            if not self._is_whole(shared, digests):
-                self._write(shared, {file: files[name] for file, name in its.items()}, digests, before / folder)
+        for folder, (digest, its) in self._folders.get(hashes, lambda: _by_folder(hashes)).items():
+            shared = self.root / digest
+            (release / folder).symlink_to(f"../{SHARED}/{digest}")  # First: what nothing links to is deleted.
+            if not self._is_whole(shared, its):
+                self._write(shared, {file: files[f"{folder}/{file}"] for file in its}, its, before / folder)
 
     def _is_whole(self, folder: Path, hashes: Mapping[str, str]) -> bool:
         try:
@@ -92,6 +92,15 @@ class SharedFolders:
 
     def _releases(self) -> Iterator[Path]:
         return (path for path in self.releases.iterdir() if not path.name.startswith((SHARED, ".gone-")))
+
+
+def _by_folder(hashes: Mapping[str, str]) -> Mapping[str, tuple[str, Mapping[str, str]]]:
+    """Each folder's digest, and the hashes of its files."""
+    folders: dict[str, dict[str, str]] = defaultdict(dict)
+    for name, digest in hashes.items():
+        folder, _, file = name.partition("/")
+        folders[folder][file] = digest
+    return {folder: (digest_of(its), its) for folder, its in folders.items()}
 
 
 def _links(release: Path) -> Iterator[Path]:

@@ -48,7 +48,7 @@ this long."""
 OF_HTTPS = attrgetter("id", "hostnames", *HttpsColumns.model_fields)
 "Of a virtual host, all that the files depend on."
 
-KEPT = KeptLast[dict[str, str]]()
+KEPT, KEPT_SECRETS = KeptLast[dict[str, str]](), KeptLast[dict[str, bytes]]()
 "Few saves change anything about HTTPS, and there may be a thousand virtual hosts."
 
 
@@ -104,15 +104,17 @@ def _files(hosts: Sequence[VirtualHostState], chosen: Chosen, state: DesiredStat
 def secrets(state: DesiredState) -> dict[str, bytes]:
     """The files with private keys."""
     if not state.https_hosts:
-        return {}
-    chosen = state.chosen_certificates
+        return KEPT_SECRETS.get((), dict)
+    chosen, default = state.chosen_certificates, state.facts.default_certificate
+    return KEPT_SECRETS.get((chosen, default), lambda: _secrets(chosen, default))
+
+
+def _secrets(chosen: Chosen, default: bytes) -> dict[str, bytes]:
     named = [certificate for name, certificate in chosen.by_name.items() if not is_address(name)]
     used = {
         certificate.certificate_id: certificate for certificate in (*named, chosen.unnamed) if certificate is not None
     }
-    return {DEFAULT: state.facts.default_certificate} | {
-        file_of(certificate): certificate.pem for _, certificate in sorted(used.items())
-    }
+    return {DEFAULT: default} | {file_of(certificate): certificate.pem for _, certificate in sorted(used.items())}
 
 
 def file_of(certificate: ServedCertificate | None) -> str:

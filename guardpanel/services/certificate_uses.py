@@ -1,12 +1,13 @@
 """Where certificates are used: by virtual host, by hostname, and which of them end soon."""
 
+import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlmodel import col, func, select
+from sqlmodel import col, exists, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.certificates import choosing, contents
@@ -71,18 +72,32 @@ class Covered:
         return None if self.state.tone == "ok" else self.state
 
 
-async def offers(session: AsyncSession, now: datetime) -> Choice[Offer]:
+async def offers(
+    session: AsyncSession, now: datetime, hostnames: Iterable[str] | None = None, chosen_ids: Sequence[int | None] = ()
+) -> Choice[Offer]:
+    """Of all certificates, or of those that cover one of these hostnames, or are chosen: few of thousands."""
     columns: tuple[Any, ...] = (
         Certificate.id, Certificate.name, Certificate.source, CertificateContent.names,
         CertificateContent.not_before, CertificateContent.not_after, CertificateContent.revoked_at,
         func.substr(CertificateContent.sealed_key, 1, 1),
     )  # fmt: skip
-    rows = await session.exec(
+    query = (
         select(*columns)
         .join(CertificateContent, contents.belongs())
         .where(col(CertificateContent.id).in_(contents.newest()))
     )
-    return Choice((Offer(*row) for row in rows.all()), now)
+    if hostnames is not None:
+        query = query.where(or_(col(Certificate.id).in_(chosen_ids), _cover(hostnames)))
+    return Choice((Offer(*row) for row in (await session.exec(query)).all()), now)
+
+
+def _cover(hostnames: Iterable[str]) -> Any:
+    """Whether a content covers one of them. They are one parameter: SQLite limits how many a query may have."""
+    accepted = json.dumps([name for hostname in hostnames for name in accepted_names(hostname)])
+    own, wanted = (
+        func.json_each(names).table_valued("value").c.value for names in (CertificateContent.names, accepted)
+    )
+    return exists().where(own.in_(select(wanted)))
 
 
 async def as_options(session: AsyncSession) -> list[tuple[str, str]]:
@@ -156,13 +171,16 @@ async def coverage_of(
     session: AsyncSession, hostnames: Sequence[str], chosen_id: int | None, host_id: int | None = None
 ) -> list[Covered]:
     """What hostnames of a virtual host would get over HTTPS."""
-    now = datetime.now(UTC)
-    known = await offers(session, now)
+    now, addresses = datetime.now(UTC), [name for name in hostnames if is_address(name)]
+    others = await _other_addresses(session, host_id) if addresses else {}
+    default_id = (await session.exec(select(Traffic.default_certificate_id))).first() if addresses else None
+    known = await offers(session, now, (*hostnames, *others), (chosen_id, default_id, *others.values()))
     gets = {name: known.of(name, chosen_id) for name in hostnames}
-    addresses = [name for name in hostnames if is_address(name)]
-    if addresses:
-        gets |= await _of_addresses(session, known, {name: gets[name] for name in addresses}, host_id)
-    coming = await awaited(session, known)
+    if addresses:  # Clients name none of them: all get the same certificate.
+        all_of_them = {name: known.of(name, its_id) for name, its_id in others.items()}
+        unnamed = known.without_a_name(all_of_them | {name: gets[name] for name in addresses}, default_id)
+        gets |= dict.fromkeys(addresses, unnamed)
+    coming = await awaited(session)
     return [covered_by(name, offer, coming, now) for name, offer in gets.items()]
 
 
@@ -177,25 +195,23 @@ def covered_by(name: str, offer: Offer | None, awaited: Mapping[str, int], now: 
     )
 
 
-async def awaited(session: AsyncSession, known: Choice[Offer]) -> dict[str, int]:
+async def awaited(session: AsyncSession) -> dict[str, int]:
     """Names of certificates that an authority has not issued yet, with the certificate's id."""
-    rows = await session.exec(select(Certificate.id, Certificate.names).where(Certificate.source == Source.ACME))
-    waiting = [(number, names) for number, names in rows.all() if number is not None and number not in known.by_id]
-    return {name: number for number, names in waiting for name in names}
+    issued = exists().where(contents.belongs(), col(CertificateContent.retired_at).is_(None))
+    waiting = select(Certificate.id, Certificate.names).where(Certificate.source == Source.ACME, ~issued)
+    return {
+        name: number for number, names in (await session.exec(waiting)).all() if number is not None for name in names
+    }
 
 
-async def _of_addresses(
-    session: AsyncSession, known: Choice[Offer], own: dict[str, Offer | None], host_id: int | None
-) -> dict[str, Offer | None]:
-    """Clients name none of them: all get the same certificate."""
-    others = await session.exec(
+async def _other_addresses(session: AsyncSession, host_id: int | None) -> dict[str, int | None]:
+    """Those of other virtual hosts with HTTPS, with the certificates that these choose."""
+    rows = await session.exec(
         select(Hostname.name, VirtualHost.certificate_id)
         .join(VirtualHost, col(VirtualHost.id) == col(Hostname.virtual_host_id))
         .where(col(VirtualHost.enabled), col(VirtualHost.https), VirtualHost.id != host_id)
     )
-    all_of_them = {name: known.of(name, chosen_id) for name, chosen_id in others.all() if is_address(name)} | own
-    chosen_id = (await session.exec(select(Traffic.default_certificate_id))).first()
-    return dict.fromkeys(own, known.without_a_name(all_of_them, chosen_id))
+    return {name: chosen_id for name, chosen_id in rows.all() if is_address(name)}
 
 
 async def ends_of(session: AsyncSession, host: VirtualHost) -> list[datetime]:

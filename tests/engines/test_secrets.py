@@ -65,6 +65,24 @@ def test_a_changed_key_is_noticed(releases: Releases) -> None:
         releases.open(1)
 
 
+def test_a_manifest_that_is_changed_by_hand_is_read_again(releases: Releases) -> None:
+    releases.stage(1, BUNDLE)
+    assert releases.open(1).checksum == BUNDLE.checksum
+    manifest = releases.root / "1" / "manifest.json"
+    whole = manifest.read_text()
+
+    manifest.write_text(whole.replace(BUNDLE.hashes["files"]["haproxy.cfg"], "0" * 64))
+
+    assert releases.damaged(1) == ["haproxy.cfg"]
+    for text in ("", "[]", '{"release": 1}'):
+        manifest.write_text(text)
+        assert (releases.damaged(1), releases.checksum(1), releases.secrets(1)) == (None, "", {})
+        with pytest.raises(ReleaseDamaged):
+            releases.open(1)
+    manifest.write_text(whole)
+    assert releases.damaged(1) == []
+
+
 def test_replaced_keys_do_not_stay_on_disk(releases: Releases) -> None:
     for number in (1, 2, 3):
         releases.stage(number, BUNDLE)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from guardpanel.bundle import Bundle, NamedServer
+from guardpanel.bundle import WITHOUT_KEYS, Bundle, NamedServer
 from guardpanel.engines.files import content_of, write_atomically
 from guardpanel.engines.haproxy.master_cli import MasterCli
 from guardpanel.engines.haproxy.status import LONGEST
@@ -147,7 +147,7 @@ class ServerSync:
         number = self.releases.current_number()
         if number is not None:
             with suppress(OSError, ReleaseDamaged):
-                return content_of(self.releases.open(number).path / "haproxy.cfg").decode()
+                return content_of(self.releases.open(number, WITHOUT_KEYS).path / "haproxy.cfg").decode()
         return ""
 
     def _configuration_of(self, checksum: str) -> str:

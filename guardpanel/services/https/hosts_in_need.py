@@ -40,7 +40,7 @@ async def hosts_in_need(session: AsyncSession) -> list[HostInNeed]:
         return []
     now = datetime.now(UTC)
     known = await certificate_uses.offers(session, now)
-    awaited = await certificate_uses.awaited(session, known)
+    awaited = await certificate_uses.awaited(session)
     gets = {hostname: known.of(hostname, chosen_id) for hostname, _, _, chosen_id in rows}
     unnamed = known.without_a_name(gets, (await session.exec(select(Traffic.default_certificate_id))).first())
     worst: dict[int, HostInNeed] = {}

@@ -37,9 +37,9 @@ async def must_be_meant(
     is_meant: bool,
 ) -> None:
     """Raises NeedsConfirmation (409) for what this save adds. `new_names`: of the certificate that comes with it."""
-    if is_meant or not fields.https:
-        return
     names, number = list(fields.hostnames), row.id if row else None
+    if is_meant or not fields.https or (row is not None and row.https and _asked(row) == _asked(fields)):
+        return  # Of what stays, nothing is a new doubt.
     now = await certificate_uses.coverage_of(session, names, fields.certificate_id, number)
     open_doubts = doubts(fields, dict(zip(names, now, strict=True)), new_names)
     if open_doubts and row is not None and row.https:
@@ -51,6 +51,12 @@ async def must_be_meant(
     if open_doubts:
         errors = in_words(open_doubts, await certificate_uses.named(session, fields.certificate_id))
         raise NeedsConfirmation(" ".join(errors.values()), {name: FieldError(text) for name, text in errors.items()})
+
+
+def _asked(fields: VirtualHostFields | VirtualHost) -> Sequence[object]:
+    """What doubts are about."""
+    names = [name if isinstance(name, str) else name.name for name in fields.hostnames]
+    return names, fields.certificate_id, bool(fields.https_redirect), fields.hsts_seconds
 
 
 def doubts(

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.bundle import Bundle, digest_of
+from guardpanel.bundle import Bundle
 from guardpanel.database import Database
 from guardpanel.engines import Engines
 from guardpanel.engines.releases import Release
@@ -101,9 +101,8 @@ class Preparing:
         """Private keys and entries of address lists are not part of the checksum."""
         if live.checksum != bundle.checksum:
             return False
-        releases, number = self.engines.releases, live.id or 0
-        secrets, data = await asyncio.to_thread(lambda: (releases.secrets(number), releases.data(number)))
-        return (digest_of(secrets), digest_of(data)) == (bundle.secrets_digest, bundle.data_digest)
+        digests = await asyncio.to_thread(self.engines.releases.digests, live.id or 0)
+        return digests == (bundle.secrets_digest, bundle.data_digest)
 
     async def _snapshot_before(self, session: AsyncSession, change: Change) -> tuple[Snapshot, bytes]:
         """The current rows: those of the previous save, unless something else wrote since."""

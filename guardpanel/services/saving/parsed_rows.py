@@ -1,0 +1,55 @@
+"""Rows of snapshots, parsed: a save changes few of thousands, and its rows are known by their texts.
+
+Nothing can make what is kept wrong: equal texts are equal rows, whoever wrote them.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
+from typing import Any
+
+from guardpanel.rendering.rows import Row, Rows
+
+HEAD = '"rows":['
+"Ends the line of a table that has rows. JSON has line breaks neither in texts nor, as SQLite writes it, between them."
+
+Parse = Callable[[str, Sequence[str], Sequence[Sequence[Any]]], Sequence[Row]]
+"Table, columns and values by row → rows."
+
+
+class ParsedRows:
+    """Of the snapshot that was parsed last. Threads share it."""
+
+    def __init__(self, parse: Parse) -> None:
+        self._parse = parse
+        self._known: dict[str, Mapping[str, Row]] = {}
+        "By the line before a table's rows, with its name and columns, and by the rows' own lines."
+
+    @staticmethod
+    def reads(snapshot: str) -> bool:
+        """Earlier versions wrote everything in one line."""
+        return "\n" in snapshot
+
+    def rows(self, snapshot: str) -> Rows:
+        tables: dict[str, Sequence[Row]] = {}
+        known: dict[str, Mapping[str, Row]] = {}
+        lines = iter(snapshot.removeprefix("{").removesuffix("}").split("\n"))
+        for head in lines:
+            if not head.endswith(HEAD):  # Without rows.
+                ((name, _),) = json.loads("{" + head.removesuffix(",") + "}").items()
+                tables[name] = []
+                continue
+            ((name, table),) = json.loads("{" + head + "]}}").items()
+            own = list(takewhile(lambda line: not line.startswith("]"), lines))
+            known[head] = self._parsed(name, table["columns"], own, self._known.get(head, {}))
+            tables[name] = [*known[head].values()]
+        self._known = known
+        return tables
+
+    def _parsed(
+        self, table: str, columns: Sequence[str], lines: Sequence[str], before: Mapping[str, Row]
+    ) -> Mapping[str, Row]:
+        new = [line for line in lines if line not in before]
+        values = json.loads("[" + "".join(new).removesuffix(",") + "]")
+        parsed = dict(zip(new, self._parse(table, columns, values), strict=True))
+        return {line: parsed.get(line) or before[line] for line in lines}

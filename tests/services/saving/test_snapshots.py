@@ -1,0 +1,82 @@
+"""Rows of a snapshot are those of the tables, whoever wrote them since the last one was parsed."""
+
+import json
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guardpanel.database import Database
+from guardpanel.models import Policy, VirtualHost
+from guardpanel.models.policies.policy import PolicyFields
+from guardpanel.models.virtual_host import VirtualHostFields
+from guardpanel.rendering import Rows
+from guardpanel.services.saving import snapshots
+
+pytestmark = pytest.mark.anyio
+
+WRITES = (
+    ("UPDATE policy SET name = ? WHERE id = 2", 'New\nline], "rows":[\n[1,2],\n]}'),
+    ("UPDATE server SET address = ? WHERE virtual_host_id = 1", "127.0.0.1:2"),
+    ("UPDATE server SET address = ? WHERE virtual_host_id = 1", "127.0.0.1:1"),
+    ("INSERT INTO hostname (virtual_host_id, name, position) VALUES (1, ?, 1)", "añadido.example"),
+    ("UPDATE hostname SET position = ? WHERE position = 1", 2),
+    ("DELETE FROM hostname WHERE position = ?", 2),
+    ("DELETE FROM server WHERE address = ?", "127.0.0.1:1"),
+    ("UPDATE policy SET allowed_methods = json_array(?) WHERE id = 1", "GET"),
+)
+"By another process, one after the other."
+
+
+@pytest.fixture
+async def database(data_dir: Path) -> AsyncIterator[Database]:
+    database = Database(f"sqlite+aiosqlite:///{data_dir / 'guardpanel.db'}")
+    async with database.write() as session:
+        session.add_all(Policy(name=name).replace(PolicyFields(name=name)) for name in ("A", "B"))
+        fields = VirtualHostFields.model_validate(
+            {"hostnames": "shop.example", "servers": [{"address": "127.0.0.1:1"}], "policy_id": 1}
+        )
+        session.add(VirtualHost(name=fields.name, hostnames=[], servers=[]).replace(fields))
+    yield database
+    await database.close()
+
+
+async def taken(database: Database) -> str:
+    async with database.read() as session:
+        return await snapshots.take(session)
+
+
+def parsed_whole(snapshot: str) -> dict[str, list[dict[str, Any]]]:
+    return {
+        table: [dict(zip(kept["columns"], row, strict=True)) for row in kept["rows"]]
+        for table, kept in json.loads(snapshot).items()
+    }
+
+
+async def test_rows_are_as_stored_after_each_write_of_another_process(database: Database, data_dir: Path) -> None:
+    before: Rows = snapshots.rows(await taken(database))
+    for statement, value in WRITES:
+        with sqlite3.connect(data_dir / "guardpanel.db") as other:
+            assert other.execute(statement, (value,)).rowcount == 1
+        other.close()
+        snapshot = await taken(database)
+
+        now = snapshots.rows(snapshot)
+
+        assert now == parsed_whole(snapshot) != before
+        assert snapshots.rows(json.dumps(json.loads(snapshot))) == now  # As earlier versions wrote it.
+        before = now
+
+
+async def test_only_rows_with_another_text_are_parsed_again(database: Database, data_dir: Path) -> None:
+    before = snapshots.rows(await taken(database))
+    with sqlite3.connect(data_dir / "guardpanel.db") as other:
+        other.execute("UPDATE policy SET name = 'C' WHERE id = 2")
+    other.close()
+
+    now = snapshots.rows(await taken(database))
+
+    assert now["policy"][0] is before["policy"][0] and now["server"][0] is before["server"][0]
+    assert (before["policy"][1]["name"], now["policy"][1]["name"]) == ("B", "C")

@@ -7,6 +7,7 @@ from typing import Any
 from guardpanel.access import parsing
 from guardpanel.access.entries import Entries
 from guardpanel.engines.tls import default_certificate
+from guardpanel.models import NOUNS
 from guardpanel.models.access.address_list import AddressListFields
 from guardpanel.models.certificates.certificate import CertificateFields
 from guardpanel.models.certificates.client_ca import ClientCaFields
@@ -57,7 +58,7 @@ def rows(
 
     A host, an exclusion, an override and a custom rule name their policy: `{"policy": "Strict", "servers": [{"address": "127.0.0.1:80"}]}`.
     """
-    made: dict[str, list[dict[str, Any]]] = {"policy": [], "virtualhost": [], "hostname": [], "server": []}
+    made: dict[str, list[dict[str, Any]]] = {table.name: [] for noun in NOUNS.values() for table in noun.tables}
     made["traffic"] = [{"id": 1, **TrafficFields.model_validate(traffic or {}).model_dump(mode="json")}]
     ids = {name: at for at, name in enumerate(policies, 1)}
     for name, fields in policies.items():
@@ -71,7 +72,6 @@ def rows(
             made["hostname"].append({"virtual_host_id": host_id, "name": name, "position": position})
         for position, server in enumerate(host.servers):
             made["server"].append({"virtual_host_id": host_id, "position": position, **server.model_dump()})
-    made["certificate"] = []
     made["ruleexclusion"] = [
         {
             "id": at,

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FAULT = re.compile(r"background task .* failed|exception was never retrieved|was destroyed but it is pending")
 "What the panel's log says of a background task that failed."
 
-DEADLINE = 120.0
+DEADLINE = 300.0
 "Seconds for the panel to answer, or a command to end: a cold start compiles the whole rule set."
 
 
@@ -129,7 +129,7 @@ class Panel:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(60)
+                self.process.wait(120)
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 raise

@@ -13,7 +13,7 @@ from tests.panel import ROOT
 def interleavings(*arguments: str) -> subprocess.CompletedProcess[str]:
     """In a process of its own: it forks, and whoever forks must have no threads."""
     command = [sys.executable, "-m", "tests.interleavings", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_no_update_is_lost_and_rows_are_what_runs() -> None:

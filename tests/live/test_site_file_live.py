@@ -71,7 +71,7 @@ def run(panel: Panel, *words: str, stdin: str = "") -> tuple[int, str, str]:
 def run_as_process(panel: Panel, *words: str, stdin: str = "") -> tuple[int, str, str]:
     done = subprocess.run(
         [sys.executable, "-m", "guardpanel", *by(words)],
-        input=stdin, text=True, capture_output=True, env=panel.environment, cwd=ROOT, timeout=120, check=False,
+        input=stdin, text=True, capture_output=True, env=panel.environment, cwd=ROOT, timeout=300, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout, done.stderr
 
@@ -213,7 +213,7 @@ def test_events_are_followed_from_the_newest_on(shared_panel: Panel) -> None:
 
     command = [sys.executable, "-m", "guardpanel", "events", "tail", "-n", "1", "--follow", "--as", EMAIL]
     tail = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=shared_panel.environment, cwd=ROOT)
-    at_last = threading.Timer(60, tail.kill)
+    at_last = threading.Timer(300, tail.kill)
     at_last.start()
     lines: list[str] = []
     try:

@@ -19,7 +19,7 @@ HOSTNAME = "typescript.example"
 
 def steps(panel: Panel, port: int) -> dict[str, dict[str, Any]]:
     """What each step of the example printed."""
-    build = subprocess.run([ROOT / "tools" / "client.sh"], capture_output=True, text=True, timeout=170, check=False)
+    build = subprocess.run([ROOT / "tools" / "client.sh"], capture_output=True, text=True, timeout=500, check=False)
     assert build.returncode == 0, build.stdout + build.stderr
     variables = {"GUARDPANEL_URL": panel.url, "GUARDPANEL_EMAIL": EMAIL, "GUARDPANEL_PASSWORD": PASSWORD}
     example = subprocess.run(

@@ -36,7 +36,10 @@ def known_hostnames(names: list[str]) -> list[str]:
     return hostnames
 
 
-Hostnames = Annotated[Lines, AfterValidator(known_hostnames), Field(max_length=500)]
+MOST_HOSTNAMES = 500
+"Of a virtual host."
+
+Hostnames = Annotated[Lines, AfterValidator(known_hostnames), Field(max_length=MOST_HOSTNAMES)]
 
 
 UNNAMED = "unnamed"

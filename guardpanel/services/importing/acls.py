@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from guardpanel.services.importing.hostnames import names_of
-from guardpanel.services.importing.outcomes import Line
+from guardpanel.services.importing.outcomes import OF_NAME, Line
 
 HARMLESS = re.compile(r"(?:,(?:lower|host_only|field\(1,:\)|url_dec|map_str))*")
 "Converters that change nothing of what is compared here."
@@ -116,8 +116,10 @@ def expression(words: Iterable[str], files: Files) -> Expression:
 
 
 def size(words: Iterable[str], files: Files) -> int:
-    """How many patterns it may have, those of its files included: one for each 16 characters."""
-    return sum(1 + len(file_of(files, word) or "") // 16 for word in words)
+    """Steps that reading it takes: by its patterns, those of its files included, one for each 16 characters."""
+    sample, *arguments = words
+    each = OF_NAME if HOST_FETCH.fullmatch(sample.partition(",")[0]) else 1
+    return each * sum(1 + len(file_of(files, word) or "") // 16 for word in arguments)
 
 
 def _other(sample: str) -> Expression:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from guardpanel.models.hostname import MOST_HOSTNAMES
 from guardpanel.services.importing import pools
 from guardpanel.services.importing.conditions import REST
 from guardpanel.services.importing.hosts import Host, Row, refusal
@@ -66,8 +67,9 @@ class Building:
                 met.setdefault(host.host, (host, route))
         for host, route in met.values():
             self._meet(section, host, route)
-        if fresh and len(self.hosts) < MOST_HOSTS:
-            self._make(section, fresh)
+        for first in range(0, len(fresh), MOST_HOSTNAMES):
+            if len(self.hosts) < MOST_HOSTS:
+                self._make(section, fresh[first : first + MOST_HOSTNAMES])
         for line in [route.line for route in fresh if route.line] if len(self.hosts) == MOST_HOSTS else ():
             self._ledger.left(line, f"At most {MOST_HOSTS:,} virtual hosts are imported at once.")
 

@@ -41,7 +41,10 @@ def refusal(key: str, values: Values) -> str:
     return ""
 
 
-SECRET = re.compile(r"authorization|passw(?:or)?d|secret|token|api-?key|\bauth\b|cookie", re.IGNORECASE)
+SECRET = re.compile(
+    r"authorization|passw(?:or)?d|passphrase|\bpass\b|pwd|secret|credential|token|(?:api|access|private)[-_]?key|\bauth\b|cookie",
+    re.IGNORECASE,
+)
 
 
 def without_secret(text: str) -> str:

@@ -1,6 +1,5 @@
 """A haproxy.cfg read whole: a site file, and the outcome of each line. Nothing is saved."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +17,7 @@ from guardpanel.services.importing.proxies import (
     effective,
     is_denial,
     is_http,
+    is_local,
     is_statistics,
     key_of,
     rules,
@@ -26,8 +26,6 @@ from guardpanel.services.importing.reasons import NOT_HTTP, OWN_PAGES, OWN_TIMES
 from guardpanel.services.importing.rules import HTTPS_NOTE, apply
 from guardpanel.services.importing.source import PROXIES, Section
 from guardpanel.services.site_file.keys import FORMAT, FORMAT_KEY
-
-LOOPBACK = re.compile(r"(?:ipv[46]@)?(?:127\.|localhost:|\[?::1\]?:)")
 
 KINDS: tuple[Kind, ...] = ("became", "note", "left")
 
@@ -99,7 +97,7 @@ class _Importing:
         hosts = self._building.of_frontend(section)
         for line in rules(section):
             if line.keyword == "bind":
-                self._bind(line, self._building.own(section))
+                self._bind(line, self._building.own(section), is_local=is_local(section))
             elif line.keyword in RULES - {"acl"}:
                 self._rule(section, line, hosts)
             elif line.keyword not in {"use_backend", "default_backend", "acl"} and section.kind == "frontend":
@@ -108,7 +106,7 @@ class _Importing:
             if line.keyword == "option" and line.words[1:2] == ("forwardfor",) and hosts:
                 self._ledger.became(line, SENDS_CLIENT)
 
-    def _bind(self, line: Line, hosts: list[Host]) -> None:
+    def _bind(self, line: Line, hosts: list[Host], *, is_local: bool) -> None:
         self._ledger.left(line, SETTING)
         for host in hosts:
             if "verify" in line.words:
@@ -117,7 +115,7 @@ class _Importing:
                 host.note(line, HTTPS_NOTE)
             elif "accept-proxy" in line.words:
                 host.note(line, "Set the PROXY protocol on the page Traffic.")
-            elif len(line.words) > 1 and LOOPBACK.match(line.words[1]):
+            elif is_local:
                 host.close(line, "It listens for this machine alone.")
 
     def _rule(self, section: Section, line: Line, hosts: list[Host]) -> None:

@@ -21,6 +21,9 @@ MOST_STEPS = 1_000_000
 OF_OUTCOME = 5
 "Steps that an outcome of one virtual host takes, about: its value is validated."
 
+OF_NAME = 100
+"Steps that a hostname of a map or list takes, about: it is encoded and validated."
+
 UNKNOWN = "guardpanel has nothing for this."
 
 

@@ -1,5 +1,6 @@
 """Frontends and backends with what their defaults give them."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,6 +36,9 @@ DENIES = frozenset({
     ("http-request", "deny"), ("http-request", "reject"), ("http-request", "silent-drop"), ("http-request", "tarpit"),
     ("tcp-request", "connection", "reject"), ("tcp-request", "content", "reject"), ("block",),
 }) | {(keyword,) for keyword in OLD_DENIES}  # fmt: skip
+
+LOCAL = re.compile(r"(?:ipv[46]@)?(?:127\.|localhost:|\[?::1\]?:)|unix@|abnsz?@|/")
+"Where a listener is for this machine alone."
 
 HTTP_PORTS = {"443", "80"}
 
@@ -121,8 +125,17 @@ def rules(section: Section) -> list[Line]:
 
 
 def ports(section: Section) -> set[str]:
+    return {address.rpartition(":")[2] for address in addresses(section)}
+
+
+def is_local(section: Section) -> bool:
+    """It listens for this machine alone."""
+    return all(LOCAL.match(address) for address in addresses(section))
+
+
+def addresses(section: Section) -> list[str]:
     binds = (line.words[1] for line in section.lines if line.keyword == "bind" and len(line.words) > 1)
-    return {part.rpartition(":")[2] for bind in binds for part in bind.split(",")}
+    return [part for bind in binds for part in bind.split(",")]
 
 
 def is_denial(line: Line) -> bool:

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from guardpanel.rendering.bound_paths import fold
 from guardpanel.services.importing.acls import Expression, Term, file_of, listed
 from guardpanel.services.importing.conditions import ALWAYS, REST, Condition, wildcard_of
 from guardpanel.services.importing.hostnames import names_of
-from guardpanel.services.importing.outcomes import Ledger, Line
+from guardpanel.services.importing.outcomes import OF_NAME, Ledger, Line
 from guardpanel.services.importing.proxies import RULES, Context, is_denial, rules
 from guardpanel.services.importing.source import Section
 
@@ -36,15 +37,15 @@ class Route:
     backend: str = ""
     line: Line | None = None
     "That chose the backend."
-    bound: dict[tuple[str, str], tuple[Line, str]] = field(default_factory=dict)
-    "By how a path is matched, and the path: the rule, and its backend."
+    bound: dict[tuple[str, str], tuple[Line, str, str]] = field(default_factory=dict)
+    "By how a path is matched, and the path without case: the rule, the path, and its backend."
     notes: list[tuple[Line, str]] = field(default_factory=list)
     "Rules that can't be decided, and why."
 
     @property
     def paths(self) -> list[tuple[Line, str, str, str]]:
         """The rule, how the path is matched, the path, and its backend."""
-        return [(line, how, path, backend) for (how, path), (line, backend) in self.bound.items()]
+        return [(line, how, path, backend) for (how, _), (line, path, backend) in self.bound.items()]
 
 
 class Index:
@@ -129,8 +130,9 @@ def _by_map(context: Context, line: Line, condition: Condition, target: str) -> 
     if text is None:
         yield Rule(line, Condition((), f"The file {match['file'][:80]} was not given."), "")
         return
-    context.ledger.spend(len(text) // 16)
-    for row in listed(text):
+    rows = listed(text)
+    context.ledger.spend(OF_NAME * len(rows))
+    for row in rows:
         key, *value = row.split(None, 1)
         expression = _expression(match["of"].lower(), match["how"] or "", key)
         if expression is None:
@@ -172,11 +174,14 @@ def _route(known: list[Rule], hostname: str) -> Route:
 
 def _bind(route: Route, rule: Rule, how: str, path: str) -> None:
     """HAProxy takes the first rule that fits, guardpanel the longest path: they agree unless an earlier one is shorter."""
-    for other in ((how, path), *(("below", above) for above in (path, *_above(path)))):
+    key = fold(path)
+    for other in ((how, key), *(("below", above) for above in (key, *_above(key)))):
         if other in route.bound:
-            route.notes.append((rule.line, f"Line {route.bound[other][0].number} takes {other[1]} before."))
+            line, taken, _ = route.bound[other]
+            if line is not rule.line:
+                route.notes.append((rule.line, f"Line {line.number} takes {taken} before."))
             return
-    route.bound[how, path] = rule.line, rule.backend
+    route.bound[how, key] = rule.line, path, rule.backend
 
 
 def _above(path: str) -> Iterator[str]:

@@ -15,6 +15,8 @@ MOST_LINES = 20_000
 
 PROXIES = frozenset({"frontend", "listen", "backend"})
 
+LISTENING = PROXIES - {"backend"}
+
 SECTIONS = PROXIES | {
     "global", "defaults", "peers", "resolvers", "userlist", "mailers", "program", "cache", "http-errors", "ring",
     "log-forward", "log-profile", "fcgi-app", "crt-store", "traces", "acme",
@@ -127,6 +129,8 @@ class _Reading:
             self._defaults = section
             self._named |= {section.name: section} if section.name else {}
         self._source.sections.append(section)
+        if kind in LISTENING and len(head.words) > 2 and "from" not in head.words[1:3]:
+            section.lines.append(Line(head.number, head.text, ("bind", head.words[2])))  # Of HAProxy 1.
 
     def _base(self, head: Line, section: Section) -> Section | None:
         if "from" not in head.words[1:-1]:

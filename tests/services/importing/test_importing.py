@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from guardpanel.errors import Invalid
 from guardpanel.readable_yaml import read
 from guardpanel.services.importing.importing import Beside, Imported, import_configuration
 from guardpanel.services.importing.reasons import OWN_PAGES
@@ -311,3 +312,38 @@ frontend web
     assert [server["address"] for server in staging["servers"]] == ["10.0.0.1:80", "10.9.9.9:80"]
     assert kinds(text)["timeout server 5s"][0] == "note"
     assert usual["enabled"] is False
+
+
+@pytest.mark.parametrize(
+    ("listeners", "is_open"),
+    [
+        ("frontend w\n  bind unix@/run/h.sock\n", False),
+        ("frontend w\n  bind /run/h.sock,127.0.0.1:81\n", False),
+        ("frontend w\n  bind 127.0.0.1:81\n  bind :80\n", True),
+        ("frontend w 127.0.0.1:81\n", False),
+        ("listen w :80\n", True),
+    ],
+)
+def test_what_listens_for_this_machine_alone_is_closed(listeners: str, is_open: bool) -> None:
+    host = hosts(f"{listeners}  use_backend app if {{ hdr(host) shop.example }}\n{APP}")["shop.example"]
+
+    assert host.get("enabled", True) is is_open
+
+
+def test_paths_are_bound_once_whatever_their_case() -> None:
+    text = f"frontend w\n  bind :80\n  acl api path_beg -i /API /api /Api/v1 /b\n  use_backend api if api\n  default_backend app\n{APP}{API}"
+
+    (host,) = hosts(text).values()
+
+    assert [binding["path"] for binding in host["path_bindings"]] == ["/API", "/b"]
+    assert "notes" not in host
+
+
+def test_many_hostnames_of_a_map_are_divided_and_too_many_are_refused() -> None:
+    def of_map(count: int) -> Imported:
+        text = f"frontend w\n  bind :80\n  use_backend %[req.hdr(host),map(h.map)]\n{APP}"
+        return imported(text, Beside({"h.map": "".join(f"h{number}.example app\n" for number in range(count))}))
+
+    assert [len(host["hostnames"]) for host in read(of_map(501).site)["virtual_hosts"]] == [500, 1]
+    with pytest.raises(Invalid):
+        of_map(100_000)

@@ -14,12 +14,14 @@ from guardpanel.services.site_file.entries import document_of
 from guardpanel.services.site_file.nodes import read
 
 HEADS = (
-    "global", "defaults", "defaults base", "frontend web", "frontend api from base", "backend app", "backend api", "listen all",
+    "global", "defaults", "defaults base", "frontend web", "frontend api from base", "backend app", "backend api", "listen all", "listen old 127.0.0.1:8080", "frontend old :80,:81",
     "userlist people", "peers near", "frontend <script>", "backend \u202e", "frontend",
 )  # fmt: skip
 
 LINES = (
     "mode http", "mode tcp", "bind :80", "bind :443 ssl crt /etc/x.pem", "bind 127.0.0.1:8443 ssl verify required",
+    "bind unix@/run/h.sock", "bind /run/x.sock accept-proxy", "acl api path_beg -i /API /Api/v3 /v2", "use_backend app if { path_beg -i /V2 }",
+    "http-request lua.odd api_key=geheim", "http-request set-var(txn.pwd) str(geheim)", "http-request lua.odd passphrase geheim", "http-request lua.odd credentials geheim",
     "acl shop hdr(host) -i shop.example www.shop.example", "acl api path_beg /api /v2", "acl odd hdr_reg(host) ^a+\\.x$",
     "acl inside src 10.0.0.0/8 ::1", "acl file hdr(host) -f /etc/names.lst", "acl fast sc_http_req_rate(0) gt 20",
     "use_backend app if shop", "use_backend api if api or !shop", "use_backend api if shop api", "use_backend api unless inside",
@@ -78,6 +80,7 @@ def test_each_line_has_exactly_one_outcome() -> None:
         imported_count += bool(imported.site)
         if imported.site:
             document_of(read(imported.site))
+            assert "geheim" not in imported.site
         for outcome in imported.outcomes:
             if outcome.kind == "note":
                 assert f"    {outcome.line}: " in imported.site, (outcome, text)

@@ -30,6 +30,7 @@ from guardpanel.services.https.revocation_lists import RevocationLists
 from guardpanel.services.issuing.accounts import own_thumbprint
 from guardpanel.services.issuing.checks import Checks, checks_of
 from guardpanel.services.issuing.issuer import Issuer
+from guardpanel.services.jobs import Jobs
 from guardpanel.services.retention import Retention
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.streams import Streams
@@ -79,6 +80,7 @@ class Panel:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     revocation_lists: RevocationLists = field(init=False)
     geo_downloads: GeoDownloads = field(init=False)
+    jobs: Jobs = field(default_factory=Jobs)
     streams: Streams = field(default_factory=Streams)
 
     def __post_init__(self) -> None:
@@ -161,6 +163,7 @@ class Panel:
         self.geo_downloads.follow(self.background)
 
     async def close(self) -> None:
+        await self.jobs.close()
         await self.engines.close()
         await self.background.close()
         if self.supervisor is not None:

@@ -1,6 +1,8 @@
-"""`Idempotency-Key`: a POST that a client repeats, since it does not know what became of it, is carried out once. Pure ASGI, as
-`middleware.py`."""
+"""`Idempotency-Key`: a POST that a client repeats, since it does not know what became of it, is carried out once. With
+`Prefer: respond-async` (RFC 7240), the response does not wait for it. Pure ASGI, as `middleware.py`."""
 
+import asyncio
+import secrets
 from contextlib import suppress
 from typing import Any
 
@@ -8,11 +10,12 @@ from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from guardpanel.api.asynchronous import is_job, started
 from guardpanel.dependencies import identify
 from guardpanel.errors import Invalid, Problem, StorageFailed
 from guardpanel.middleware import Refuse
 from guardpanel.panel import Panel
-from guardpanel.services.saving.once import Answered
+from guardpanel.services.saving.once import Answered, InProgress
 
 HEADER = "idempotency-key"
 LONGEST = 255
@@ -41,7 +44,8 @@ class Idempotent:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_post = scope["type"] == "http" and accepts_key(scope["method"], scope["path"])
-        key = Headers(scope=scope).get(HEADER) if is_post else None
+        job_path = scope["path"] if is_post and is_job(scope) else ""
+        key = Headers(scope=scope).get(HEADER, secrets.token_hex() if job_path else None) if is_post else None
         if key is None:
             await self.app(scope, receive, send)
             return
@@ -55,12 +59,21 @@ class Idempotent:
             if not 0 < len(key) <= LONGEST:
                 raise Invalid.at(HEADER, f"Use at most {LONGEST} characters.")
             content = b"\0".join((scope["path"].encode(), scope["query_string"], body))
-            begun = await panel.changes.once.begin(who, key, content)
+            begun = await panel.changes.once.begin(who, key, content, job_path)
+        except InProgress as problem:
+            if job_path and problem.job:
+                await _give(started(problem.job), send)
+            else:
+                await self.refuse(scope, receive, send, problem)
+            return
         except Problem as problem:
             await self.refuse(scope, receive, send, problem)
             return
         if isinstance(begun, Answered):
-            await _give(begun, send)
+            await _give(begun, send, replayed=True)
+        elif job_path:
+            panel.jobs.begin(self._job(scope, body, panel, begun))
+            await _give(started(begun), send)
         else:
             await self._carry_out(scope, _again(body, receive), send, panel, begun)
 
@@ -81,6 +94,36 @@ class Idempotent:
             raise
         for message in messages:
             await send(message)
+
+    async def _job(self, scope: Scope, body: bytes, panel: Panel, number: int) -> None:
+        """The response was sent: what the request gets is kept, whatever it is."""
+        messages: list[Message] = []
+
+        async def collected(message: Message) -> None:
+            messages.append(message)
+
+        async def stays() -> Message:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        own = {**scope, "state": {**scope["state"], "idempotent": number}}
+        try:
+            await self.app(own, _again(body, stays), collected)
+        except Exception:
+            messages.clear()
+            request_id = scope["state"].get("request_id")
+            await self.refuse(
+                own, stays, collected, Problem(f"Internal error. Search guardpanel’s log for request {request_id}.")
+            )
+            raise
+        finally:
+            await self._keep(panel, number, messages)
+
+    async def _keep(self, panel: Panel, number: int, messages: list[Message]) -> None:
+        if not messages:  # Canceled: the panel is shutting down.
+            return
+        with suppress(StorageFailed):
+            await panel.changes.once.keep(number, _answered(messages))
 
 
 async def _who(request: Request, panel: Panel) -> str:
@@ -107,9 +150,8 @@ def _answered(messages: list[Message]) -> Answered:
     return Answered(start["status"], kept, b"".join(part.get("body", b"") for part in parts))
 
 
-async def _give(answered: Answered, send: Send) -> None:
-    headers = MutableHeaders(
-        {**answered.headers, "content-length": str(len(answered.body)), "idempotency-replayed": "true"}
-    )
+async def _give(answered: Answered, send: Send, *, replayed: bool = False) -> None:
+    again = {"idempotency-replayed": "true"} if replayed else {}
+    headers = MutableHeaders({**answered.headers, "content-length": str(len(answered.body)), **again})
     await send({"type": "http.response.start", "status": answered.status, "headers": headers.raw})
     await send({"type": "http.response.body", "body": answered.body})

@@ -7,6 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from guardpanel.api import deprecated, documented
+from guardpanel.api.asynchronous import DOCUMENTED_PREFER, JOB_STARTED, may_take_long
 from guardpanel.api.idempotent import DOCUMENTED, accepts_key
 from guardpanel.api.problems import ProblemDocument
 from guardpanel.api.saves import without_null
@@ -22,6 +23,7 @@ TAGS = [
     *({"name": noun.tag, "description": noun.what} for noun in NOUNS.values()),
     {"name": "configuration", "description": "The whole configuration as a file."},
     {"name": "changes", "description": "Every attempt to go live, what it did, and how to undo it."},
+    {"name": "jobs", "description": "Requests that are carried out after their response."},
     {"name": "bans", "description": "Addresses that are rejected until a time."},
     {"name": "rules", "description": "Rules of the WAF agent’s rule set, in plain words."},
     {
@@ -76,6 +78,9 @@ def build(app: FastAPI) -> dict[str, Any]:
         for method, operation in operations.items():
             if accepts_key(method.upper(), path):
                 operation.setdefault("parameters", []).append(DOCUMENTED)
+            if may_take_long(method.upper(), path):
+                operation["parameters"].append(DOCUMENTED_PREFER)
+                operation["responses"] = {**operation["responses"], "202": JOB_STARTED}
             for parameter in operation.get("parameters", ()):
                 without_null(parameter["schema"])
             operation["security"] = [] if path.endswith(OPEN) else [{"bearer": []}]

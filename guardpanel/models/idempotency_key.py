@@ -23,4 +23,7 @@ class IdempotencyKey(SQLModel, table=True):
     headers: dict[str, str] = Field(default_factory=dict, sa_type=JSON)
     body: bytes | None = Field(default=None, sa_type=LargeBinary)
     "None: it was too large."
+    job_of: str = Field(default="", max_length=255)
+    "Who sent it, if it is a job: carried out after its response."
+    job_path: str = Field(default="", max_length=500)
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC), index=True)

@@ -5,6 +5,7 @@ kill, a repeated request finds out whether its change went live.
 """
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from sqlmodel import col, delete, func, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.database import Database
-from guardpanel.errors import Conflict, Invalid
+from guardpanel.errors import Conflict, Invalid, NotFound
 from guardpanel.models import Deployment, IdempotencyKey
 from guardpanel.models.revision import Outcome
 
@@ -24,11 +25,19 @@ MOST = 1_000
 LARGEST = 64 * 1024
 "Bytes of an answer's body that is stored."
 
+MOST_LARGE = 8
+"Larger ones are kept in memory: the newest."
+
 
 class InProgress(Conflict):
     """The same request, by its idempotency key, is being carried out."""
 
     code = "in_progress"
+
+    def __init__(self, job: int) -> None:
+        super().__init__("This request is in progress. Send it again later.")
+        self.job = job
+        "Its number. 0: it is not a job."
 
 
 class AnswerLost(Conflict):
@@ -46,14 +55,31 @@ class Answered:
     body: bytes
 
 
+@dataclass(frozen=True)
+class Job:
+    """A request that is carried out after its response."""
+
+    number: int
+    path: str
+    created_at: datetime
+    change_id: int | None
+    status: int | None
+    answered: Answered | None
+    "None: it has not ended, or its answer is no longer stored."
+    is_running: bool
+    is_interrupted: bool
+    "The panel was stopped before it ended, and no change is live."
+
+
 class Once:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._running: set[int] = set()
+        self._large: OrderedDict[int, bytes] = OrderedDict()
 
-    async def begin(self, who: str, key: str, content: bytes) -> int | Answered:
+    async def begin(self, who: str, key: str, content: bytes, job_path: str = "") -> int | Answered:
         """The number of a request to carry out, or what it got before. Raises Invalid (422) if the key was sent with other
-        content, and Conflict (409) while it is carried out, or if its answer was lost."""
+        content, and Conflict (409) while it is carried out, or if its answer was lost. `job_path`: of a job."""
         digest, wanted = _digest(f"{who}\0{key}".encode()), _digest(content)
         async with self.database.write() as session:
             row = (await session.exec(select(IdempotencyKey).where(col(IdempotencyKey.digest) == digest))).first()
@@ -64,7 +90,8 @@ class Once:
             else:
                 await self._forget_old(session, digest)
                 row = IdempotencyKey(digest=digest, content=wanted)
-            row.change_id = None
+            row.change_id = row.status = row.body = None
+            row.job_of, row.job_path = who if job_path else "", job_path
             session.add(row)
             await session.flush()
             number = row.id or 0
@@ -73,11 +100,22 @@ class Once:
 
     async def end(self, number: int, answered: Answered) -> None:
         """Keep the answer of a request that succeeded. One that failed saved nothing, and may be tried again."""
+        if answered.status < 400:
+            await self.keep(number, answered)
+            return
         try:
-            if answered.status >= 400:
-                await self._give_up(number)
-                return
+            await self._give_up(number)
+        finally:
+            self.leave(number)
+
+    async def keep(self, number: int, answered: Answered) -> None:
+        """Keep the answer of a job, also of one that failed."""
+        try:
             body = answered.body if len(answered.body) <= LARGEST else None
+            if body is None:
+                self._large[number] = answered.body
+                while len(self._large) > MOST_LARGE:
+                    self._large.popitem(last=False)
             values = {"status": answered.status, "headers": dict(answered.headers), "body": body}
             async with self.database.write() as session:
                 await session.exec(update(IdempotencyKey).where(col(IdempotencyKey.id) == number).values(**values))
@@ -88,17 +126,34 @@ class Once:
         """It ended without an answer."""
         self._running.discard(number)
 
+    async def job(self, session: AsyncSession, number: int, who: str) -> Job:
+        """One of theirs. Raises NotFound (404)."""
+        row = await session.get(IdempotencyKey, number)
+        if row is None or not row.job_of or row.job_of != who:
+            raise NotFound("Job not found. Jobs are kept for 24 hours.")
+        outcome, answered = await _outcome(session, row), self._answered(row)
+        is_running = row.status is None and (number in self._running or outcome is Outcome.DEPLOYING)
+        is_unknown = row.status is None and not is_running
+        return Job(
+            number, row.job_path, row.created_at, row.change_id, row.status, answered, is_running,
+            is_interrupted=is_unknown and outcome is not Outcome.LIVE,
+        )  # fmt: skip
+
+    def _answered(self, row: IdempotencyKey) -> Answered | None:
+        body = self._large.get(row.id or 0) if row.body is None else row.body
+        return None if row.status is None or body is None else Answered(row.status, row.headers, body)
+
     async def _earlier(self, session: AsyncSession, row: IdempotencyKey, content: str) -> Answered | None:
         """None: it did not change anything, and is to be carried out."""
         if row.content != content:
             raise Invalid.at("idempotency-key", "This key was sent with another request. Use a new one.")
-        if row.status is not None and row.body is not None:
-            return Answered(row.status, row.headers, row.body)
-        if row.id in self._running:
-            raise InProgress("This request is in progress. Send it again later.")
+        if row.status is not None and row.status >= 400:  # A job that failed.
+            return None
+        if answered := self._answered(row):
+            return answered
         outcome = await _outcome(session, row)
-        if outcome is Outcome.DEPLOYING:
-            raise InProgress("This request is in progress. Send it again later.")
+        if row.id in self._running or outcome is Outcome.DEPLOYING:
+            raise InProgress(row.id or 0 if row.job_of else 0)
         if row.status is not None or outcome is Outcome.LIVE:
             named = f" as change {row.change_id}" if row.change_id else ""
             raise AnswerLost(f"This request was carried out{named}. Its answer is no longer stored.")

@@ -10,7 +10,7 @@ from guardpanel.api.deprecated import replaced_by
 from guardpanel.api.saves import Body, SaveRequestDep
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
 from guardpanel.models import Ban
-from guardpanel.models.access.ban import BanFields, BanLength
+from guardpanel.models.access.ban import LATEST, BanFields, BanLength
 from guardpanel.services.access import bans
 from guardpanel.services.access.bans import Outcome
 from guardpanel.services.input import validated
@@ -91,15 +91,15 @@ def _changed(outcome: Outcome) -> BanChanged:
 
 
 class BannedIp(BaseModel):
-    """Keys of the React panel. Bans hold on all virtual hosts, and nothing is counted for one that was made by hand."""
+    """Keys of the React panel, which shows each as it is. Nothing is counted for a ban that was made by hand."""
 
     banned: bool = True
     ip: str
     vhost_id: int | None = None
-    domain: str | None = None
+    domain: str = Field(default="all virtual hosts", description="What it holds on, in words.")
     gpc0: int = 0
     ban_threshold: int = 0
-    expires_in_seconds: int | None = Field(description="Null: never.")
+    expires_in_seconds: int = Field(description="Of a ban without an end: until the year 2200.")
 
 
 class BannedIps(BaseModel):
@@ -117,8 +117,10 @@ async def list_banned_ips(panel: PanelDep, _user: Editor) -> BannedIps:
     now = datetime.now(UTC)
     async with panel.database.read() as session:
         rows = (await bans.active(session, limit=MOST)).items
-    left = {ban.id: int((ban.ends_at - now).total_seconds()) if ban.ends_at else None for ban in rows}
-    return BannedIps(items=[BannedIp(ip=ban.network, expires_in_seconds=left[ban.id]) for ban in rows])
+    left = [int(((ban.ends_at or LATEST) - now).total_seconds()) for ban in rows]
+    return BannedIps(
+        items=[BannedIp(ip=ban.network, expires_in_seconds=seconds) for ban, seconds in zip(rows, left, strict=True)]
+    )
 
 
 @router.delete("/api/v1/security/banned-ips/{ip:path}", name="lift_banned_ip", **replaced_by("/api/v1/bans"))

@@ -122,7 +122,7 @@ def _validity(leaf: x509.Certificate, now: datetime) -> Iterator[Flaw]:
     if leaf.not_valid_after_utc <= leaf.not_valid_before_utc:
         yield Flaw("The certificate is never valid: it ends before it begins.", is_fatal=True)
     elif leaf.not_valid_after_utc <= now:
-        yield Flaw(f"Expired on {day(leaf.not_valid_after_utc)}.", is_fatal=True)
+        yield Flaw(f"The certificate expired on {day(leaf.not_valid_after_utc)}.", is_fatal=True)
     elif leaf.not_valid_before_utc > now:
         yield Flaw(f"Valid from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC on: browsers refuse it until then.")
 

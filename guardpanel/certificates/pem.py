@@ -24,9 +24,7 @@ BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 #]{1,40})-----")
 NOT_PRIVATE = "This is a public key, not the private key."
 DAMAGED_FILE = "The password is wrong, or the file is damaged."
 DAMAGED_KEY = "The private key is damaged."
-NOT_A_CERTIFICATE = (
-    "This is not a certificate. Paste PEM text, which begins with -----BEGIN CERTIFICATE-----, or choose a file."
-)
+NOT_A_CERTIFICATE = "This is not a certificate. PEM text begins with -----BEGIN CERTIFICATE-----."
 
 IGNORED = {"EC PARAMETERS", "DH PARAMETERS", "X509 CRL", "DSA PARAMETERS"}
 REFUSED = {

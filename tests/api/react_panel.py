@@ -63,8 +63,8 @@ LOG = {
     "paranoia_level": or_null(NUMBER), "policy_name": or_null(TEXT), "producer_event_id": TEXT, "raw_context": or_null(ANY),
 }  # fmt: skip
 BAN = {
-    "banned": SWITCH, "ip": TEXT, "vhost_id": or_null(NUMBER), "domain": or_null(TEXT), "gpc0": NUMBER, "ban_threshold": NUMBER,
-    "expires_in_seconds": or_null(NUMBER),
+    "banned": SWITCH, "ip": TEXT, "vhost_id": or_null(NUMBER), "domain": TEXT, "gpc0": NUMBER, "ban_threshold": NUMBER,
+    "expires_in_seconds": NUMBER,
 }  # fmt: skip
 RELOAD = {
     "config_checksum": or_null(TEXT),

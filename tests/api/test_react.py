@@ -42,7 +42,7 @@ DOUBLES = [
          "name: A policy named Default already exists."),
 ]  # fmt: skip
 
-NO_BACKEND = "An active virtual host needs an active backend. Set is_active to true for one."
+NO_BACKEND = "An active virtual host needs an active backend. Activate one, or deactivate the virtual host."
 
 ACTIVE_BACKENDS = [
     Turn("POST", "/vhosts", a_vhost(backends=backends({"is_active": False})), 422, NO_BACKEND),

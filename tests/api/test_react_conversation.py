@@ -296,6 +296,7 @@ async def banned_addresses_page(stage: Stage) -> None:
     await react.post("/bans", {"network": "203.0.113.0/24", "length": "forever"})
     items = (await react.get("/security/banned-ips", {"items": [BAN]}))["items"]
     assert [(one["ip"], one["banned"]) for one in items] == [("203.0.113.0/24", True), ("2001:db8::7", True)]
+    assert items[0]["expires_in_seconds"] > 10**9 > items[1]["expires_in_seconds"], "null is shown as “Expiring”"
     for path in ("2001%3Adb8%3A%3A7", "203.0.113.0%2F24"):
         assert (await react.delete(f"/security/banned-ips/{path}"))["cleared"] is True
     assert await react.refused("DELETE", "/security/banned-ips/nobody", 422)

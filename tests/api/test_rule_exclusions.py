@@ -118,6 +118,14 @@ async def test_the_react_panel_adds_reads_and_changes_one(ada_api: httpx2.AsyncC
             {"target_type": "request_uri", "target_value": "*"},
             {"target": "url", "path_match": "below", "path": "/posts"},
         ),
+        (
+            {"target_type": "request_uri", "target_value": "whole"},
+            {"target": "url", "path_match": "below", "path": "/posts"},
+        ),
+        (
+            {"target_type": "request_uri", "target_value": "REQUEST_URI", "scope_path": None},
+            {"target": "url", "path_match": "any"},
+        ),
     ],
 )
 async def test_what_the_react_panel_says_is_what_is_excluded(
@@ -137,6 +145,7 @@ async def test_what_the_react_panel_says_is_what_is_excluded(
         ({"scope_path": "posts"}, "scope_path"),
         ({"rule_id": 949110}, "rule_id"),
         ({"target_type": "request_uri", "target_value": "/other"}, "target_value"),
+        ({"target_type": "request_uri", "target_value": "whole", "scope_path": None}, "target_value"),
         ({"target_value": " "}, "target_value"),
         ({"target_value": "/a{,5}/"}, "target_value"),
         ({"target_value": "/[a[:alpha:]]/"}, "target_value"),

@@ -55,6 +55,7 @@ async def test_a_pasted_certificate_is_kept_replaced_and_never_given_back(
         (pasted(ssl_key=None), 422, "ssl_key"),
         (pasted(ssl_cert=None), 422, "ssl_cert"),
         (pasted(ssl_cert="-----BEGIN"), 422, "ssl_cert"),
+        (pasted(ssl_key=leaf("shop.example").encoded_key("secret")), 422, "ssl_key"),
         (pasted("other.example"), 422, "ssl_cert"),
         (pasted(ssl_provider="letsencrypt"), 422, "ssl_cert"),
         (pasted(ssl_enabled=False), 422, "ssl_cert"),

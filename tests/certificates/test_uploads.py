@@ -174,7 +174,7 @@ def of_times_and_names() -> list[Case]:
     for_clients = alone(_plain_leaf(alternative(["shop.example"]), clients))
     staple = alone(_plain_leaf(alternative(["shop.example"]), x509.TLSFeature([x509.TLSFeatureType.status_request])))
     return [
-        Case("expired", *signed(days=(-90, -1)), at="certificate", words=f"Expired on {NOW - dt.timedelta(days=1):%Y-%m-%d}."),
+        Case("expired", *signed(days=(-90, -1)), at="certificate", words=f"The certificate expired on {NOW - dt.timedelta(days=1):%Y-%m-%d}."),
         Case("not yet valid", *signed(days=(2, 90)), warned="Valid from"),
         Case("no name", *alone(_plain_leaf()), at="certificate", words=no_name),
         Case("only a mail address", *alone(_plain_leaf(x509.SubjectAlternativeName([x509.RFC822Name("a@shop.example")]))), at="certificate", words=no_name),

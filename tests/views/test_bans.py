@@ -121,7 +121,7 @@ async def test_the_react_panel_s_list_of_banned_addresses(
     left = item.pop("expires_in_seconds")
     assert 7000 < left <= 7200
     assert item == {
-        "banned": True, "ip": "2001:db8::7", "vhost_id": None, "domain": None, "gpc0": 0, "ban_threshold": 0,
+        "banned": True, "ip": "2001:db8::7", "vhost_id": None, "domain": "all virtual hosts", "gpc0": 0, "ban_threshold": 0,
     }  # fmt: skip
     assert (await vera_api.get(REACT)).status_code == 403
     assert (await vera_api.delete(f"{REACT}/2001%3Adb8%3A%3A7")).status_code == 403

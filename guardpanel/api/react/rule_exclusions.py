@@ -46,7 +46,8 @@ class ReactExclusionIn(Body):
     )
     target_value: str | None = Field(
         default=None,
-        description="The field’s name, `/pattern/` or `*`. Of `request_uri` the path to which it holds, or `*`.",
+        description="The field’s name, `/pattern/` or `*`. Of `request_uri` the path to which it holds, or `*`. "
+        "Beside a `scope_path`, what is no path is ignored.",
     )
     scope_path: str | None = Field(default=None, description="This path and everything below; null: any path.")
     comment: str | None = None
@@ -120,12 +121,24 @@ def _field(kind: str, value: str, scope: str) -> dict[str, Any]:
         raise Invalid.at("target_value", f"Enter the field’s name, or {ANY} for all of its kind.")
     target = TARGETS.get(kind, kind)
     if target is Target.URL:
-        own = {"target": target, "target_name": "", "name_is_pattern": False}
-        if scope and value not in {ANY, scope}:
-            raise Invalid.at("target_value", "target_value and scope_path name two paths. Send one of them.")
-        return own if scope else own | (_below("") if value == ANY else {"path": value, "path_match": PathMatch.EXACT})
+        return {"target": target, "target_name": "", "name_is_pattern": False, **_whole_url(kind, value, scope)}
     is_pattern = len(value) > 2 and value.startswith("/") and value.endswith("/")
     if target is Target.ARGUMENT and value.startswith("json."):
         target = Target.JSON
     name = "" if value == ANY else value[1:-1] if is_pattern else value
     return {"target": target, "target_name": name, "name_is_pattern": is_pattern}
+
+
+def _whole_url(kind: str, value: str, scope: str) -> dict[str, Any]:
+    """To which path it holds. Its form wants a value, which may be the type's name: a URL has no fields."""
+    if scope:
+        if value.startswith("/") and value != scope:
+            raise Invalid.at(
+                "target_value", f"target_value and scope_path name two paths. Enter {ANY} as target_value."
+            )
+        return {}
+    if value == ANY or value.lower() == kind:
+        return _below("")
+    if not value.startswith("/"):
+        raise Invalid.at("target_value", f"Enter a path that begins with /, or {ANY} for every path.")
+    return {"path": value, "path_match": PathMatch.EXACT}

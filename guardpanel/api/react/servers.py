@@ -153,6 +153,5 @@ def own_keys(backend: dict[str, Any]) -> dict[str, Any]:
 def has_a_server(data: Mapping[str, Any]) -> None:
     """The React panel has no maintenance page: it must not switch off all that answers."""
     if data.get("enabled", True) and not any(server.get("enabled", True) for server in data.get("servers") or [{}]):
-        raise Invalid.at(
-            "backends.0.is_active", "An active virtual host needs an active backend. Set is_active to true for one."
-        )
+        words = "An active virtual host needs an active backend. Activate one, or deactivate the virtual host."
+        raise Invalid.at("backends.0.is_active", words)

@@ -55,7 +55,8 @@ class ReactVirtualHostIn(Body):
     ssl_enabled: bool | None = Field(default=None, description="`https` under the React panel's name.")
     ssl_provider: str | None = Field(
         default=None,
-        description="`none`, `upload`, or `letsencrypt`, which orders a certificate for the hostnames if it was something else.",
+        description="`none`, `upload`, or `letsencrypt`, which orders a certificate for the hostnames if it was something else. "
+        "Ignored while HTTPS is off.",
     )
     ssl_cert: str | None = Field(
         default=None, repr=False, description="PEM, with the intermediates. Null keeps the current certificate."
@@ -181,7 +182,7 @@ def take_certificate(fields: dict[str, Any], before: str, *, is_on: bool) -> Non
     if not pasted_key and (provider != "letsencrypt" or provider == before or not is_on):
         return
     if not is_on:
-        raise Invalid.at(pasted_key, f"{pasted_key} needs HTTPS. Set ssl_enabled to true, or leave {pasted_key} out.")
+        raise Invalid.at(pasted_key, f"A certificate needs SSL. Enable it (ssl_enabled), or leave {pasted_key} out.")
     if pasted_key and provider == "letsencrypt":
         raise Invalid.at(
             pasted_key, f"Let’s Encrypt issues the certificate. Leave {pasted_key} out, or set ssl_provider to upload."

@@ -26,6 +26,8 @@ from guardpanel.services.saving.https_rules import in_few_words
 
 PASTED = ("certificate", "private_key")
 
+ENCRYPTED = "The private key is encrypted. Paste it decrypted, as openssl pkey -in key.pem prints it."
+
 
 class Ready(VirtualHostInput):
     """The input with what was read from it."""
@@ -52,7 +54,7 @@ async def ready_of(sent: VirtualHostFields, *, proves_by_dns: bool) -> Ready:
         if not ready.certificate:
             raise Invalid.at("certificate", "Required: paste the certificate.")
         material = Material(ready.certificate.encode(), (ready.private_key or "").encode())
-        ready.parsed = await asyncio.to_thread(parse, material, datetime.now(UTC))
+        ready.parsed = await asyncio.to_thread(_parsed, material)
         if not any(covers(ready.parsed.names, name) for name in ready.hostnames):
             words = f"It covers {in_few_words(ready.parsed.names)}, and none of the hostnames. Paste one that does."
             raise Invalid.at("certificate", words)
@@ -61,6 +63,16 @@ async def ready_of(sent: VirtualHostFields, *, proves_by_dns: bool) -> Ready:
     if is_by_dns and ready.new_certificate is NewCertificate.ACME and not proves_by_dns:
         raise Invalid.at("new_certificate", f"An authority issues wildcards by DNS-01 alone. {NO_DNS}")
     return ready
+
+
+def _parsed(material: Material) -> Parsed:
+    """There is no field for a password beside it."""
+    try:
+        return parse(material, datetime.now(UTC))
+    except Invalid as invalid:
+        if "password" in invalid.errors:
+            raise Invalid.at("private_key", ENCRYPTED) from invalid
+        raise
 
 
 def fields_of_new(ready: Ready, name: str) -> CertificateFields:

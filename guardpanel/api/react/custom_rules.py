@@ -142,7 +142,8 @@ def _said(text: str, now: dict[str, Any], whole: dict[str, Any]) -> dict[str, An
         raise Invalid.at("actions", error.message) from None
     names = {action.name for action in given}
     if double := names & {"id", "phase"}:
-        raise Invalid.at("actions", f"Send {'rule_id' if 'id' in double else 'phase'} as a key of its own.")
+        name, key = ("id", "rule_id") if "id" in double else ("phase", "phase")
+        raise Invalid.at("actions", f"Leave {name} out of the actions: {key} says it.")
     if not names & {"deny", "pass", "allow", "block"}:
         raise Invalid.at("actions", "Name what happens: deny, pass, or allow.")
     actions = [Action("deny") if action == Action("block") and "setvar" not in names else action for action in given]

@@ -15,7 +15,7 @@ from guardpanel.models.access.address_list import AddressListInput
 from guardpanel.models.access.ban import BanFields
 from guardpanel.services import address_lists
 from guardpanel.services.access.bans import Bans
-from guardpanel.services.address_lists import adding
+from guardpanel.services.access.list_edits import adding
 from guardpanel.services.saving.changes import SaveRequest
 from tests.haproxies import haproxy_binary
 from tests.live.saves import Installation, installation_of

@@ -84,7 +84,8 @@ def ban_add(
         return document(await caller.call("POST", "/api/v1/bans", {"confirm": str(confirm).lower()}, body))
 
     made = calling(add, email)
-    _print(made, f"Banned {made['network']} until {made['ends_at'] or 'forever'}.", as_json=as_json)
+    ends = f" until {made['ends_at']}" if made["ends_at"] else ", without an end"
+    _print(made, f"Banned {made['network']}{ends}.", as_json=as_json)
 
 
 @ban.command("remove")

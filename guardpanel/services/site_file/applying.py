@@ -1,7 +1,7 @@
 """A file's rows, saved in one transaction: each by its noun's service, with all its checks. Either all of them, or none."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,8 @@ class Applying:
         self._references = References(session)
         self._late: dict[str, tuple[Work, Problem, Entry | None]] = {}
         "What was refused, by place in the file: it may be possible once others are saved."
+        self._entries: dict[str, dict[int, list[Entry]]] = {}
+        self._rows: dict[str, dict[int | None, list[FileRow]]] = {}
         self._matched: set[tuple[str, int | None]] = set()
 
     async def run(self) -> None:
@@ -98,13 +100,29 @@ class Applying:
     async def _match(self, noun: Noun, parent: Entry | None) -> None:
         """The entries of one list, before any of them is saved."""
         parent_id = parent.row_id if parent else None
-        entries = [entry for entry in self._document.entries[noun.key] if entry.parent is parent]
+        entries = self._below(noun)[id(parent)]
         pairs = [matching.read(noun, entry.raw, await self._resolved(entry)) for entry in entries]
         for entry, (name, _) in zip(entries, pairs, strict=True):
             entry.name = name
-        rows = [row for row in await stored(self._session, noun) if row.parent_id == parent_id]
+        rows = (await self._stored(noun))[parent_id]
         matching.match(entries, pairs, rows, noun, renames=self._options.prune)
         self._matched.add((noun.key, parent_id))
+
+    def _below(self, noun: Noun) -> Mapping[int, list[Entry]]:
+        """The file's rows by parent: an entry, or none."""
+        if noun.key not in self._entries:
+            self._entries[noun.key] = defaultdict(list)
+            for entry in self._document.entries[noun.key]:
+                self._entries[noun.key][id(entry.parent)].append(entry)
+        return self._entries[noun.key]
+
+    async def _stored(self, noun: Noun) -> Mapping[int | None, list[FileRow]]:
+        """By parent, as they were before the first of them was saved: read once, not for each of thousands of parents."""
+        if noun.key not in self._rows:
+            self._rows[noun.key] = defaultdict(list)
+            for row in await stored(self._session, noun):
+                self._rows[noun.key][row.parent_id].append(row)
+        return self._rows[noun.key]
 
     async def _resolved(self, entry: Entry) -> Values | None:
         try:
@@ -113,8 +131,7 @@ class Applying:
             return None
 
     async def _save(self, entry: Entry) -> None:
-        noun, row_id = entry.noun, entry.row_id
-        row = await again(self._session, noun, row_id) if row_id is not None else None
+        noun, row = entry.noun, entry.row
         data = await self._references.resolve(noun, entry.raw)
         if row is not None and matching.is_same(noun, entry.raw, matching.read(noun, data, data)[1], row):
             return
@@ -127,6 +144,7 @@ class Applying:
             saved = await crud.create(self._batch, self._request, fields)
             entry.row_id = saved.value.id
         else:
+            row = await again(self._session, noun, row.id)
             await crud.update(self._batch, self._request, row.id, fields)
             if (await again(self._session, noun, row.id)).values == row.values:
                 raise _Same

@@ -11,6 +11,7 @@ from guardpanel.models.meta import Kind, about
 from guardpanel.models.noun import Noun
 from guardpanel.services.site_file.keys import FORMAT, FORMAT_KEY, key_of, keys, part_models, sections
 from guardpanel.services.site_file.nodes import Node, refuse
+from guardpanel.services.site_file.rows import FileRow
 
 Errors = dict[str, FieldError]
 "By place in the file: `policies.0.name`."
@@ -37,6 +38,8 @@ class Entry:
     parent: "Entry | None" = None
     name: str = ""
     "Once its values could be read."
+    row: FileRow | None = None
+    "That it belongs to, as it was before anything was saved."
     row_id: int | None = None
     "Once it is known to which row it belongs."
 

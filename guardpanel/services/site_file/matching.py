@@ -1,5 +1,6 @@
 """Which row of the database each row of a file is: by name within its parent, and in order where several have the same."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -12,6 +13,9 @@ from guardpanel.services.input import validated
 from guardpanel.services.site_file.entries import Entry
 from guardpanel.services.site_file.keys import Values, operations
 from guardpanel.services.site_file.rows import FileRow
+
+MOST_COMPARED = 1_000_000
+"Pairs of rows that are compared to find renamed ones: of more, each is deleted and added."
 
 Pair = tuple[str, Values | None]
 "What an entry is called, and its values. None if they are not valid, or refer to what is not there yet."
@@ -55,30 +59,45 @@ def is_secret(name: str, row: FileRow) -> bool:
 def match(
     entries: Sequence[Entry], pairs: Sequence[Pair], rows: Iterable[FileRow], noun: Noun, *, renames: bool
 ) -> None:
-    """Sets the `row_id` of each entry that has a row: first those that are the same, then by name, at last ignoring case.
+    """Sets the `row` of each entry that has one: first those that are the same, then by name, at last ignoring case.
     `renames`: a row that would be deleted is what differs from it in two fields at most, such as name and hostnames."""
     free = {row.id: row for row in rows}
-    ways: list[Fits] = [partial(_is_same, noun), _has_name, _has_name_in_lower_case]
-    if renames and not noun.secret:
-        ways += [partial(_is_close, 1), partial(_is_close, 2)]
-    for fits in ways:
-        for entry, pair in zip(entries, pairs, strict=True):
-            row = next((row for row in free.values() if fits(entry, pair, row)), None) if entry.row_id is None else None
-            if row is not None:
-                entry.row_id = row.id
-                del free[row.id]
+    for key, fits in ((_name, partial(_is_same, noun)), (_name, _any), (str.lower, _any)):
+        named = defaultdict(list)
+        for row in free.values():
+            named[key(row.name)].append(row)
+        _pair(entries, pairs, free, lambda pair, key=key, named=named: named[key(pair[0])], fits)  # type: ignore[misc]
+    unmatched = sum(entry.row is None for entry in entries)
+    if renames and not noun.secret and unmatched * len(free) <= MOST_COMPARED:
+        for most in (1, 2):
+            _pair(entries, pairs, free, lambda _: free.values(), partial(_is_close, most))
+
+
+def _pair(
+    entries: Sequence[Entry],
+    pairs: Sequence[Pair],
+    free: dict[int, FileRow],
+    candidates: Callable[[Pair], Iterable[FileRow]],
+    fits: Fits,
+) -> None:
+    for entry, pair in zip(entries, pairs, strict=True):
+        if entry.row is None:
+            entry.row = next((row for row in candidates(pair) if row.id in free and fits(entry, pair, row)), None)
+            if entry.row is not None:
+                entry.row_id = entry.row.id
+                del free[entry.row.id]
+
+
+def _name(name: str) -> str:
+    return name
+
+
+def _any(_entry: Entry, _pair: Pair, _row: FileRow) -> bool:
+    return True
 
 
 def _is_same(noun: Noun, entry: Entry, pair: Pair, row: FileRow) -> bool:
-    return row.name == pair[0] and is_same(noun, entry.raw, pair[1], row)
-
-
-def _has_name(_entry: Entry, pair: Pair, row: FileRow) -> bool:
-    return row.name == pair[0]
-
-
-def _has_name_in_lower_case(_entry: Entry, pair: Pair, row: FileRow) -> bool:
-    return row.name.lower() == pair[0].lower()
+    return is_same(noun, entry.raw, pair[1], row)
 
 
 def _is_close(most: int, _entry: Entry, pair: Pair, row: FileRow) -> bool:

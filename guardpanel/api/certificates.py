@@ -87,7 +87,7 @@ async def renew_certificate(
     certificate_id: RowId, response: Response, panel: PanelDep, save_request: SaveRequestDep
 ) -> Any:
     """Make another one with a new key for the same names. 422 unless it is self-signed or of the local CA."""
-    return await ROWS.saved(response, await certificates.renew(panel.changes, save_request, certificate_id))
+    return await ROWS.saved(panel, response, await certificates.renew(panel.changes, save_request, certificate_id))
 
 
 @router.get("/{certificate_id}/contents")
@@ -104,4 +104,4 @@ async def use_certificate_content(
 ) -> Any:
     """Serve it again. 422 if it has expired or was revoked."""
     saved = await earlier_certificates.use_again(panel.changes, save_request, certificate_id, content_id)
-    return await ROWS.saved(response, saved)
+    return await ROWS.saved(panel, response, saved)

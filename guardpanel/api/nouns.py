@@ -80,9 +80,9 @@ class Rows:
             filters: dict[str, Any] = listing.model_dump()  # type: ignore[attr-defined]
             page, size = filters.pop("page"), filters.pop("per_page")
             rows = await those.page(session, **filters, offset=(page - 1) * size, limit=size)
-            return await asyncio.to_thread(
-                self._page, rows.items, {"total": rows.total, "page": page, "per_page": size}
-            )
+            others = await self.dialect.out_of_rows(session, rows.items)
+            counts = {"total": rows.total, "page": page, "per_page": size}
+            return await asyncio.to_thread(self._page, rows.items, others, counts)
 
         return list_rows
 
@@ -90,7 +90,8 @@ class Rows:
         async def list_rows(session: SessionDep, _user: Viewer, those: self.scoped) -> Any:  # type: ignore[name-defined]
             """All rows, by name."""
             rows = await those.page(session, limit=ALL)
-            return [self._out(row) for row in rows.items]
+            others = await self.dialect.out_of_rows(session, rows.items)
+            return [self._out(row) | other for row, other in zip(rows.items, others, strict=True)]
 
         return list_rows
 
@@ -108,7 +109,7 @@ class Rows:
                 await self.dialect.settle(session, None, data)
             with speaking(names, f"{self.noun.path}/new"):
                 saved = await those.create(panel.changes, save_request, await self.service.ROWS.read(data))
-            return await self.saved(response, saved)
+            return await self.saved(panel, response, saved)
 
         return create
 
@@ -123,7 +124,8 @@ class Rows:
             row = await those.find(session, row_id)
             tag(response, row.version)
             out = await asyncio.to_thread(self._out, row)
-            return self.shapes.read(**out | await self.dialect.out_whole(session, row))
+            (others,) = await self.dialect.out_of_rows(session, [row])
+            return self.shapes.read(**out | others | await self.dialect.out_whole(session, row))
 
         return read
 
@@ -139,7 +141,7 @@ class Rows:
         ) -> Any:
             """Change the given keys and go live."""
             attempt = partial(self._update, panel, those, save_request, row_id, body, version)
-            return await self.saved(response, await merging(attempt, version))
+            return await self.saved(panel, response, await merging(attempt, version))
 
         return update
 
@@ -170,14 +172,17 @@ class Rows:
             )
             return saved
 
-    def _page(self, rows: list[Any], counts: Mapping[str, int]) -> Any:
-        return self.shapes.page(items=[self._out(row) for row in rows], **counts)
+    def _page(self, rows: list[Any], others: list[dict[str, Any]], counts: Mapping[str, int]) -> Any:
+        items = [self._out(row) | other for row, other in zip(rows, others, strict=True)]
+        return self.shapes.page(items=items, **counts)
 
-    async def saved(self, response: Response, saved: SaveResult[Any]) -> Any:
+    async def saved(self, panel: Panel, response: Response, saved: SaveResult[Any]) -> Any:
         """The answer to a save of a row."""
         tag(response, saved.value.version)
         out = await asyncio.to_thread(self._out, saved.value)  # It may read the row's certificates.
-        return self.shapes.saved(**out, deployment=DeploymentOut.of(saved))
+        async with panel.database.read() as session:
+            (others,) = await self.dialect.out_of_rows(session, [saved.value])
+        return self.shapes.saved(**out | others, deployment=DeploymentOut.of(saved))
 
     def _out(self, row: Any) -> dict[str, Any]:
         return self.shapes.own_of(self.service.ROWS.values_of(row), row) | self.dialect.out(row)

@@ -1,7 +1,7 @@
 """The bodies and responses of a noun: its model's fields, with their titles and hints. A dialect (`api/react`) adds another
 client's keys and names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Annotated, Any, ClassVar, get_args, get_origin
@@ -50,6 +50,10 @@ class Dialect:
     def out(self, row: Any) -> dict[str, Any]:  # noqa: ARG002
         """The keys of `answer` that are not our fields or differ from them."""
         return {}
+
+    async def out_of_rows(self, session: SessionDep, rows: Sequence[Any]) -> list[dict[str, Any]]:  # noqa: ARG002
+        """The keys of `answer` that other rows decide, of each row."""
+        return [{} for _ in rows]
 
     async def out_whole(self, session: SessionDep, row: Any) -> dict[str, Any]:  # noqa: ARG002
         """The keys of `whole`."""

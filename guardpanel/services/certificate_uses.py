@@ -214,11 +214,6 @@ async def _other_addresses(session: AsyncSession, host_id: int | None) -> dict[s
     return {name: chosen_id for name, chosen_id in rows.all() if is_address(name)}
 
 
-async def ends_of(session: AsyncSession, host: VirtualHost) -> list[datetime]:
-    """Of the certificates that its hostnames get."""
-    return [covered.offer.not_after for covered in await coverage(session, host) if covered.offer is not None]
-
-
 async def announced(session: AsyncSession) -> list[tuple[Certificate, State]]:
     """Those that ended, or end soon, the most urgent first."""
     now = datetime.now(UTC)

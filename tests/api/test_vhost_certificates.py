@@ -46,6 +46,10 @@ async def test_a_pasted_certificate_is_kept_replaced_and_never_given_back(
     second = (await ada_api.get(f"{CERTIFICATES}/1")).json()
     assert (second["covers"], second["name"]) == (["shop.example", "www.shop.example"], "shop.example")
     assert (await ada_api.get(CERTIFICATES)).json()["total"] == 1
+    automatic = (await ada_api.patch(VHOST, json={"certificate_id": None})).json()
+    listed = (await ada_api.get(VHOSTS)).json()["items"][0]
+    assert automatic["certificate_id"] is None
+    assert automatic["ssl_expires_at"] == listed["ssl_expires_at"] == second["not_after"]
 
 
 @pytest.mark.parametrize(

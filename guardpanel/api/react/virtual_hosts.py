@@ -1,6 +1,6 @@
 """Virtual hosts as the React panel reads and writes them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
@@ -25,7 +25,8 @@ from guardpanel.models import Policy, VirtualHost
 from guardpanel.models.certificates.certificate import Source
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.types import display_name, hostname
-from guardpanel.services import certificate_uses, policies
+from guardpanel.services import policies
+from guardpanel.services.https import certificate_ends
 
 NAMES = {"description": "notes", "is_active": "enabled", "ssl_enabled": "https"}
 "The React panel's names for our fields."
@@ -82,12 +83,11 @@ class ReactVirtualHostOut(Row):
     is_active: bool
     ssl_enabled: bool
     ssl_provider: Literal["none", "upload", "letsencrypt"]
-    ssl_expires_at: datetime | None
+    ssl_expires_at: datetime | None = Field(description="The earliest end of the certificates in use.")
 
 
 class Bound(BaseModel):
     policy: BoundPolicyOut | None
-    ssl_expires_at: datetime | None = Field(description="The earliest end of the certificates in use.")
 
 
 class VirtualHostDialect(Dialect):
@@ -136,15 +136,15 @@ class VirtualHostDialect(Dialect):
             "is_active": row.enabled,
             "ssl_enabled": row.https,
             "ssl_provider": provider_of(row),
-            "ssl_expires_at": row.certificate.content.not_after
-            if row.https and row.certificate and row.certificate.content
-            else None,
         }
+
+    async def out_of_rows(self, session: SessionDep, rows: Sequence[VirtualHost]) -> list[dict[str, Any]]:
+        ends = await certificate_ends.ends_of(session, [row for row in rows if row.https])
+        return [{"ssl_expires_at": ends.get(row.id)} for row in rows]
 
     async def out_whole(self, session: SessionDep, row: VirtualHost) -> dict[str, Any]:
         policy = await policies.find(session, row.policy_id) if row.policy_id is not None else None
-        ends = await certificate_uses.ends_of(session, row) if row.https else []
-        return {"policy": bound(policy) if policy else None, "ssl_expires_at": min(ends, default=None)}
+        return {"policy": bound(policy) if policy else None}
 
 
 PARTS = (("url", "scheme"), *OURS.items(), *CHECKS.items())

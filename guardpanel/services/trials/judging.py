@@ -20,11 +20,11 @@ class Judging:
         self._hosts = {host.id: host for host in state.virtual_hosts}
         self._owners: dict[str, int | None] = dict.fromkeys(state.names_off)
         self._owners |= {name: host.id for host in state.virtual_hosts for name in host.hostnames}
-        bound = defaultdict(list)
+        self._bound = defaultdict(list)
         for path, at_path in state.bound_paths:
             host = at_path.host if path.redirect is Redirect.NO else None
-            bound[path.virtual_host_id].append((path.path, path.path_match, (host,)))
-        self._paths = {host_id: BoundPaths(paths) for host_id, paths in bound.items()}
+            self._bound[path.virtual_host_id].append((path.path, path.path_match, (host,)))
+        self._paths = {host_id: BoundPaths(paths) for host_id, paths in self._bound.items()}
 
     def owner_of(self, hostname: str) -> int | None:
         """By its name, or else by a wildcard for one label."""
@@ -37,13 +37,30 @@ class Judging:
         inspects = self._application_of(bound[0] if bound else host)
         return inspects.directives if inspects else ""
 
-    def applications(self) -> Mapping[int, frozenset[str]]:
-        """The names of all that inspect a virtual host's requests."""
-        names = defaultdict(set)
-        for bound in self._state.bound:
-            inspects = self._application_of(bound.host)
-            names[bound.host.id].add(inspects.name if inspects else "")
-        return {host_id: frozenset(own) for host_id, own in names.items()}
+    def affected_in(self, after: "Judging") -> list[int]:
+        """Virtual hosts whose requests other rules would judge: all, those of a path, or those of a hostname that another one
+        gets. Not those that would be disabled or deleted."""
+        rules, later = self._rules(), after._rules()
+        owners = {(self.owner_of(name), after.owner_of(name)) for name in {*self._owners, *after._owners}}
+        pairs = ((now, then) for now, then in owners if now in rules and then in later)
+        return sorted({now for now, then in pairs if now and then and rules[now] != later[then]})
+
+    def directives_after(self, after: "Judging", host_id: int, hostname: str, path: str) -> tuple[str, str]:
+        """Those of this state, and of that one, where another virtual host may have the hostname."""
+        then = after.owner_of(hostname) if self.owner_of(hostname) == host_id else None
+        return self.directives_at(host_id, path), after.directives_at(then or host_id, path)
+
+    def _rules(self) -> Mapping[int, frozenset[tuple[str, str, str]]]:
+        """What inspects the requests of each virtual host: names of applications, with the paths that they are bound to."""
+        rules = {}
+        for host in self._state.virtual_hosts:
+            places = [("", "", (host,)), *self._bound[host.id]]
+            rules[host.id] = frozenset((path, match, self._name_of(bound)) for path, match, (bound,) in places)
+        return rules
+
+    def _name_of(self, host: VirtualHostState | None) -> str:
+        inspects = self._application_of(host)
+        return inspects.name if inspects else ""
 
     def _application_of(self, host: VirtualHostState | None) -> Application | None:
         key = effective(self._state, host) if host else None

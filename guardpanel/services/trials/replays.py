@@ -114,8 +114,7 @@ async def replay(changes: Changes, events: Events, before: Snapshot, after: Snap
         async with asyncio.timeout(SECONDS):
             facts = changes.renderer.facts
             judging = [await asyncio.to_thread(_judging, state, facts) for state in (before, after)]
-            names = [each.applications() for each in judging]
-            affected = [host for host in names[0] if host in names[1] and names[0][host] != names[1][host]]
+            affected = judging[0].affected_in(judging[1])
             done.changes_rules = bool(affected)
             groups = await _requests(events, affected, judging) if affected else {}
             for pair, requests in groups.items():
@@ -139,7 +138,7 @@ async def _requests(
     every = [*await _recorded(events, set(affected), judging[0]), *await _events(events, affected)]
     for host_id, request in every:
         path = request.uri.partition("?")[0]
-        before, after = (each.directives_at(host_id, path) for each in judging)
+        before, after = judging[0].directives_after(judging[1], host_id, request.host, path)
         if before != after:
             groups[before, after].append(request)
     return groups

@@ -71,7 +71,7 @@ class Idempotent:
             return
         if isinstance(begun, Answered):
             await _give(begun, send, replayed=True)
-        elif job_path:
+        elif job_path and panel.jobs.has_room:  # Others may have begun since.
             panel.jobs.begin(self._job(scope, body, panel, begun))
             await _give(started(begun), send)
         else:

@@ -19,7 +19,7 @@ State = Literal["running", "succeeded", "failed", "lost"]
 class JobOut(BaseModel):
     id: int
     state: State = Field(
-        description="`failed`: see `problem`. `lost`: it was carried out, and its result is no longer stored."
+        description="`failed`: see `problem`. `lost`: it was carried out, and its result is not stored."
     )
     request: str = Field(description="`POST /api/v1/configuration/apply`.")
     created_at: datetime

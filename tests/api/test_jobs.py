@@ -7,6 +7,8 @@ import httpx2
 import pytest
 from sqlmodel import update
 
+from guardpanel.api import configuration
+from guardpanel.errors import EngineUnavailable, Invalid
 from guardpanel.models import IdempotencyKey
 from guardpanel.panel import Panel
 from guardpanel.services import jobs
@@ -85,6 +87,22 @@ async def test_a_repeated_job_is_carried_out_once_unless_it_failed(ada_api: Clie
     )
     assert (replayed.status_code, replayed.headers["idempotency-replayed"]) == (200, "true")
     assert replayed.json() == job["result"]
+    assert failed["created_at"] < job["created_at"]
+
+
+async def test_a_job_that_fails_when_its_change_is_live_is_not_carried_out_again(
+    ada_api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(_steps: object) -> None:
+        raise EngineUnavailable("The WAF agent is not responding.")
+
+    monkeypatch.setattr(configuration, "_rows_out", silent)
+    started = await begun(ada_api, key="one")
+    job = await ended(ada_api, started)
+    again = await begun(ada_api, key="one")
+
+    assert (job["state"], job["change_id"], job["problem"]) == ("lost", 2, None)
+    assert (again.status_code, again.json()["code"]) == (409, "answer_lost")
 
 
 async def test_what_a_kill_left_is_told_truly(ada_api: Client, panel: Panel) -> None:
@@ -143,6 +161,24 @@ async def test_a_fault_of_ours_is_a_problem_of_the_job(
 
     assert (job["state"], job["status"], job["problem"]["code"]) == ("failed", 500, "internal_error")
     assert "inside" not in job["problem"]["detail"]
+
+
+async def test_requests_that_come_at_once_do_not_become_more_jobs_than_may_run(
+    ada_api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end = asyncio.Event()
+
+    async def waits(_body: bytes) -> None:
+        await may_end.wait()
+        raise Invalid("Enough.")
+
+    monkeypatch.setattr(jobs, "MOST", 1)
+    monkeypatch.setattr(plans, "document_in", waits)
+    requests = [asyncio.create_task(begun(ada_api)) for _ in range(3)]
+    await asyncio.wait(requests, return_when=asyncio.FIRST_COMPLETED)
+    may_end.set()
+
+    assert sorted([(await request).status_code for request in requests]) == [202, 422, 422]
 
 
 async def test_a_preference_is_not_always_met(ada_api: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,6 +91,7 @@ class Once:
                 await self._forget_old(session, digest)
                 row = IdempotencyKey(digest=digest, content=wanted)
             row.change_id = row.status = row.body = None
+            row.created_at = datetime.now(UTC)
             row.job_of, row.job_path = who if job_path else "", job_path
             session.add(row)
             await session.flush()
@@ -109,7 +110,8 @@ class Once:
             self.leave(number)
 
     async def keep(self, number: int, answered: Answered) -> None:
-        """Keep the answer of a job, also of one that failed."""
+        """Keep the answer of a job, also of one that failed. Not of one that failed after its change was live: to those who read
+        or repeat it, it was carried out."""
         try:
             body = answered.body if len(answered.body) <= LARGEST else None
             if body is None:
@@ -118,7 +120,10 @@ class Once:
                     self._large.popitem(last=False)
             values = {"status": answered.status, "headers": dict(answered.headers), "body": body}
             async with self.database.write() as session:
-                await session.exec(update(IdempotencyKey).where(col(IdempotencyKey.id) == number).values(**values))
+                row = await session.get(IdempotencyKey, number)
+                if row is not None and (answered.status < 400 or await _outcome(session, row) is not Outcome.LIVE):
+                    row.sqlmodel_update(values)
+                    session.add(row)
         finally:
             self.leave(number)
 

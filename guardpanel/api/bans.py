@@ -97,8 +97,8 @@ class BannedIp(BaseModel):
     ip: str
     vhost_id: int | None = None
     domain: str = Field(default="all virtual hosts", description="What it holds on, in words.")
-    gpc0: int = 0
-    ban_threshold: int = 0
+    gpc0: int = Field(description="Requests counted when it was made.")
+    ban_threshold: int = Field(description="How many the policy allowed then.")
     expires_in_seconds: int = Field(description="Of a ban without an end: until the year 2200.")
 
 
@@ -117,9 +117,16 @@ async def list_banned_ips(panel: PanelDep, _user: Editor) -> BannedIps:
     now = datetime.now(UTC)
     async with panel.database.read() as session:
         rows = (await bans.active(session, limit=MOST)).items
-    left = [int(((ban.ends_at or LATEST) - now).total_seconds()) for ban in rows]
-    return BannedIps(
-        items=[BannedIp(ip=ban.network, expires_in_seconds=seconds) for ban, seconds in zip(rows, left, strict=True)]
+    return BannedIps(items=[_banned_ip(ban, now) for ban in rows])
+
+
+def _banned_ip(ban: Ban, now: datetime) -> BannedIp:
+    left = (ban.ends_at or LATEST) - now
+    return BannedIp(
+        ip=ban.network,
+        gpc0=ban.violations,
+        ban_threshold=ban.threshold,
+        expires_in_seconds=int(left.total_seconds()),
     )
 
 

@@ -32,11 +32,11 @@ WAF_REFUSALS = frozenset({
 })  # fmt: skip
 "What the React panel counts as blocked: its log is the WAF's, which has no unknown hosts and no limits of HAProxy."
 
-LEVELS: dict[Severity, Level] = {
+LEVELS: dict[Severity | None, Level] = {
     Severity.EMERGENCY: "critical", Severity.ALERT: "critical", Severity.CRITICAL: "critical", Severity.ERROR: "error",
-    Severity.WARNING: "warning", Severity.NOTICE: "info", Severity.INFO: "info", Severity.DEBUG: "info",
+    Severity.WARNING: "warning", Severity.NOTICE: "info", Severity.INFO: "info", Severity.DEBUG: "info", None: "info",
 }  # fmt: skip
-"The React panel's names for the severity of the worst rule."
+"The React panel's names for the severity of the worst rule. It shows an empty badge for none."
 
 NAMES = {"client": "source_ip", "rule": "rule_id", "policy": "policy_id", "since": "date_from", "until": "date_to"}
 "Our fields by the React panel's names."
@@ -66,7 +66,7 @@ class LogOut(BaseModel):
     rules: list[int]
     anomaly_score: int
     paranoia_level: int | None = Field(description="Of that rule, if `raw_context` is set.")
-    severity: Level | None
+    severity: Level = Field(description="Of that rule. `info` also if no rule with a severity fired.")
     message: None = None
     policy_id: int | None
     policy_name: str | None
@@ -203,7 +203,7 @@ def out(item: EventItem, detail: EventDetail | None) -> LogOut:
         rules=list(item.rules),
         anomaly_score=item.score,
         paranoia_level=worst.paranoia_level if worst else None,
-        severity=LEVELS[item.severity] if item.severity else None,
+        severity=LEVELS[item.severity],
         policy_id=item.policy_id,
         policy_name=item.policy,
         application=item.application,

@@ -59,7 +59,7 @@ OVERRIDES = [{**OVERRIDE, "created_at": TIME}]
 LOG = {
     "id": NUMBER, "event_at": TIME, "vhost": TEXT, "method": TEXT, "request_uri": TEXT, "action": {"allow", "deny", "monitor"},
     "anomaly_score": or_null(NUMBER), "rule_id": or_null(NUMBER), "rule_message": or_null(TEXT), "source_ip": TEXT,
-    "severity": or_null({"info", "warning", "error", "critical"}), "status_code": or_null(NUMBER),
+    "severity": {"info", "warning", "error", "critical"}, "status_code": or_null(NUMBER),
     "paranoia_level": or_null(NUMBER), "policy_name": or_null(TEXT), "producer_event_id": TEXT, "raw_context": or_null(ANY),
 }  # fmt: skip
 BAN = {

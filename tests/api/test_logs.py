@@ -65,6 +65,7 @@ FILTERS: list[tuple[str, dict[str, Any]]] = [
     ("verdict=detected", {"verdict": "detected"}),
     ("severity=warning", {"rules": [a_rule(severity="warning")]}),
     ("severity=info", {"rules": [a_rule(severity="notice")]}),
+    ("severity=info", {"rules": []}),
     ("vhost=blog.example", {"host": "blog.example"}),
     ("vhost=BLOG.example", {"host": "blog.example"}),
     ("method=POST", {"method": "POST"}),

@@ -274,6 +274,8 @@ async def logs_page(stage: Stage) -> None:
     await react.get("/policies", paged(POLICY), **ALL)
     assert whole["total"] == 4
     assert (await react.get("/logs", paged(LOG), page_size=1, action="deny"))["total"] == 2, "refused by the WAF"
+    assert [event["severity"] for event in whole["items"]] == ["info", "info", "info", "critical"], "no badge is empty"
+    assert (await react.get("/logs", paged(LOG), page=1, page_size=50, severity="info"))["total"] == 3
     for filters in (
         {"rule_id": 942100}, {"method": "POST"}, {"source_ip": "2001:db8::1"}, {"vhost": "shop.example", "severity": "critical"},
         {"min_score": 1, "rule_id": 942100, **around},
@@ -296,6 +298,7 @@ async def banned_addresses_page(stage: Stage) -> None:
     await react.post("/bans", {"network": "203.0.113.0/24", "length": "forever"})
     items = (await react.get("/security/banned-ips", {"items": [BAN]}))["items"]
     assert [(one["ip"], one["banned"]) for one in items] == [("203.0.113.0/24", True), ("2001:db8::7", True)]
+    assert [(one["gpc0"], one["ban_threshold"]) for one in items] == [(0, 0), (0, 0)], "nothing is counted by hand"
     assert items[0]["expires_in_seconds"] > 10**9 > items[1]["expires_in_seconds"], "null is shown as “Expiring”"
     for path in ("2001%3Adb8%3A%3A7", "203.0.113.0%2F24"):
         assert (await react.delete(f"/security/banned-ips/{path}"))["cleared"] is True

@@ -73,6 +73,8 @@ def test_who_is_rejected_too_often_is_banned_until_the_ban_is_lifted(
     (ban,) = api.get("/bans", params={"q": STRIKER}).json()["items"]
     assert (ban["network"], ban["origin"], ban["created_by"]) == (STRIKER, "automatic", "guardpanel")
     assert ban["reason"] == f"{THRESHOLD} requests rejected in 600 s by policy Bans"
+    (banned,) = [item for item in api.get("/security/banned-ips").json()["items"] if item["ip"] == STRIKER]
+    assert (banned["gpc0"], banned["ban_threshold"]) == (THRESHOLD, THRESHOLD)
     with Person(shared_panel) as ada:
         assert f"{STRIKER} is banned." in ada.get(f"/access/why?q={STRIKER}").text
         assert "Bans : 1 of 500 requests in 3,600 s" in ada.get(f"/access/why?q={OTHER}").text

@@ -71,6 +71,7 @@ async def test_who_is_rejected_too_often_is_banned_once(panel: Panel, automatic:
     for ban in (first, second):
         assert (ban.origin, ban.created_by) == ("automatic", "guardpanel")
         assert ban.reason == "3 requests rejected in 60 s by policy Default"
+        assert (ban.violations, ban.threshold) == (3, 3)
         assert ban.ends_at is not None
         assert ban.ends_at - ban.created_at == timedelta(seconds=600)
     assert len(panel.settings.bans_map.read_text().splitlines()) == 2

@@ -94,6 +94,9 @@ class Ban(SQLModel, table=True):
     reason: str = Field(default="", max_length=500)
     origin: str = Field(default=BY_HAND, max_length=20)
     "What banned it."
+    violations: int = 0
+    "What was counted when it was made, and of how many it was due then. 0 for one made by hand."
+    threshold: int = 0
     created_by: str = Field(default="", max_length=320)
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
     lifted_at: datetime | None = None

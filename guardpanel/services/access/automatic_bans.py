@@ -68,6 +68,8 @@ class BanRule:
             ends_at=now + timedelta(seconds=min(seconds, LONGEST_BAN_SECONDS)),
             reason=words + (f", banned {earlier} times before" if self.doubles and earlier else ""),
             origin=AUTOMATIC,
+            violations=rejected,
+            threshold=self.threshold,
             created_by=AUTHOR,
             created_at=now,
         )

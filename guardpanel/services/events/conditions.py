@@ -62,7 +62,7 @@ def conditions(connection: sqlite3.Connection, filters: EventFilter) -> list[Con
         *_kind(filters.kind),
         *_equal("severity", SEVERITY_CODES[filters.severity] if filters.severity else None),
         *_among("verdict", [VERDICT_CODES[verdict] for verdict in filters.verdicts]),
-        *_among("severity", [SEVERITY_CODES[severity] for severity in filters.severities]),
+        *_among("severity", [SEVERITY_CODES[severity] if severity else None for severity in filters.severities]),
         *_equal("method", legible(filters.method.strip()).upper() or None),
     ]
     if filters.group is not None:
@@ -99,9 +99,12 @@ def _kind(kind: Kind | None) -> list[Condition]:
     return []
 
 
-def _among(column: str, codes: Sequence[int]) -> list[Condition]:
-    listed = ",".join(map(str, codes))
-    return [Condition(f"+{column} IN ({listed})", f"{column} IN ({listed})", (), ordered=False)] if codes else []
+def _among(column: str, codes: Sequence[int | None]) -> list[Condition]:
+    listed = ",".join(str(code) for code in codes if code is not None)
+    condition = Condition(f"+{column} IN ({listed})", f"{column} IN ({listed})", (), ordered=False)
+    if None in codes:
+        condition = _either(condition, Condition(f"+{column} IS NULL", f"{column} IS NULL", ()))
+    return [condition] if codes else []
 
 
 def _group(group: GroupKey) -> list[Condition]:

@@ -24,8 +24,8 @@ class EventFilter:
     rule: int | None = None
     severity: Severity | None = None
     "The severity of the worst rule that fired."
-    severities: tuple[Severity, ...] = ()
-    "One of these."
+    severities: tuple[Severity | None, ...] = ()
+    "One of these. None: no rule with a severity fired."
     host: str = ""
     "Exactly as the visitor requested it."
     client: str = ""

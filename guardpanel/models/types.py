@@ -108,9 +108,11 @@ def endpoint(typed: str, *, scheme: str = "http") -> Endpoint:
     if scheme not in {"http", "https"}:
         raise refuse("The scheme must be http or https.")
     text = text.removesuffix("/")
-    if "/" in text or "?" in text or "#" in text or "@" in text:
-        raise refuse("Enter only the address and port, without a path.")
-    host, port = split_port(text)
+    authority, *path = re.split("[/?#]", text, maxsplit=1)
+    if path or "@" in authority:
+        excess = "a user name and password" if "@" in authority else "a path"
+        raise refuse(f"Enter only the address and port, without {excess}.")
+    host, port = split_port(authority)
     number = 443 if scheme == "https" else 80
     if port is not None:
         if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:

@@ -119,6 +119,7 @@ async def test_actions_beyond_the_builder_are_kept_as_seclang(
         ({"actions": "deny,status:404"}, "actions"),
         ({"actions": "deny,t:lower"}, "actions"),
         ({"actions": ""}, "actions"),
+        ({"actions": "deny,msg:'x"}, "actions"),
         ({"actions": "deny,msg:'it\"s'"}, "actions"),
     ],
 )

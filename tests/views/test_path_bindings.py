@@ -76,6 +76,11 @@ async def test_one_is_added_shown_edited_and_deleted(ada: httpx2.AsyncClient, en
             "Enter a whole number of at most 256 after weight=.",
         ),
         ("own_servers", {"own_servers": "10.0.0.1:80/x"}, "Enter only the address and port, without a path."),
+        (
+            "own_servers",
+            {"own_servers": "http://u:p@10.0.0.1"},
+            "Enter only the address and port, without a user name and password.",
+        ),
         ("server_path", {"server_path": "v2"}, "Start the path with /."),
         ("server_path", {"server_path": "//evil.example"}, "without //, . and .. segments."),
         ("server_path", {"server_path": "/a/%2E%2e"}, "without //, . and .. segments."),

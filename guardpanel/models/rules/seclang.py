@@ -145,10 +145,10 @@ def _is_escaped(text: str, at: int) -> bool:
 
 def parse_actions(text: str, line: int = 1) -> tuple[Action, ...]:
     """`deny,status:403,msg:'…'`. Raises NotSecLang."""
-    return tuple(_action(part, line) for part in _divided(text)) if text.strip() else ()
+    return tuple(_action(part, line) for part in _divided(text, line)) if text.strip() else ()
 
 
-def _divided(text: str) -> Iterator[str]:
+def _divided(text: str, line: int) -> Iterator[str]:
     """At commas outside single quotes; whatever follows a backslash is neither, and neither is the first character."""
     begin, in_quotes = 0, False
     for at in range(1, len(text)):
@@ -159,6 +159,8 @@ def _divided(text: str) -> Iterator[str]:
         elif text[at] == "," and not in_quotes:
             yield text[begin:at]
             begin = at + 1
+    if in_quotes:  # Coraza only warns, and takes all further actions for a part of this one.
+        raise NotSecLang("Close the single quote in the actions.", line)
     yield text[begin:]
 
 

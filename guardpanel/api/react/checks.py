@@ -19,7 +19,7 @@ NUMBERS = {
 CHECKS = {ENABLED: "health_check", PATH: "health_check_path", **NUMBERS}
 "Its keys of a backend, and the virtual host's fields."
 
-ONE_PATH = "Backends that are checked share one path. Make it the same for all of them."
+ONE_PATH = "Backends that are checked share one path (health_check_path). Make it the same for all of them."
 
 
 class Pair(NamedTuple):

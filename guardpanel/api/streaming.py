@@ -80,12 +80,13 @@ async def _messages(request: Request, panel: Panel, news: News) -> AsyncGenerato
 
 
 class _Reader:
-    """Who began to read. Asked again when the database has changed: by a log-out, or a token that was revoked."""
+    """Who began to read. Asked when the stream begins, since the request was identified before, and again when the database has
+    changed: by a log-out, or a token that was revoked."""
 
     def __init__(self, request: Request, panel: Panel) -> None:
         self.request = request
         self.panel = panel
-        self.version = panel.database.version()
+        self.version: int | None = None
 
     async def may_read(self) -> bool:
         version = self.panel.database.version()

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx2
 import pytest
 import uvicorn
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.api import streaming
 from guardpanel.cli.server import Server
+from guardpanel.models import Deployment
 from guardpanel.panel import Panel
 from guardpanel.services import streams
+from guardpanel.services.saving import revisions
 from tests.conftest import ADA, LOGINS, take_token
 from tests.documented import must_be_documented
 from tests.events import a_log_line, an_event, store
@@ -160,6 +163,24 @@ async def test_a_stream_ends_with_its_login_and_with_its_token(client: Client, s
 
     assert ends == [{}, {}]
     assert [answer.status_code for answer in answers] == [401, 401]
+
+
+async def test_a_stream_ends_with_a_token_that_was_revoked_while_it_began(
+    client: Client, server: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = (await client.post("/api/v1/tokens", json={"name": "tail"})).json()
+    last_deployment = revisions.last_deployment
+
+    async def revoked_meanwhile(session: AsyncSession) -> Deployment | None:
+        assert (await client.delete(f"/api/v1/tokens/{token['id']}")).status_code == 204
+        return await last_deployment(session)
+
+    monkeypatch.setattr(streaming, "KEEP_ALIVE_SECONDS", 0.0)
+    monkeypatch.setattr(revisions, "last_deployment", revoked_meanwhile)
+    async with server.client() as script:
+        script.headers["authorization"] = f"Bearer {token['token']}"
+        async with opened(script, CHANGES) as stream:
+            assert await stream.message() == {}
 
 
 async def test_an_account_has_only_so_many_streams_until_it_closes_one(

@@ -11,8 +11,8 @@ from guardpanel.models.certificates.certificate import Source, is_address
 
 RANKS = {Source.ACME: 0, Source.UPLOAD: 1, Source.LOCAL_CA: 2, Source.SELF_SIGNED: 3}
 
-WARNED_DAYS = (21, 7, 1)
-"Days left at which a certificate is announced, each more urgent."
+WARNED_DAYS = (21, 7)
+"Days left at which a certificate is announced, and is urgent. Those that end first come first."
 
 USUAL_LIFETIME = timedelta(days=90)
 "Of shorter ones, the same shares count: renewal is due when a third is left."

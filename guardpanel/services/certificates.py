@@ -24,7 +24,7 @@ from guardpanel.models.certificates.issuing import Challenge
 from guardpanel.models.hostname import UNNAMED
 from guardpanel.models.noun import KEPT
 from guardpanel.sealing import KeyLost, Seal
-from guardpanel.services import certificate_uses
+from guardpanel.services import certificate_uses, same_names
 from guardpanel.services.certificate_choices import must_be_confirmed, must_not_leave_a_gap
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.issuing.accounts import bind, bound_authority, must_be_whole
@@ -154,6 +154,8 @@ class Certificates(Crud[Certificate, CertificateFields]):
         ready = Ready.model_construct(None, **dict(sent), parsed=None, renewed=False)
         if sent.source is not Source.UPLOAD:
             must_be_empty(sent)
+            async with changes.database.read() as session:
+                await same_names.must_be_meant(session, sent, before)
             return ready
         if material.is_empty:
             if content is None:

@@ -264,3 +264,21 @@ async def test_one_that_is_still_to_be_issued_is_answered_over_json(ada_api: htt
 
     assert (saved.status_code, saved.json()["state"], saved.json()["serial"]) == (201, "missing", None), saved.text
     assert (edited.status_code, edited.json()["notes"]) == (200, "Ask Vera")
+
+
+async def test_a_second_one_for_the_same_names_is_ordered_only_after_a_confirmation(
+    ada_api: httpx2.AsyncClient,
+) -> None:
+    body = {"name": "first", "source": "acme", "names": ["shop.example", "a.example"], "authority": LETS_ENCRYPT}
+    assert (await ada_api.post(API, json=body)).status_code == 201
+    second = body | {"name": "second", "names": ["a.example", "shop.example"], "authority": "ZeroSSL"}
+
+    asked = await ada_api.post(API, json=second)
+    confirmed = await ada_api.post(API, json=second | {"save_anyway": True})
+
+    assert (asked.status_code, asked.json()["code"]) == (409, "needs_confirmation")
+    assert asked.json()["errors"][0]["field"] == "names" and "first has the same names." in asked.json()["detail"]
+    assert confirmed.status_code == 201, confirmed.text
+    assert (await ada_api.patch(f"{API}/2", json={"notes": "Ask Vera"})).status_code == 200, "it was meant"
+    assert (await ada_api.patch(f"{API}/2", json={"names": ["a.example"]})).status_code == 200
+    assert (await ada_api.patch(f"{API}/2", json={"names": body["names"]})).status_code == 409

@@ -76,6 +76,22 @@ async def test_https_off_and_on_orders_no_further_certificate(ada_api: httpx2.As
     assert (row["version"], row["authority"]) == (2, AUTHORITIES["ZeroSSL"])
 
 
+async def test_a_certificate_that_is_ordered_for_the_same_names_is_not_ordered_twice(
+    ada_api: httpx2.AsyncClient,
+) -> None:
+    names = ["www.shop.example", "shop.example"]
+    body = {"name": "Shop", "source": "acme", "names": names, "authority": "Let’s Encrypt"}
+    assert (await ada_api.post(CERTIFICATES, json=body)).status_code == 201
+
+    await make(ada_api, hostnames=names[::-1], new_certificate="acme")
+    same = (await ada_api.get(VHOST)).json()["certificate_id"]
+    other = await ada_api.patch(
+        VHOST, json={"new_certificate": "acme", "new_authority": "ZeroSSL", "certificate_id": None}
+    )
+
+    assert (same, other.json()["certificate_id"]) == (1, 2), other.text
+
+
 @pytest.mark.parametrize("kind", ["acme", "self_signed"])
 async def test_a_certificate_gets_a_hostname_more_and_no_second_beside_it(
     ada_api: httpx2.AsyncClient, panel: Panel, kind: str

@@ -18,7 +18,7 @@ from guardpanel.models.certificates.certificate import CertificateFields, Certif
 from guardpanel.models.certificates.issuing import Challenge, NewCertificate
 from guardpanel.models.virtual_host import VirtualHostFields, VirtualHostInput
 from guardpanel.sealing import Seal
-from guardpanel.services import certificate_choices, certificate_uses, certificates
+from guardpanel.services import certificate_choices, certificate_uses, certificates, same_names
 from guardpanel.services.input import validated
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Change
@@ -106,15 +106,28 @@ async def add(session: AsyncSession, host: VirtualHost, ready: Ready, seal: Seal
             return ""
         if await _is_its_own(session, known, known.source, host):
             return await _widened(session, known, ready, seal, change)
+    if ready.new_certificate is NewCertificate.ACME:
+        ordered = await same_names.ordered_for(session, ready.hostnames)
+        if ordered is not None and _is_as_asked(ordered, ready):
+            await _choose(session, host, ordered)
+            return f"certificate {ordered.name}"
+    return await _new(session, host, ready, seal, change)
+
+
+async def _new(session: AsyncSession, host: VirtualHost, ready: Ready, seal: Seal, change: Change) -> str:
     row = Certificate().replace(fields_of_new(ready, await _free_name(session, host.name)))
     session.add(row)
     await session.flush()
     await certificates.ROWS.also(session, row, _input(row, ready.parsed), seal, change)
+    await _choose(session, host, row)
+    change.added.append(f"certificate:{row.id}")
+    return f"new certificate {row.name}"
+
+
+async def _choose(session: AsyncSession, host: VirtualHost, row: Certificate) -> None:
     host.certificate_id = row.id
     session.add(host)
     await session.flush()
-    change.added.append(f"certificate:{row.id}")
-    return f"new certificate {row.name}"
 
 
 def _is_as_asked(known: Certificate, ready: Ready) -> bool:

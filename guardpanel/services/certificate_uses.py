@@ -230,11 +230,11 @@ async def announced(session: AsyncSession) -> list[tuple[Certificate, State]]:
     return [(row, choosing.state_of(row.content, now)) for row in rows.all()]
 
 
-async def ends(session: AsyncSession) -> list[tuple[int, str, datetime]]:
-    """Id, name and end of each certificate, for monitoring."""
+async def lives(session: AsyncSession) -> list[tuple[str, str, datetime, datetime]]:
+    """Id, name, beginning and end of each certificate, for monitoring."""
     rows = await session.exec(
-        select(Certificate.id, Certificate.name, CertificateContent.not_after)
+        select(Certificate.id, Certificate.name, CertificateContent.not_before, CertificateContent.not_after)
         .join(CertificateContent, contents.belongs())
         .where(col(CertificateContent.id).in_(contents.newest()))
     )
-    return [(number or 0, name, not_after) for number, name, not_after in rows.all()]
+    return [(str(number), name, begins, ends) for number, name, begins, ends in rows.all()]

@@ -42,6 +42,11 @@ FAILURES = Gauge(
 RESTARTS = Gauge("guardpanel_background_restarts", "Failures of a background task since the panel started.", ["task"])
 LOOK_AGE = Gauge("guardpanel_verified_age_seconds", "Seconds since database, HAProxy and agent were last checked.")
 EVENTS = Gauge("guardpanel_events", "Counters of the ingest since its database was created.", ["what"])
+BEGINS = Gauge(
+    "guardpanel_certificate_not_before_timestamp_seconds",
+    "When a certificate becomes valid. `panel`: of the panel’s own listener.",
+    ["id", "certificate"],
+)
 ENDS = Gauge(
     "guardpanel_certificate_not_after_timestamp_seconds",
     "When a certificate expires. `panel`: of the panel’s own listener.",
@@ -77,7 +82,7 @@ async def metrics(panel: PanelDep) -> Response:
     async with panel.database.read() as session:
         live = await revisions.live(session)
         await panel.figures.count(session)
-        ends = await certificate_uses.ends(session)
+        lives = await certificate_uses.lives(session)
         client_ca_ends = await client_cas.ends(session)
     UP.labels("haproxy").set(engines.haproxy.running)
     UP.labels("agent").set(engines.agent.running)
@@ -89,14 +94,16 @@ async def metrics(panel: PanelDep) -> Response:
             SUCCEEDED.labels(health.name).set(health.succeeded_at)
         FAILURES.labels(health.name).set(health.failures)
         RESTARTS.labels(health.name).set(health.restarts)
+    if panel.tls is not None:
+        lives.append(("panel", "", panel.tls.own.not_before, panel.tls.own.not_after))
+    BEGINS.clear()
     ENDS.clear()
-    for number, name, moment in ends:
-        ENDS.labels(str(number), name).set(moment.timestamp())
+    for key, name, begins, ends in lives:
+        BEGINS.labels(key, name).set(begins.timestamp())
+        ENDS.labels(key, name).set(ends.timestamp())
     CLIENT_CA_ENDS.clear()
     for number, name, moment in client_ca_ends:
         CLIENT_CA_ENDS.labels(str(number), name).set(moment.timestamp())
-    if panel.tls is not None:
-        ENDS.labels("panel", "").set(panel.tls.own.not_after.timestamp())
     UNINSPECTED.clear()
     for policy, count in engines.haproxy.uninspected.items():
         UNINSPECTED.labels(str(policy)).set(count)

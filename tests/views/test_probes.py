@@ -100,8 +100,11 @@ async def test_lines_that_haproxy_dropped_are_told(ada: httpx2.AsyncClient, engi
     assert figure((await ada.get("/metrics")).text, "guardpanel_haproxy_dropped_logs") == 1_234
 
 
-async def test_alerts_name_metrics_that_exist(nobody: httpx2.AsyncClient, engines: FakeEngines) -> None:
+async def test_alerts_name_metrics_that_exist(
+    nobody: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
     engines.uninspected = {1: 1}
+    await ada_api.post("/api/v1/certificates", json={"source": "self_signed", "names": ["shop.example"]})
     metrics = (await nobody.get("/metrics")).text
     agent, panel = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())["groups"]
 

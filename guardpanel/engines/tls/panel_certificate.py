@@ -26,6 +26,7 @@ class PanelCertificate:
     fingerprint: str
     "SHA-256: pairs of hexadecimal digits, as browsers show it."
     names: tuple[str, ...]
+    not_before: datetime
     not_after: datetime
     is_made_here: bool
     is_new: bool = False
@@ -113,6 +114,7 @@ def _described(parsed: Parsed, *, is_made_here: bool) -> PanelCertificate:
         _pem(parsed),
         ":".join(fingerprint[i : i + 2] for i in range(0, len(fingerprint), 2)),
         parsed.names,
+        parsed.leaf.not_valid_before_utc,
         parsed.leaf.not_valid_after_utc,
         is_made_here,
     )

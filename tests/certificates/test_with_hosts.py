@@ -62,6 +62,18 @@ async def test_a_pair_that_is_not_valid_yet_becomes_another_certificate(
     assert lines(engines) == ["certs/1.pem shop.example"], "until it is valid, or the present one has expired"
 
 
+async def test_a_pasted_pair_for_fewer_hostnames_leaves_the_others_their_certificate(
+    ada_api: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    both = "shop.example", "www.shop.example"
+    await make(ada_api, **pasted(*both), hostnames=[*both])
+
+    saved = await ada_api.patch(VHOST, json=pasted("shop.example"))
+
+    assert (saved.status_code, saved.json()["certificate_id"]) == (200, 2), saved.text
+    assert lines(engines) == ["certs/1.pem www.shop.example", "certs/2.pem shop.example"]
+
+
 async def test_https_off_and_on_orders_no_further_certificate(ada_api: httpx2.AsyncClient) -> None:
     on: dict[str, Any] = {"ssl_enabled": True, "ssl_provider": "letsencrypt"}
     await make(ada_api, **on)

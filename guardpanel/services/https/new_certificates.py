@@ -96,7 +96,7 @@ async def add(session: AsyncSession, host: VirtualHost, ready: Ready, seal: Seal
     """In the transaction of the save. An uploaded one that was chosen before is replaced, if nothing else loses by it. Returns
     words for the changes."""
     known = await session.get(Certificate, host.certificate_id) if host.certificate_id is not None else None
-    if ready.parsed is not None and known is not None and await _can_be_replaced(session, known, host, ready.parsed):
+    if known is not None and ready.parsed is not None and await _can_be_replaced(session, known, host, ready):
         known.touch(await revisions.version_after(session, known.version))
         await contents.add_content(session, seal, known, ready.parsed)
         change.added.append(f"certificate:{known.id}")
@@ -151,11 +151,13 @@ async def _widened(session: AsyncSession, known: Certificate, ready: Ready, seal
     return f"certificate {known.name} for its hostnames"
 
 
-async def _can_be_replaced(session: AsyncSession, known: Certificate, host: VirtualHost, parsed: Parsed) -> bool:
-    """Not before the new pair is valid: as another certificate, it follows when the present one has expired."""
+async def _can_be_replaced(session: AsyncSession, known: Certificate, host: VirtualHost, ready: Ready) -> bool:
+    """Not before the new pair is valid, nor while a hostname needs the present one: the new one is another certificate then."""
     current = await contents.current(session, known.id or 0)
+    present = current.names if current else ()
+    is_lost = any(covers(present, name) and not covers(ready.parsed.names, name) for name in ready.hostnames)
     is_its_own = await _is_its_own(session, known, Source.UPLOAD, host)
-    return is_its_own and not certificate_choices.gap(current, parsed, datetime.now(UTC))
+    return is_its_own and not is_lost and not certificate_choices.gap(current, ready.parsed, datetime.now(UTC))
 
 
 async def _is_its_own(session: AsyncSession, known: Certificate, source: Source, host: VirtualHost) -> bool:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
+
 from guardpanel.bundle import digest_of
 from guardpanel.engines.files import content_of, write_atomically, write_new
 from guardpanel.kept import Kept
@@ -71,7 +73,6 @@ class Manifests:
 def _parsed(text: bytes) -> Manifest:
     """Without what later versions may add."""
     try:
-        read = json.loads(text)
-        return Manifest(**{name: read[name] for name in Manifest.__dataclass_fields__ if name in read})
-    except TypeError as error:
-        raise ValueError(f"not a manifest: {error}") from error
+        return msgspec.json.decode(text, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"its {MANIFEST} is damaged: {error}") from error

@@ -74,7 +74,7 @@ def test_a_manifest_that_is_changed_by_hand_is_read_again(releases: Releases) ->
     manifest.write_text(whole.replace(BUNDLE.hashes["files"]["haproxy.cfg"], "0" * 64))
 
     assert releases.damaged(1) == ["haproxy.cfg"]
-    for text in ("", "[]", '{"release": 1}'):
+    for text in ("", "[]", '{"release": 1}', '{"release": 1, "checksum": "x", "files": [], "secrets": []}'):
         manifest.write_text(text)
         assert (releases.damaged(1), releases.checksum(1), releases.secrets(1)) == (None, "", {})
         with pytest.raises(ReleaseDamaged):

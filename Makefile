@@ -222,6 +222,10 @@ bench-address-lists: dev ## 100,000 entries of an address list: import, one entr
 	@tools/install-dev.sh haproxies
 	@$(PYTHON_IN) -m bench.address_lists $(ARGS)
 
+bench-per-request: dev ## cost of a login, an idle client limit and a deny list of 100,000 entries, per request (minutes)
+	@tools/install-dev.sh haproxies
+	@$(PYTHON_IN) -m bench.per_request $(ARGS)
+
 bench-attack: dev ## the most expensive requests that the rule set allows, and how long others wait (minutes)
 	@tools/install-dev.sh haproxies
 	@$(PYTHON_IN) -m bench.attack $(ARGS)

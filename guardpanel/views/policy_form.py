@@ -16,6 +16,7 @@ from guardpanel.services import policies, policy_uses, virtual_hosts
 from guardpanel.services.events.rates import Met, VisitorRates
 from guardpanel.views.context import Context
 from guardpanel.views.editing import Editing
+from guardpanel.views.formats import counted
 from guardpanel.views.forms import Form
 
 MOST_USERS = 12
@@ -82,7 +83,7 @@ def visitor_words(rates: VisitorRates, requests: str, seconds: str) -> list[str]
     if not rates.visitors:
         return ["No visitor in the last 24 hours to compare it with."]
     within = f"requests within {period:,} s"
-    whole = f"of {len(rates.visitors):,} visitors"
+    whole = f"of {counted(len(rates.visitors), 'visitor')}"
     if rates.is_sample:
         whole = f"of {len(rates.visitors):,} visitors, a sample of some {rates.total:,},"
     met = _counted(rates.over(most, period))

@@ -99,8 +99,8 @@ class LimitFields(JudgingFields):
         le=LONGEST_DELAY_SECONDS,
         unit="s",
         unset="no delay",
-        hint="In Block, requests over a limit wait up to this until they are within it, then get 429. If empty, they get it "
-        "immediately.",
+        hint="In Block, a request over a limit waits this long at most until its client is within it, then gets 429. "
+        "If empty, it gets 429 immediately.",
     )
     limit_by: LimitBy = described(
         "Counted by",

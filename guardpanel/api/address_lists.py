@@ -84,7 +84,7 @@ CONFIRM = Query(
 async def list_entries(
     address_list_id: RowId, session: SessionDep, _user: Viewer, listing: Annotated[AddressQuery, Query()]
 ) -> AddressPage:
-    """By address."""
+    """The entries of the list, by address."""
     row = await address_lists.find(session, address_list_id)
     offset = (listing.page - 1) * listing.per_page
     page = await address_lists.entries_page(session, row, q=listing.q, offset=offset, limit=listing.per_page)
@@ -128,7 +128,7 @@ async def replace_entries(
 async def remove_entry(
     address_list_id: RowId, network: str, response: Response, panel: PanelDep, save_request: SaveRequestDep
 ) -> EntriesSaved:
-    """The network as it is listed, `10.0.0.0/8`."""
+    """Delete an entry. `network` is written as it is listed, `10.0.0.0/8`."""
     return await _edited(panel, save_request, address_list_id, removing([network]), response)
 
 

@@ -65,7 +65,7 @@ CONFIRM = Query(description="Ban it even if it contains your own address, or tha
 
 @router.get("/api/v1/bans", name="list_bans")
 async def list_bans(session: SessionDep, _user: Viewer, listing: Annotated[BanQuery, Query()]) -> BanPage:
-    """Those in effect, newest first. `q` looks in networks, reasons and authors."""
+    """Bans in effect, newest first. `q` looks in networks, reasons and authors."""
     offset = (listing.page - 1) * listing.per_page
     page = await bans.active(session, q=listing.q, offset=offset, limit=listing.per_page)
     items = [BanOut.of(ban) for ban in page.items]
@@ -76,7 +76,7 @@ async def list_bans(session: SessionDep, _user: Viewer, listing: Annotated[BanQu
 async def create_ban(
     body: BanIn, panel: PanelDep, save_request: SaveRequestDep, confirm: Annotated[bool, CONFIRM] = False
 ) -> BanChanged:
-    """Live at once, without a reload."""
+    """Ban an address or a network, live immediately, without a reload."""
     fields = validated(BanFields, body.model_dump() | {"save_anyway": confirm})
     return _changed(await panel.bans.add(panel.changes, fields, who=save_request.who, client=save_request.client))
 
@@ -113,7 +113,7 @@ class Cleared(BaseModel):
 
 @router.get("/api/v1/security/banned-ips", name="list_banned_ips", **replaced_by("/api/v1/bans"))
 async def list_banned_ips(panel: PanelDep, _user: Editor) -> BannedIps:
-    """For administrators, without pages. Other clients use `GET /api/v1/bans`."""
+    """Banned addresses, for administrators, without pages. Other clients use `GET /api/v1/bans`."""
     now = datetime.now(UTC)
     async with panel.database.read() as session:
         rows = (await bans.active(session, limit=MOST)).items

@@ -100,7 +100,7 @@ async def list_event_groups(
 
 @router.get("/{key}")
 async def get_event_group(key: str, panel: PanelDep, session: SessionDep, _user: Viewer) -> EventGroupOut:
-    """One, over all stored events."""
+    """One group, over all stored events."""
     await session.commit()
     group = await event_groups.find(panel.events, panel.database, key)
     if group is None:

@@ -83,7 +83,7 @@ async def read_feed(address_list_id: RowId, session: SessionDep, _user: Viewer) 
 async def try_feed(
     address_list_id: RowId, request: Request, session: SessionDep, panel: PanelDep, _user: Viewer
 ) -> TrialOut:
-    """Whom of the last week's visitors the download contains that waits."""
+    """The visitors of the last 7 days whom the waiting download contains."""
     row = await _row(session, address_list_id)
     feed = await feed_states.state_of(session, row)
     trial = await feed_trials.tried(panel.changes, session, panel.events, row, feed, client_address(request))
@@ -100,7 +100,7 @@ async def try_feed(
 
 @router.post("/{address_list_id}/feed/download", name="download_address_list_feed", responses=also(409))
 async def download_feed(address_list_id: RowId, panel: PanelDep, _user: Editor) -> FeedOut:
-    """Now. Answers when it has ended, well or not."""
+    """Download the list now. Returns when the download has ended, also if it failed."""
     feed = await panel.feeds.download(address_list_id)
     async with panel.database.read() as session:
         return FeedOut.of(await _row(session, address_list_id), feed)
@@ -110,7 +110,7 @@ async def download_feed(address_list_id: RowId, panel: PanelDep, _user: Editor) 
 async def accept_feed(
     address_list_id: RowId, panel: PanelDep, user: Editor, digest: Annotated[str, LOOKED_AT] = ""
 ) -> FeedOut:
-    """What waits applies from now on."""
+    """Accept the download that waits: it applies from now on."""
     await panel.feeds.accept(address_list_id, who=user.email, digest=digest)
     async with panel.database.read() as session:
         row = await _row(session, address_list_id)

@@ -64,7 +64,7 @@ async def read_state(kind: GeoKind, panel: PanelDep, session: SessionDep, _user:
 async def download(
     kind: GeoKind, panel: PanelDep, session: SessionDep, _user: Editor, confirm: Annotated[bool, CONFIRM] = False
 ) -> GeoDataState:
-    """Now. Answers when it has ended, well or not."""
+    """Download the data now. Returns when the download has ended, also if it failed."""
     await panel.geo_downloads.download(kind, may_shrink=confirm)
     return await _state(panel, session, kind)
 

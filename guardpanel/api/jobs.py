@@ -53,7 +53,7 @@ class JobOut(BaseModel):
 
 @router.get("/{job_id}", name="read_job")
 async def read_job(job_id: RowId, response: Response, panel: PanelDep, session: SessionDep, user: Viewer) -> JobOut:
-    """One of your own, for 24 hours."""
+    """One of your own jobs, for 24 hours."""
     job = await panel.changes.once.job(session, job_id, user.email)
     if job.is_running:
         response.headers["retry-after"] = "1"

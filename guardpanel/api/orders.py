@@ -66,15 +66,15 @@ async def order_certificate(certificate_id: RowId, panel: PanelDep, user: Editor
 
 @router.post("/account", status_code=202)
 async def register_acme_account_anew(certificate_id: RowId, panel: PanelDep, user: Editor) -> IssuingOut:
-    """Have another account at the authority that closed or rejected the one of the last order, and order what failed by it. The
-    account is registered with the next order; if the authority requires an external account, enter one first."""
+    """Use a new account at an authority that closed or rejected the one of the last order, and repeat what failed because
+    of it. The account is registered with the next order. If the authority requires an external account, enter one first."""
     await deeds.register_anew(panel.issuer, certificate_id, user.email)
     return await _begun(panel, certificate_id)
 
 
 @router.post("/orders/{order_id}/cancellation", status_code=202)
 async def cancel_certificate_order(certificate_id: RowId, order_id: RowId, panel: PanelDep, user: Editor) -> IssuingOut:
-    """Give an open order up. Its DNS records are removed in the background. It is ordered again when somebody asks for it, or a
+    """Cancel an open order. Its DNS records are removed in the background. It is ordered again when somebody asks for it, or a
     day later if a certificate is in use."""
     await deeds.cancel(panel.issuer, certificate_id, order_id, user.email)
     return await _begun(panel, certificate_id)

@@ -51,5 +51,5 @@ async def read_download(client_ca_id: RowId, session: SessionDep, panel: PanelDe
     "/{client_ca_id}/revocation-lists/download", name="download_revocation_lists", responses=also(409)
 )  # fmt: skip
 async def download_lists(client_ca_id: RowId, panel: PanelDep, user: Editor) -> ListDownloadOut:
-    """Now. Answers when it has ended, well or not: new lists are live then."""
+    """Download its revocation lists now. Returns when the download has ended, also if it failed. New lists are live then."""
     return ListDownloadOut.of(await panel.revocation_lists.download(client_ca_id, SaveRequest(user.email)))

@@ -47,12 +47,13 @@ class ApiTokenIn(Body):
 
 @router.get("", name="list_tokens")
 async def list_tokens(session: SessionDep, _user: Administrator) -> ApiTokenList:
-    """By name, with those that have expired."""
+    """All API tokens by name, with expired ones."""
     return ApiTokenList(items=[ApiTokenOut.model_validate(token) for token in await api_tokens.all_tokens(session)])
 
 
 @router.post("", name="create_token", status_code=201, responses=also(409))
 async def create_token(body: ApiTokenIn, panel: PanelDep, user: Administrator) -> NewApiTokenOut:
+    """Create a token. Only this response has its `token`."""
     fields = validated(ApiTokenFields, body.model_dump())
     token, secret = await panel.accounts.api_tokens.create(fields, user.email)
     return NewApiTokenOut(**ApiTokenOut.model_validate(token).model_dump(), token=secret)
@@ -60,5 +61,5 @@ async def create_token(body: ApiTokenIn, panel: PanelDep, user: Administrator) -
 
 @router.delete("/{token_id}", name="revoke_token", status_code=204)
 async def revoke_token(token_id: RowId, panel: PanelDep, _user: Administrator) -> None:
-    """It ends immediately."""
+    """Revoke the token, immediately."""
     await panel.accounts.api_tokens.revoke(token_id)

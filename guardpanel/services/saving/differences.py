@@ -12,6 +12,7 @@ from guardpanel.models import NOUNS
 from guardpanel.models.meta import About, about, lowered
 from guardpanel.models.noun import Key, Noun, Part
 from guardpanel.rendering import Rows
+from guardpanel.services.saving.list_differences import edits, only_what_differs
 
 Kind = Literal["added", "changed", "removed"]
 
@@ -29,9 +30,6 @@ HASHED = re.compile(r"\([0-9a-f]{8}…\)")
 
 MOST = 2_000
 "Maximum characters of a value that are shown."
-
-WHOLE_LISTS = 8
-"Items up to which a list is shown whole. Of longer lists, only differing items."
 
 
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -146,21 +144,9 @@ def _difference(
 def _texts(noun: Noun, field: About, before: Any, after: Any, names: Names, names_now: Names) -> tuple[str, str]:
     if isinstance(before, list) and isinstance(after, list):
         items = _items(noun, field, before, names), _items(noun, field, after, names_now)
-        old, new = _only_what_differs(*items)
+        old, new = only_what_differs(*items)
         return "\n".join(old), "\n".join(new)
     return _text(noun, field, before, names), _text(noun, field, after, names_now)
-
-
-def _only_what_differs(before: list[str], after: list[str]) -> tuple[list[str], list[str]]:
-    """For long lists with mostly equal items: the differing ones, and how many others there are."""
-    if max(len(before), len(after)) <= WHOLE_LISTS:
-        return before, after
-    gone, come = [item for item in before if item not in after], [item for item in after if item not in before]
-    same = len(after) - len(come)
-    if not (gone or come) or same == 0:
-        return before, after
-    rest = [f"and {same} that stay" if same > 1 else "and 1 that stays"]
-    return gone + rest, come + rest
 
 
 def _short(text: str) -> str:
@@ -199,14 +185,17 @@ def _noun_of(fields: BaseModel) -> Noun:
 
 def _lists(noun: Noun, field: About, was: Sequence[Any], now: Sequence[Any], names: Names) -> list[str]:
     old, new = _by_name(noun, field, was, names), _by_name(noun, field, now, names)
-    parts = [f"{field.item} {_item(noun, field, new[key], names)} added" for key in new if key not in old]
+    come = [_item(noun, field, new[key], names) for key in new if key not in old]
+    gone = [_item(noun, field, old[key], names) for key in old if key not in new]
+    edited = edits(gone, come)
+    parts = edited or [f"{text} added" for text in come]
     parts += [
-        f"{field.item} {key[0]} {', '.join(_changes(noun, field.rows, old[key], new[key], {}))}"
+        f"{key[0]} {', '.join(_changes(noun, field.rows, old[key], new[key], {}))}"
         for key in new
         if key in old and old[key] != new[key]
     ]
-    parts += [f"{field.item} {_item(noun, field, old[key], names)} removed" for key in old if key not in new]
-    return parts if 0 < len(parts) <= 3 else [field.in_sentence]
+    parts += [] if edited else [f"{text} removed" for text in gone]
+    return [f"{field.item} {part}" for part in parts] if 0 < len(parts) <= 3 else [field.in_sentence]
 
 
 def _by_name(noun: Noun, field: About, values: Iterable[Any], names: Names) -> dict[tuple[str, int], Any]:

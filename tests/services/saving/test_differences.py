@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from guardpanel.models.path_binding import PathBindingFields
 from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.traffic import TrafficFields
 from guardpanel.services.saving.differences import MOST, Difference, between, first_between, in_words
@@ -153,3 +154,12 @@ def test_of_thousands_the_first_are_told_and_all_are_counted() -> None:
     differences, total = first_between(none, hosts, 50)
 
     assert (len(differences), total, differences[0].name) == (50, 70, "h0.example")
+
+
+def test_a_server_of_a_path_is_edited_rather_than_removed_and_added() -> None:
+    before = PathBindingFields(path="/api", own_servers=["http://10.0.0.1:80", "http://10.0.0.2:80"])
+    after = before.model_copy(update={"own_servers": ["http://10.0.0.1:80 disabled", "http://10.0.0.2:80"]})
+
+    assert in_words(before, after) == "server http://10.0.0.1:80 → http://10.0.0.1:80 disabled"
+    other = before.model_copy(update={"own_servers": ["http://10.0.0.3:80", "http://10.0.0.2:80"]})
+    assert in_words(before, other) == "server http://10.0.0.3:80 added, server http://10.0.0.1:80 removed"

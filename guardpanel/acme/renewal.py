@@ -15,6 +15,9 @@ UNREACHABLE_MINUTES = (1, 5, 15)
 FIRST_HOURS, MOST_HOURS = 1.0, 24.0
 RETRY_JITTER = 0.2
 
+HURRY = 1 / 8
+"Part of what is left of a certificate's life, after which a failed renewal is tried again at the latest."
+
 NOT_RETRIED = frozenset(
     {FaultKind.REJECTED, FaultKind.PROFILE, FaultKind.BINDING, FaultKind.CLOSED_ACCOUNT, FaultKind.CANCELED}
 )
@@ -33,14 +36,17 @@ def moment_within(start: datetime, end: datetime, seed: str) -> datetime:
     return start + (end - start) * chance(seed)
 
 
-def retry_moment(fault: Fault, tries: int, now: datetime, seed: str) -> datetime | None:
-    """When to try again after this number of failures in a row. None: not before somebody asks for it."""
+def retry_moment(fault: Fault, tries: int, now: datetime, seed: str, end: datetime | None = None) -> datetime | None:
+    """When to try again after this number of failures in a row, for a certificate that is in use until `end`. None: not before
+    somebody asks for it."""
     if fault.kind in NOT_RETRIED:
         return None
     if fault.kind is FaultKind.UNREACHABLE and tries <= len(UNREACHABLE_MINUTES):
         wait = timedelta(minutes=UNREACHABLE_MINUTES[tries - 1])
     else:
         hours = min(MOST_HOURS, FIRST_HOURS * 2.0 ** min(tries - 1, 10))
+        most = MOST_HOURS if end is None or end <= now else (end - now) * HURRY / timedelta(hours=1)
+        hours = min(hours, max(FIRST_HOURS, most))
         wait = timedelta(hours=hours * (1 + RETRY_JITTER * (2 * chance(f"{seed} {tries}") - 1)))
     if fault.kind is FaultKind.RATE_LIMITED and fault.retry_at is not None:
         return max(fault.retry_at, now + timedelta(minutes=1))

@@ -69,6 +69,7 @@ async def show(ctx: ContextDep, certificate_id: RowId, _viewer: Viewer) -> Respo
         "chosen_for": await certificate_uses.chosen_for(ctx.session, certificate_id),
         "earlier": await earlier_certificates.earlier(ctx.session, row),
         **(await orders.beside(ctx, certificate_id)),
+        "renewal": (await certificate_renewals.next_renewals(ctx.session, [row])).get(certificate_id),
         "authority_name": authority_name(row.authority),
         "other_authorities": [authority_name(url) for url in row.other_authorities],
         **await detail(ctx, EDITING, certificates.ROWS, row),

@@ -33,6 +33,9 @@ def test_failures_back_off_to_a_day_and_never_before_the_authoritys_time() -> No
     assert [round(hours(FaultKind.UNREACHABLE, tries) * 60) for tries in (1, 2, 3)] == [1, 5, 15]
     for tries, wanted in ((1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 24), (500, 24)):
         assert 0.8 * wanted <= hours(FaultKind.VALIDATION, tries) <= 1.2 * wanted
+    for left, wanted in ((30, 24), (4, 12), (1, 3), (0.1, 1), (-1, 24)):
+        in_use = retry_moment(Fault(FaultKind.VALIDATION, ""), 9, NOW, "17", NOW + left * DAY)
+        assert in_use is not None and 0.8 * wanted <= (in_use - NOW) / timedelta(hours=1) <= 1.2 * wanted
     assert hours(FaultKind.RATE_LIMITED, 1, NOW + 3 * DAY) == 72
     assert hours(FaultKind.UNREACHABLE, 1, NOW + DAY) == 24
     for kind in (FaultKind.REJECTED, FaultKind.PROFILE, FaultKind.BINDING, FaultKind.CLOSED_ACCOUNT):

@@ -160,6 +160,22 @@ async def test_a_refusal_ends_the_order_and_the_plan_says_what_is_next(
     assert bool(await worker.content(number)) is not failed_for_good
 
 
+async def test_a_renewal_is_tried_more_often_the_nearer_the_end_of_what_is_in_use(worker: Worker) -> None:
+    number = await worker.add()
+    await worker.look()
+    content = await worker.content(number)
+    assert content is not None
+    worker.at().fail("finalize", *[refusal(FaultKind.VALIDATION)] * 5)
+
+    await worker.look(content.not_after - worker.now() - timedelta(days=2))
+    for _ in range(4):
+        await worker.until_due(number)
+
+    plan = await worker.plan(number)
+    assert plan.failures == 5 and plan.due_at is not None
+    assert plan.due_at - worker.now() < timedelta(hours=8), "not after 16 hours"
+
+
 async def test_an_account_that_is_forgotten_is_registered_once_and_a_replaced_one_not_named(worker: Worker) -> None:
     number = await worker.add()
     worker.at().fail("new_order", refusal(FaultKind.UNKNOWN_ACCOUNT), refusal(FaultKind.UNKNOWN_ACCOUNT))

@@ -194,7 +194,7 @@ async def test_the_local_authority_signs_and_is_one_for_all(
     assert unchanged != (await ada_api.get(f"{API}/1")).json()["chain"]
 
 
-async def test_a_self_signed_one_says_so(ada_api: httpx2.AsyncClient) -> None:
+async def test_a_self_signed_one_says_so(ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient) -> None:
     made = (
         await ada_api.post(
             API, json={"name": "try", "source": "self_signed", "names": ["a.example"], "key_type": "rsa"}
@@ -205,6 +205,7 @@ async def test_a_self_signed_one_says_so(ada_api: httpx2.AsyncClient) -> None:
     assert made["issuer"] == "a.example" and made["state"] == "valid"
     assert (await ada_api.get(f"{API}/1")).json()["notices"] == ["It is self-signed: browsers warn about it."]
     assert upload_of_it.status_code == 422
+    assert "Next renewal" in (await ada.get("/certificates/1")).text
 
 
 async def test_the_command_line_renders_what_a_save_would(

@@ -158,7 +158,8 @@ def _retry(plan: AcmePlan, certificate: Certificate, row: AcmeOrder, fault: Faul
         fault = replace(fault, kind=FaultKind.VALIDATION, retry_at=None)
     if row.is_rehearsal and not plan.is_rehearsal:
         fault = replace(fault, kind=FaultKind.VALIDATION, retry_at=None)  # Of staging: production is asked next.
-    moment = retry_moment(fault, plan.failures, now, f"{plan.certificate_id}")
+    end = certificate.content.not_after if certificate.content else None
+    moment = retry_moment(fault, plan.failures, now, f"{plan.certificate_id}", end)
     if moment is None and (plan.fingerprint or certificate.other_authorities):
         return now + DAILY
     return moment

@@ -117,13 +117,13 @@ def test_a_plan_says_which_requests_would_get_another_verdict(shared_panel: Pane
         sent = httpx2.get(f"{shared_panel.proxy}{path}", headers={"host": "replayed.example", **BROWSER})
         assert sent.status_code == status
     ends = time.monotonic() + 60
-    while "of 2 recorded requests and 1 events" not in output:
+    while "of 3 requests (2 recorded, 1 from events)" not in output:
         output = run(shared_panel, "plan", "-", "--replay", stdin=changed)[1]
         assert time.monotonic() < ends, output
 
     assert "  passed → blocked: GET replayed.example/account?id=" in output
     assert "  blocked → detected: GET replayed.example/ (941100" in output
-    assert output.endswith("2 of 2 recorded requests and 1 events would get another verdict.\n")
+    assert output.endswith("2 of 3 requests (2 recorded, 1 from events) would get another verdict.\n")
     output = run(shared_panel, "plan", "-", "--replay", "--json", stdin=changed)[1]
     (new, _) = json.loads(output)["replay"]["requests"]
     assert (new["before"], new["after"], new["event_id"], new["rules"]) == ("passed", "blocked", None, [9000077])

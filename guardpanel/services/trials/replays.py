@@ -83,7 +83,7 @@ class Replay:
                 "No request was replayed: none is recorded for the virtual hosts whose WAF rules change. "
                 "Policies record ordinary requests if “Recorded requests” is set."
             )
-        words = f"{len(self.new_verdicts):,} of {self.recorded:,} recorded requests and {self.events:,} events "
+        words = f"{len(self.new_verdicts):,} of {tried:,} requests ({self.recorded:,} recorded, {self.events:,} from events) "
         words += "would get another verdict."
         if self.unfaithful:
             words += f" {self.unfaithful:,} can’t be judged as the real requests were and are not counted."

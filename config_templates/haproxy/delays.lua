@@ -3,36 +3,31 @@
 local POLL = 100 -- Milliseconds.
 local COUNTERS = { rate = "http_req_rate", at_once = "conn_cur", errors = "http_err_rate", bytes = "bytes_out_rate" }
 local LIMITS = { rate = "most", at_once = "at_once", errors = "most_errors", bytes = "most_bytes" }
-local places = { taken = 0, ends = {}, swept = 0 }
+local places = { taken = 0, collected = 0 }
 
--- A request whose client is gone may never get to give its place back: it is free once its time is over.
-function places:sweep(now)
-    for token, last in pairs(self.ends) do
-        if last < now then
-            self:give(token)
-        end
-    end
-    self.swept = now
-end
+-- HAProxy ends the wait of a request whose client is gone, and nothing here is called again. It frees what the wait held.
+local Place = {}
+Place.__index = Place
 
-function places:give(token)
-    if self.ends[token] then
-        self.ends[token] = nil
-        self.taken = self.taken - 1
+function Place:give()
+    if not self.is_free then
+        self.is_free, places.taken = true, places.taken - 1
     end
 end
 
-function places:take(most, now, last)
+Place.__gc = Place.give
+
+function places:take(most, now)
     self.most = self.most or math.ceil(most / core.get_info().Nbthread)
-    if self.taken >= self.most and self.swept < now - 1 then
-        self:sweep(now)
+    if self.taken >= self.most and self.collected < now - 1 then
+        self.collected = now
+        collectgarbage()
     end
     if self.taken >= self.most then
         return nil
     end
-    local token = {}
-    self.ends[token], self.taken = last, self.taken + 1
-    return token
+    self.taken = self.taken + 1
+    return setmetatable({}, Place)
 end
 
 local function is_over(txn, table)
@@ -46,13 +41,8 @@ local function seconds()
     return now.sec + now.usec / 1000000
 end
 
-local function delay(txn, most)
-    local now = seconds()
+local function wait(txn, now)
     local last = now + tonumber(txn:get_var("txn.gp.delay"))
-    local place = places:take(tonumber(most), now, last)
-    if not place then
-        return
-    end
     local table = "requests_per_" .. txn:get_var("txn.gp.period")
     repeat
         core.msleep(POLL)
@@ -61,7 +51,18 @@ local function delay(txn, most)
         -- src/hlua.c). Nothing comes between the look and the count, so that no other one takes the room.
         core.yield()
     until seconds() >= last or not is_over(txn, table)
-    places:give(place)
+end
+
+-- `txn.gp.abandoned` stays where the client left in the meantime.
+local function delay(txn, most)
+    local now = seconds()
+    local place = places:take(tonumber(most), now)
+    if place then
+        txn:set_var("txn.gp.abandoned", 1)
+        wait(txn, now)
+        txn:unset_var("txn.gp.abandoned")
+        place:give()
+    end
 end
 
 core.register_action("delay", { "http-req" }, delay, 1)

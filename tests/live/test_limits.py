@@ -2,11 +2,13 @@
 
 import contextlib
 import json
+import math
 import os
 import re
 import select
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +16,8 @@ import pytest
 
 from tests.live.origins import Origin
 from tests.live.stack import DEADLINE, Stack, wait_until
+from tests.live.test_h2 import pseudo
+from tests.live.tls import H2
 from tests.live.wire import Part, Response, head
 from tests.rows import maps_of, rows
 
@@ -44,7 +48,13 @@ POLICIES: dict[str, dict[str, Any]] = {
     "Slides": {"rate_limit_requests": 1, "rate_limit_window_seconds": 2},
     "Few": {"rate_limit_requests": 1000, "rate_limit_window_seconds": LONG, "requests_at_once": AT_ONCE},
     "Large": {"rate_limit_requests": 2, "rate_limit_window_seconds": LONG, "body_limit_kib": 4096},
-    "Open": {"rate_limit_requests": 2, "rate_limit_window_seconds": LONG, "fail_mode": "open"},
+    "Open": {
+        "rate_limit_requests": 2,
+        "rate_limit_window_seconds": LONG,
+        "limit_by": "path",
+        "fail_mode": "open",
+        "body_limit_kib": 4096,
+    },
     "Network": {"rate_limit_requests": 2, "rate_limit_window_seconds": LONG, "limit_by": "network"},
     "Path": {"rate_limit_requests": 2, "rate_limit_window_seconds": LONG, "limit_by": "path"},
     "Key": {
@@ -74,6 +84,12 @@ POLICIES: dict[str, dict[str, Any]] = {
         "requests_at_once": WAITING,
         "limit_delay_seconds": 30,
     },
+    "Leave": {
+        "rate_limit_requests": 1,
+        "rate_limit_window_seconds": LONG,
+        "requests_at_once": PLACES // 2,
+        "limit_delay_seconds": 30,
+    },
     "Unlimited": {"client_limits": False, "rate_limit_requests": 1},
 }
 OPEN = 6
@@ -87,6 +103,7 @@ def state(server: Origin) -> Any:
     hosts = {f"{name.lower()}.test": {**common, "policy": name} for name in POLICIES}
     hosts["block2.test"] = hosts["block.test"]
     hosts["path2.test"] = hosts["path.test"]
+    hosts |= {f"{name}2.test": {**hosts[f"{name}.test"], "https": True} for name in ("leave", "unlimited")}
     hosts["off.test"] = {**hosts["block.test"], "enforcement_mode": "off"}
     traffic = {"client_ip_source": "x_forwarded_for", "trusted_networks": [PROXY], "max_connections": CONNECTIONS}
     return rows({name: {**given, **own} for name, own in POLICIES.items()}, hosts, traffic, address_lists=LISTS)
@@ -130,14 +147,21 @@ def statuses(stack: Stack, client: str, host: str, times: int, body: bytes = b""
 
 def verdicts(stack: Stack, client: str, number: int) -> list[str]:
     """Of a client's requests, which are so many, sorted: HAProxy's threads write their lines in either order."""
+    wait_until(lambda: len(lines_of(stack, client)) == number, "HAProxy has written its log")
+    return sorted(line["verdict"] for line in lines_of(stack, client))
 
-    def lines() -> list[dict[str, Any]]:
-        text = (stack.folder / "access.json").read_text()
-        every = [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
-        return [line for line in every if line["client"] == client]
 
-    wait_until(lambda: len(lines()) == number, "HAProxy has written its log")
-    return sorted(line["verdict"] for line in lines())
+def lines_of(stack: Stack, client: str) -> list[dict[str, Any]]:
+    return [line for line in lines(stack) if line["client"] == client]
+
+
+def lines_to(stack: Stack, hosts: set[str]) -> list[dict[str, Any]]:
+    return [line for line in lines(stack) if line["host"] in hosts]
+
+
+def lines(stack: Stack) -> list[dict[str, Any]]:
+    text = (stack.folder / "access.json").read_text()
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
 
 
 def in_progress(stack: Stack, table: str, key: str) -> int:
@@ -279,6 +303,31 @@ def test_waits_end(stack: Stack) -> None:
     assert time.monotonic() - before >= 1
     assert ask(stack, client, "briefly.test", body=b"\0" * LARGE).status == 429  # Without a wait: it takes memory.
     assert verdicts(stack, client, 3) == ["-", "limited", "limited"]
+
+
+def test_whoever_leaves_during_a_wait_gives_the_place_back_and_is_not_rejected(stack: Stack) -> None:
+    """Streams of HTTP/2 that are reset: as many as the thread of their connection has places."""
+    me, host = "127.0.0.1", "leave2.test"
+    share = math.ceil(PLACES / int(stack.command("@1 show info").split("Nbthread: ")[1].split()[0]))
+
+    def are_held(number: int) -> None:
+        wait_until(lambda: in_progress(stack, "by_client", f"::ffff:{me}") == number, f"{number} wait")
+
+    with H2(stack.tls_address, host) as client:
+        assert client.get(host, "/").status == 200
+        are_held(0)
+        numbers = [client.begin(pseudo(authority=host), end=True) for _ in range(share)]
+        are_held(share)
+        for number in numbers:
+            client.wire.reset_stream(number)
+        client.flush()
+        are_held(0)
+        waiting = client.begin(pseudo(authority=host), end=True)
+        assert client.get("unlimited2.test", "/").status == 200
+        assert not client.streams[waiting].is_over
+        hosts = {host, "unlimited2.test"}
+        wait_until(lambda: len(lines_to(stack, hosts)) == share + 2, "HAProxy has written its log")
+        assert Counter(line["verdict"] for line in lines_to(stack, hosts)) == {"-": 2, "aborted": share}
 
 
 @pytest.mark.parametrize("host", ["unlimited.test", "off.test"])

@@ -73,6 +73,18 @@ async def test_visitors_are_not_sent_to_https_without_a_certificate_unless_that_
     assert (await ada_api.patch(f"{API}/1", json={"hostnames": ["shop.example", "new.example"]})).status_code == 200
 
 
+async def test_what_an_edit_adds_to_https_is_asked(ada_api: httpx2.AsyncClient) -> None:
+    number = await a_certificate(ada_api, "shop.example")
+    made = await ada_api.post(API, json=a_vhost(hostnames=["shop.example", "www.shop.example"], ssl_enabled=True))
+    assert made.status_code == 201, made.text
+
+    for field, value in {"https_redirect": True, "hsts_seconds": 300, "certificate_id": number}.items():
+        question = await ada_api.patch(f"{API}/1", json={field: value})
+
+        assert question.status_code == 409, question.text
+        assert [error["field"] for error in question.json()["errors"]] == [field]
+
+
 async def test_what_was_confirmed_stays_confirmed(ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient) -> None:
     await ada_api.post(API, json=a_vhost("*.shop.example"))
     await ada_api.post(API, json=a_vhost("www.shop.example"))

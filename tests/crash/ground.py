@@ -60,10 +60,10 @@ class Ground:
 
         return Child(work, self.folder, self.output)
 
-    def look(self, seconds: float = 0.0, child: Child | None = None) -> Findings:
+    def look(self, seconds: float = 0.0, child: Child | None = None, *, at_rest: bool = False) -> Findings:
         """What the oracle finds; asked again for that long while something is wrong, and the panel lives on meanwhile."""
         ends = time.monotonic() + seconds
-        while (findings := self.oracle.look()).wrong and time.monotonic() < ends:
+        while (findings := self.oracle.look(at_rest=at_rest)).wrong and time.monotonic() < ends:
             if child is not None:
                 child.live(0.3)
             else:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from tests.crash.deeds import CHEAP, KINDS, choose
 from tests.crash.ground import ENDED, FAILING, REFUSED, RESTED, SAVED, SAVING, STARTING, UP, Ground, ground
 from tests.crash.mutations import MUTATIONS, healthy
-from tests.crash.oracle import Findings, world_in
+from tests.crash.oracle import PATIENCE_SECONDS, Findings, world_in
 from tests.crash.passes import Diverged
 from tests.crash.syscalls import Call, Child, Kill, Verdict
 from tests.crash.world import Deed, World
@@ -173,9 +173,9 @@ class Sweep:
         child = self.ground.panel(self.mutation)
         try:
             findings = self.recovered(child)
-            self.order(child, findings.world, "policy", rests=4.0)
-            assert child.run(f"{RESTED} 0"), self.ground.words()
-            findings = self.ground.oracle.look(at_rest=True)
+            self.order(child, findings.world, "policy")
+            assert child.run(f"{ENDED} 0"), self.ground.words()
+            findings = self.ground.look(PATIENCE_SECONDS, child, at_rest=True)
             if findings.wrong:
                 raise Diverged(f"at rest: {'; '.join(findings.wrong)}")
         finally:

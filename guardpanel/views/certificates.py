@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from fastapi import Response
 
 from guardpanel.certificates.choosing import state_of
-from guardpanel.dependencies import Editor, RowId, Viewer
+from guardpanel.dependencies import Editor, RowId, Viewer, anew
 from guardpanel.errors import Problem
 from guardpanel.models.certificates.certificate import Source
 from guardpanel.models.certificates.issuing import authority_name
@@ -100,10 +100,14 @@ async def _save(ctx: ContextDep, certificate_id: int, editor: Editor, content_id
     form, url = await Form.read(ctx.request), f"/certificates/{certificate_id}"
     request = form.save_request(editor)
     try:
+        replaced = (await certificates.find(ctx.session, certificate_id)).content
+        is_kept = replaced is not None and bool(replaced.sealed_key) and replaced.revoked_at is None
+        undo_url = f"{url}/contents/{replaced.id}/use" if replaced is not None and is_kept else ""
+        await anew(ctx.session)
         if content_id is None:
             saved = await certificates.renew(ctx.changes, request, certificate_id)
         else:
             saved = await earlier_certificates.use_again(ctx.changes, request, certificate_id, content_id)
     except Problem as problem:
         return redirect(url, problem.message, failed=True)
-    return done(saved, url)
+    return done(saved, url, undo_url=undo_url)

@@ -240,6 +240,7 @@ def opened(form: Form) -> int:
     return form.version
 
 
-def done(saved: SaveResult[Any], url: str, before: str = "") -> Response:
-    """Redirect to `url`, where a toast shows the outcome and offers to undo it."""
-    return redirect(url, f"{before}{saved.sentence}", undo_url=f"/changes/{saved.change_id}/undo")
+def done(saved: SaveResult[Any], url: str, before: str = "", undo_url: str | None = None) -> Response:
+    """Redirect to `url`, where a toast shows the outcome and offers to undo it. `undo_url`: empty for what can't be undone."""
+    usual = f"/changes/{saved.change_id}/undo"
+    return redirect(url, f"{before}{saved.sentence}", undo_url=usual if undo_url is None else undo_url)

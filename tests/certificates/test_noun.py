@@ -126,8 +126,13 @@ async def test_a_replaced_one_can_be_used_again(
     assert [content.names for content in await current(panel)] == [("new.example",)]
     assert (await ada.get("/certificates/1")).text.count("Use again") == 1
     await ada.post("/certificates/1/contents/1/use", data={})
+    toast = (await ada.get("/certificates/1")).text.partition('id="toasts"')[2]
+    assert 'action="/certificates/1/contents/2/use"' in toast
     assert [content.names for content in await current(panel)] == [("shop.example",)]
     assert "new certificate until" in (await ada.get("/changes")).text
+    newest = (await ada_api.get("/api/v1/changes")).json()["items"][0]["id"]
+    undone = await ada_api.post(f"/api/v1/changes/{newest}/undo")
+    assert undone.status_code == 409 and "its page has what was there before" in undone.json()["detail"]
 
 
 async def test_one_is_named_after_its_first_hostname_unless_it_has_another(

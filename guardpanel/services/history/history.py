@@ -21,6 +21,11 @@ from guardpanel.services.saving.snapshots import Snapshot
 
 OVERTAKEN = "This change can’t be undone because something was saved after it. Restore an earlier revision instead."
 
+SAME = "Nothing to restore. The current values are the same."
+
+REPLACED = "No setting was changed, so there is nothing to undo. If something was replaced, its page has what was there before."
+"What is not part of the history, such as private keys, is put back there."
+
 UNDID, REDID = "Undid: ", "Redid: "
 
 
@@ -98,7 +103,7 @@ async def undo(changes: Changes, request: SaveRequest, change_id: int) -> SaveRe
 
     async def mutate(session: AsyncSession) -> Key | None:
         target = await _before(session, change_id)
-        await _put(session, change, target)
+        await _put(session, change, target, same=REPLACED)
         return (named.noun, named.noun_id) if named.noun and named.noun_id else None
 
     saved = await changes.save(change, mutate)
@@ -151,13 +156,15 @@ def what_is_restored(change: Deployment) -> str:
     return f"revision {change.revision_id}{shared}"
 
 
-async def _put(session: AsyncSession, change: Change, target: Snapshot, only: Key | None = None) -> None:
+async def _put(
+    session: AsyncSession, change: Change, target: Snapshot, only: Key | None = None, same: str = SAME
+) -> None:
     """The earlier rows in place of the current ones. Run in a thread, as there may be thousands."""
     current, stamp = await snapshots.take(session), await revisions.highest_version(session)
     rows, touched, name = await asyncio.to_thread(_mixed, current, target, only, stamp)
     change.summary += former.without(snapshots.as_kept(target), touched)
     if not touched:
-        raise Conflict("Nothing to restore. The current values are the same.")
+        raise Conflict(same)
     change.touched = [f"{noun}:{number}" for noun, number in touched]
     if only is not None:
         change.summary = f"{name}: {change.summary[:1].lower()}{change.summary[1:]}"

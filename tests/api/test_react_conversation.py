@@ -157,7 +157,7 @@ async def bad_hosts(react: ReactPanel) -> None:
         (a_vhost(backends=[backend(3000), backend(3001, health_check_rise=0)]), "backend 2 health_check_rise: "),
         (
             a_vhost(backends=[backend(3000), backend(3001, health_check_path="/b")]),
-            "Backends that are checked share one path.",
+            "Backends that are checked share one path (health_check_path).",
         ),
         (a_vhost(backends=[backend(3000, is_active=False)]), "An active virtual host needs an active backend."),
     ):

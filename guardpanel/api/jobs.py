@@ -35,13 +35,7 @@ class JobOut(BaseModel):
         body = json.loads(answered.body) if answered else None
         return cls(
             id=job.number,
-            state="running"
-            if job.is_running
-            else "lost"
-            if answered is None
-            else "failed"
-            if has_failed
-            else "succeeded",
+            state=_state(job, answered),
             request=f"POST {job.path}",
             created_at=job.created_at,
             change_id=job.change_id,
@@ -58,6 +52,14 @@ async def read_job(job_id: RowId, response: Response, panel: PanelDep, session: 
     if job.is_running:
         response.headers["retry-after"] = "1"
     return JobOut.of(job)
+
+
+def _state(job: Job, answered: Answered | None) -> State:
+    if job.is_running:
+        return "running"
+    if answered is None:
+        return "lost"
+    return "failed" if answered.status >= 400 else "succeeded"
 
 
 def _untold(job: Job) -> Answered | None:

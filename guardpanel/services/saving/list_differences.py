@@ -17,8 +17,8 @@ def only_what_differs(before: list[str], after: list[str]) -> tuple[list[str], l
 
 
 def edits(gone: list[str], come: list[str]) -> list[str]:
-    """`http://10.0.0.7:80 → http://10.0.0.7:80 disabled`: items of several words that begin alike are the same ones, edited. None
-    if they are not in pairs."""
+    """`http://10.0.0.7:80 → http://10.0.0.7:80 disabled`: items of several words that begin alike are the same ones, edited.
+    Empty if they are not in pairs."""
     if [text.split()[:1] for text in gone] != [text.split()[:1] for text in come]:
         return []
     return [f"{before} → {after}" for before, after in zip(gone, come, strict=True)]

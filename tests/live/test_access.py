@@ -161,6 +161,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     logins = [{**LOGIN, "virtual_host_id": at} for at in numbers]
     given = rows(policies, hosts, address_lists=LISTS, paths=paths, logins=logins)
     with Stack(haproxy, given, list_maps=maps_of(LISTS), bans=BANS, countries=COUNTRIES) as running:
+        running.again(given)
         yield running
 
 

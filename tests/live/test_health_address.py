@@ -30,7 +30,7 @@ def state(server: Origin, traffic: dict[str, Any], **fields: Any) -> Rows:
 def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     with Stack(haproxy, state(server, {})) as running:
         assert asked(running).status == 421
-        running.reload(state(server, ASKS))
+        running.again(state(server, ASKS))
         yield running
 
 

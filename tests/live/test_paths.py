@@ -128,7 +128,9 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
         "https": True,
     }
     hosts = {"site.test": common, "other.test": common, "old.test": common}
-    with Stack(haproxy, rows(POLICIES, hosts, paths=[*PATHS, *REDIRECTS]), agent_seconds=60) as running:
+    given = rows(POLICIES, hosts, paths=[*PATHS, *REDIRECTS])
+    with Stack(haproxy, given, agent_seconds=60) as running:
+        running.again(given)
         yield running
 
 

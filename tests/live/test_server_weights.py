@@ -1,16 +1,21 @@
 """Servers' weights and maintenance change in the running HAProxy: no reload, read back, there after a reload and a restart."""
 
+import contextlib
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from guardpanel.engines.runtime.server_swapping import LiveServer
 from guardpanel.engines.servers.handover import rows_in
+from guardpanel.errors import EngineUnavailable
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.services import virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest
+from guardpanel.services.truth import startup
 from tests.live.origins import Origin, origin
-from tests.live.saves import Installation, a_virtual_host, installation_of
+from tests.live.saves import Installation, a_virtual_host, installation_of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -47,6 +52,20 @@ async def saved(
     return (await running.engines.cli.processes()).workers == before
 
 
+async def restarted(running: Installation) -> None:
+    """HAProxy, with nothing left of what it had in memory, and then what the panel does at its start."""
+    master = (await running.engines.cli.processes()).master
+    os.kill(master, signal.SIGKILL)
+
+    async def is_another() -> bool:
+        with contextlib.suppress(EngineUnavailable):
+            return (await running.engines.cli.processes()).master not in {0, master} and bool(await live(running))
+        return False
+
+    await until(is_another, "HAProxy is started again")
+    assert await startup.bring_up(running.changes) is None
+
+
 async def live(running: Installation) -> list[tuple[str, ...]]:
     """The weight and state of each server, as it is set and as HAProxy's statistics have it."""
     rows = rows_in(await running.engines.cli.server_states())
@@ -61,6 +80,8 @@ async def test_no_reload_and_still_there_after_one(running: Installation, server
     in_maintenance = [("7", "maint", "MAINT"), ("200", "ready", "no check")]
     assert await live(running) == in_maintenance
     await running.engines.reload_again()
+    assert await live(running) == in_maintenance
+    await restarted(running)
     assert await live(running) == in_maintenance
     assert await running.look() == []
     assert await saved(running, servers, {"draining": True}, {})

@@ -39,7 +39,7 @@ def state(server: Origin, rest: Origin, **fields: Any) -> Rows:
 def stack(haproxy: str, server: Origin, rest: Origin) -> Iterator[Stack]:
     with Stack(haproxy, state(server, rest, enabled=False)) as running:
         assert running.get("unknown.test", "/").status == 421
-        running.reload(state(server, rest))
+        running.again(state(server, rest))
         yield running
 
 

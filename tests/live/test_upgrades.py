@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
             "named.test": {**host, "upgrades": ["SPDY/3.1", "tcp"]},
             "other.test": {**host, "upgrades": ["irc"]},
             "plain.test": host,
+            "brief.test": {**host, "tunnel_timeout": 1},
         },
     )
     with Stack(haproxy, given) as running:
@@ -47,6 +49,31 @@ def switched(stack: Stack, host: str, *tokens: str, path: str = "/echo") -> tupl
             return Response(101, headers, b""), rest
         raw.begin()
         return Response(raw.status, {name.lower(): value for name, value in raw.getheaders()}, raw.read()), b""
+
+
+def test_a_silent_tunnel_has_its_own_time(stack: Stack) -> None:
+    """One that was opened before, where it is longer, is still there then."""
+    with opened(stack, "plain.test") as patient, opened(stack, "brief.test") as brief:
+        assert brief.recv(65_536) == b""
+
+        patient.sendall(b"ping")
+        assert patient.recv(65_536) == b"ping"
+
+
+@contextlib.contextmanager
+def opened(stack: Stack, host: str) -> Iterator[socket.socket]:
+    """A tunnel, on which nothing was sent."""
+    sent = {"upgrade": "websocket", "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version": "13"}
+    request = head("GET", host, "/echo", {"user-agent": "Mozilla/5.0", "accept": "*/*", **sent})
+    with stack.connect() as connection:
+        connection.sendall(request.replace(b"Connection: close", b"Connection: Upgrade"))
+        top = b""
+        while not top.endswith(b"\r\n\r\n"):
+            piece = connection.recv(1)
+            assert piece, top
+            top += piece
+        assert top.startswith(b"HTTP/1.1 101")
+        yield connection
 
 
 def raw_status(connection: object) -> int:

@@ -349,3 +349,8 @@ def resident(stack: Stack) -> float:
     lines = [line.split() for line in stack.command("show proc").splitlines()]
     pid = next(fields[0] for fields in lines if fields[1:2] == ["worker"])
     return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0]) / 1024
+
+
+def test_haproxy_does_not_read_the_machines_authorities_at_each_check_and_reload(stack: Stack) -> None:
+    """On 2.6 that took more than the rest of the configuration."""
+    assert "@system-ca" not in stack.command("@1 show ssl ca-file")

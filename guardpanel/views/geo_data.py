@@ -8,6 +8,7 @@ from fastapi import Response
 from starlette.datastructures import UploadFile
 
 from guardpanel.access.geo_files import GeoKind
+from guardpanel.access.geo_makers import MAKERS, to_credit
 from guardpanel.dependencies import Editor, Viewer
 from guardpanel.errors import Conflict, FieldError, Invalid, NeedsConfirmation, Problem
 from guardpanel.services import geo_data, policies
@@ -74,6 +75,8 @@ async def _index(ctx: Context, kind: GeoKind | None = None, problem: Problem | N
         "to_confirm": kind if isinstance(problem, NeedsConfirmation) else None,
         "asking": await policies.asking_where_from(ctx.session),
         "old_days": OLD_DAYS,
+        "makers": MAKERS,
+        "to_credit": to_credit,
         "changes": await last_changes(ctx, row, geo_data.ROWS),
         "now": now,
     }

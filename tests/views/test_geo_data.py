@@ -57,6 +57,28 @@ async def test_uploaded_data_is_used_and_said_to_be(ada: httpx2.AsyncClient, pan
     assert "uploaded by ada@example.org" in await shown(ada)
 
 
+@pytest.mark.parametrize(
+    ("name", "credit"),
+    [
+        ("DBIP-Country-Lite", "Credit IP Geolocation by DB-IP (CC BY 4.0)"),
+        ("GeoLite2-Country", "Credit This product includes GeoLite Data created by MaxMind (GeoLite EULA)"),
+        ("Test-Country", ""),
+    ],
+)
+async def test_without_data_the_page_says_where_it_is_free_and_with_data_whom_to_credit(
+    ada: httpx2.AsyncClient, tmp_path: Path, name: str, credit: str
+) -> None:
+    page = await shown(ada)
+    assert "guardpanel comes without this data." in page
+    assert "free from DB-IP Lite (CC BY 4.0, no account), ip-location-db (PDDL, no account), GeoLite" in page
+    assert "Credit" not in page
+
+    await upload(ada, database(tmp_path / "country.mmdb", DATA, name).read_bytes())
+    page = await shown(ada)
+    assert credit in page
+    assert ("Credit" in page) == bool(credit)
+
+
 async def test_an_upload_with_less_than_half_of_the_networks_is_asked_about(
     ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel, tmp_path: Path
 ) -> None:

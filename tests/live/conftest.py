@@ -78,10 +78,11 @@ def channel(stack: Stack, http: str) -> Stack:
 
 
 @pytest.fixture(scope="session")
-def shared_panel() -> Iterator[Panel]:
+def shared_panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
     """A whole panel on one HAProxy, with Ada's account, for files in SHARE_A_PANEL (tests/together.py): its start takes as much of the
     processor's time as a dozen saves. Each has hostnames and policies of its own, and expects no ids."""
-    with running_panel(haproxy_binary(ONE_VERSION[0])) as panel:
+    environment = {"GUARDPANEL_FEED_FILES": str(tmp_path_factory.mktemp("feeds"))}
+    with running_panel(haproxy_binary(ONE_VERSION[0]), environment=environment) as panel:
         an_account(panel)
         yield panel
 

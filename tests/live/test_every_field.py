@@ -1,5 +1,5 @@
-"""Each field of rule overrides, exclusions, custom rules, body readings and a policy's lists: what visitors get by it, before and after
-each process starts anew.
+"""Each field of rule overrides, exclusions, custom rules, body readings and a policy's lists, and one of everything else that decides
+about visitors (`guards.py`): what they get by it, before and after each process starts anew, and all at once.
 
 A field belongs to the probes that would have another outcome without it. Whoever adds one adds a probe, or says where its effect is tested.
 """
@@ -10,7 +10,7 @@ import signal
 import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -19,6 +19,7 @@ import httpx2
 import pytest
 
 from guardpanel.models import NOUNS
+from tests.live.guards import Guarded
 from tests.live.stack import wait_until
 from tests.live.wire import head
 from tests.panel import Panel
@@ -189,8 +190,9 @@ def test_each_field_has_a_probe(noun: str) -> None:
 class Site:
     """A panel with two virtual hosts of one policy, and all rows of above in it."""
 
-    def __init__(self, panel: Panel, port: int) -> None:
+    def __init__(self, panel: Panel, port: int, feeds: Path) -> None:
         self.panel = panel
+        self.guarded = Guarded(panel, port, feeds)
         with bearer(panel) as api:
             servers = [{"address": f"127.0.0.1:{port}"}]
             policy = created(api, "/policies", POLICY)
@@ -229,17 +231,30 @@ class Site:
         return agent
 
     def restart(self, name: str) -> None:
-        """Ends a process of the panel's, by its number, and waits until it serves again."""
+        """Ends processes by their numbers, and waits until all serves again. `machine`: all at once, as when the power fails.
+        `panel, killed`: it alone, while its engines go on."""
+        if name in {"guardpanel-spoa", "haproxy"}:
+            (pid,) = self._children(name)
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: self._children(name) not in ([], [pid]), f"{name} is there again")
+            self.panel.wait_until_ready()
+        else:
+            self._end(name)
+            self.panel.start()
+        wait_until(self._serves, f"{name} serves again")
+
+    def _end(self, name: str) -> None:
         if name == "panel":
             self.panel.stop()
             self._end_an_exclusion()
-            self.panel.start()
             return
-        (pid,) = self._children(name)
-        os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: self._children(name) not in ([], [pid]), f"{name} is there again")
-        self.panel.wait_until_ready()
-        wait_until(self._serves, f"{name} serves again")
+        assert self.panel.process is not None
+        below = _below(self.panel.process.pid) if name == "machine" else []
+        self.panel.process.kill()
+        self.panel.process.wait()
+        for pid in below:
+            with suppress(ProcessLookupError):  # Such as a worker that has ended with its master.
+                os.kill(pid, signal.SIGKILL)
 
     def _end_an_exclusion(self) -> None:
         """As if its last day had been over while the panel did not run."""
@@ -255,15 +270,23 @@ class Site:
 
     def _children(self, name: str) -> list[int]:
         assert self.panel.process is not None
-        children = Path(f"/proc/{self.panel.process.pid}/task").glob("*/children")
-        pids = [int(pid) for path in children for pid in path.read_text().split()]
-        return [pid for pid in pids if name in _command(pid)]
+        return [pid for pid in _children_of(self.panel.process.pid) if name in _command(pid)]
 
 
 def created(api: httpx2.Client, path: str, body: dict[str, Any]) -> int:
     answer = api.post(path, json=body)
     assert answer.status_code == 201, (body, answer.text)
     return int(answer.json()["id"])
+
+
+def _children_of(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for path in children for child in path.read_text().split()]
+
+
+def _below(pid: int) -> list[int]:
+    """Children, and theirs."""
+    return [each for child in _children_of(pid) for each in (child, *_below(child))]
 
 
 def _command(pid: int) -> str:
@@ -277,20 +300,22 @@ def _command(pid: int) -> str:
 @pytest.fixture(scope="module")
 def site(shared_panel: Panel, origin_port: int) -> Iterator[Site]:
     """The last that needs the panel: idle to the end of all tests, it would take as much of the processor as its start."""
-    yield Site(shared_panel, origin_port)
+    feeds = Path(shared_panel.environment["GUARDPANEL_FEED_FILES"])
+    yield Site(shared_panel, origin_port, feeds)
     shared_panel.stop()
 
 
 @pytest.mark.live
-def test_each_field_counts_before_and_after_each_process_starts_anew(site: Site) -> None:
-    for process in ("", "guardpanel-spoa", "haproxy", "panel"):
+def test_all_that_counts_does_so_before_and_after_each_process_starts_anew(site: Site) -> None:
+    for process in ("", "guardpanel-spoa", "haproxy", "panel", "machine", "panel, killed"):
         if process:
             site.restart(process)
         assert site.wrong() == [], f"after a restart of {process}"
-        if process != "panel":
+        assert site.guarded.wrong() == [], f"after a restart of {process}"
+        if process in {"", "guardpanel-spoa", "haproxy"}:
             assert site.status(ENDING) == ENDING.status, f"after a restart of {process}"
 
-        event = site.event(f"/event/{process or 'first'}")
+        event = site.event(f"/event/{process or 'first'}".replace(", ", "-"))
         rule = next(rule for rule in event["rules"] if rule["id"] == 9000001)
         assert (rule["message"], rule["severity"], "attack-generic" in rule["tags"]) == ("Needle", "warning", True)
         assert "pin=[masked]" in event["uri"]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 
 import httpx2
 import pytest
@@ -234,3 +235,64 @@ async def test_all_is_asked_anew_every_hour(panel: Panel, listed: Lapi, monkeypa
     monkeypatch.setattr(crowdsec, "ANEW_SECONDS", 0.0)
     await ask(panel)
     assert [path.endswith("startup=true") for path in listed.requests] == [True, True]
+
+
+class Clock:
+    """Time that passes as a test has it pass, for a panel's tasks."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._waiting: list[tuple[float, asyncio.Event]] = []
+
+    async def sleep(self, seconds: float) -> None:
+        moment = asyncio.Event()
+        self._waiting.append((self.now + seconds, moment))
+        await moment.wait()
+
+    async def advance(self, seconds: float, tasks: int) -> None:
+        """Returns when all tasks wait again."""
+        self.now += seconds
+        due = [(at, moment) for at, moment in self._waiting if at <= self.now]
+        for each in due:
+            self._waiting.remove(each)
+            each[1].set()
+        async with asyncio.timeout(60):
+            while len(self._waiting) < tasks:
+                await asyncio.sleep(0.001)
+
+
+async def test_bans_that_begin_and_end_apply_within_10_s(
+    panel: Panel, listed: Lapi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the panel's own tasks, on a clock of the test's: at whatever moment between two questions that is. 2 s remain for the answer."""
+    clock, crowdsecs = Clock(), panel.feeds.crowdsec
+    await panel.background.close()
+    monkeypatch.setattr(crowdsec, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(crowdsecs, "begin_due", partial(CrowdSec.begin_due, crowdsecs))
+    background = Background(sleep=clock.sleep)
+    panel.feeds.follow(background)
+
+    async def passes(seconds: float) -> None:
+        await clock.advance(seconds, tasks=3)
+        await asyncio.gather(*[stream.question for stream in crowdsecs._streams.values() if stream.question])
+
+    async def until(address: str, *, is_banned: bool) -> float:
+        began = clock.now
+        while (address in applies(panel)) is not is_banned:
+            assert clock.now - began < 8, (address, is_banned, clock.now, listed.requests)
+            await passes(0.5)
+        return clock.now - began
+
+    waits = []
+    await passes(0)
+    for at in range(10):
+        address = f"203.0.113.{at}"
+        listed.ban(address)
+        waits.append(await until(address, is_banned=True))
+        await passes(at * 0.7)
+        listed.lift(address)
+        waits.append(await until(address, is_banned=False))
+    await background.close()
+
+    assert max(waits) > crowdsec.EVERY_SECONDS - 1  # Some came right after a question.
+    assert len(listed.requests) <= clock.now / crowdsec.EVERY_SECONDS + 1

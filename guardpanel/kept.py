@@ -38,11 +38,15 @@ class Kept(Generic[T]):
     def __len__(self) -> int:
         return len(self._results)
 
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+    def known(self, key: Hashable) -> T | None:
         with self._lock:
             if key in self._results:
                 self._results.move_to_end(key)
-                return self._results[key]
+            return self._results.get(key)
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        if (known := self.known(key)) is not None:
+            return known
         result = make()
         with self._lock:
             if key not in self._results:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.access.entries import Entries, digest_of
+from guardpanel.access.entries import Changes, Entries, digest_of, with_changes
 from guardpanel.database import Database
 from guardpanel.errors import NotFound, StorageFailed
 from guardpanel.kept import Kept
@@ -70,15 +70,25 @@ async def add(session: AsyncSession, entries: Entries) -> None:
     reference = entries.reference
     if reference.digest == EMPTY.digest:
         return
-    values = await asyncio.to_thread(_row, entries)
+    since = await _stored_since(session, entries)
+    values = await asyncio.to_thread(_row, entries, since)
     _parsed.get(reference.digest, lambda: entries)  # It is rendered next.
     statement = insert(AddressListContent).values(**values).on_conflict_do_nothing()
     await (await session.connection()).execute(statement)
 
 
-def _row(entries: Entries) -> dict[str, Any]:
-    reference, packed = entries.reference, zlib.compress(entries.text.encode(), level=1)
-    return AddressListContent(digest=reference.digest, count=reference.total, packed=packed).model_dump()
+async def _stored_since(session: AsyncSession, entries: Entries) -> str:
+    """The hash of what they were made of, if it is stored as a whole."""
+    if entries.since is None:
+        return ""
+    whole = col(AddressListContent.digest) == entries.since.digest, col(AddressListContent.since) == ""
+    return (await session.exec(select(AddressListContent.digest).where(*whole))).first() or ""
+
+
+def _row(entries: Entries, since: str) -> dict[str, Any]:
+    reference = entries.reference
+    packed = zlib.compress(_text_of(entries.changes) if since else entries.text, level=1)
+    return AddressListContent(digest=reference.digest, count=reference.total, since=since, packed=packed).model_dump()
 
 
 _parsed = Kept[Entries](20_000_000, lambda entries: len(entries.text))
@@ -89,19 +99,42 @@ async def read(session: AsyncSession, digest: str) -> Entries:
     """Raises NotFound if nothing has this hash."""
     if digest == EMPTY.digest:
         return Entries(())
-    packed = (
-        await session.exec(select(AddressListContent.packed).where(col(AddressListContent.digest) == digest))
-    ).first()
-    if packed is None:
+    has_digest = col(AddressListContent.digest) == digest
+    if (await session.exec(select(AddressListContent.digest).where(has_digest))).first() is None:
         raise NotFound(GONE)
-    return await asyncio.to_thread(_parsed.get, digest, partial(_unpacked, packed, digest))
+    if (known := _parsed.known(digest)) is not None:
+        return known
+    row = (await session.exec(select(AddressListContent.packed, AddressListContent.since).where(has_digest))).one()
+    before = await read(session, row[1]) if row[1] else None
+    return await asyncio.to_thread(_parsed.get, digest, partial(_unpacked, row[0], digest, before))
 
 
-def _unpacked(packed: bytes, digest: str) -> Entries:
+def _unpacked(packed: bytes, digest: str, before: Entries | None) -> Entries:
     try:
-        text = zlib.decompress(packed).decode()
-        if digest_of(text) == digest:
-            return Entries.read(text)
-    except (ValueError, zlib.error):
-        pass
-    raise Damaged
+        return unpacked(packed, digest, before)
+    except ValueError:
+        raise Damaged from None
+
+
+def unpacked(packed: bytes, digest: str, before: Entries | None) -> Entries:
+    """What is stored. `before`: what only the changes of are. Raises ValueError if it has another hash."""
+    try:
+        text = zlib.decompress(packed)
+        entries = Entries.read(text) if before is None else with_changes(before, _changes(text))
+    except (OSError, zlib.error) as error:
+        raise ValueError(digest) from error
+    if digest_of(entries.text) != digest:
+        raise ValueError(digest)
+    return entries
+
+
+def _text_of(changes: Changes) -> bytes:
+    return b"".join([entry.line if entry else f"{network}\n".encode() for network, entry in sorted(changes.items())])
+
+
+def _changes(text: bytes) -> Changes:
+    lines = text.splitlines(keepends=True)
+    changed = {
+        entry.network: entry for entry in Entries.read(b"".join([line for line in lines if b"\t" in line])).items
+    }
+    return {**{line.decode().rstrip("\n"): None for line in lines if b"\t" not in line}, **changed}

@@ -5,13 +5,14 @@ lasts longer: what HAProxy looks up is then always the end of all entries that c
 """
 
 import hashlib
-import socket
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from guardpanel.access import lines
+from guardpanel.access.spans import IPV6, Span, span
 from guardpanel.models.access.reference import Reference
 
 FOREVER = 9_999_999_999
@@ -30,35 +31,31 @@ class Entry(NamedTuple):
         """As HAProxy's maps have it."""
         return self.ends_at or FOREVER
 
-
-class Span(NamedTuple):
-    """The addresses of a network as numbers: sorted, each comes before those that it contains."""
-
-    first: int
-    "Of an IPv6 address, with IPV6 added."
-    negative_size: int
-    "So that of two with the same beginning, the larger one comes first."
+    @property
+    def line(self) -> bytes:
+        """Of the canonical text."""
+        return f"{self.network}\t{self.ends_at}\t{self.comment}\n".encode()
 
     @property
-    def last(self) -> int:
-        return self.first - self.negative_size - 1
-
-    def contains(self, other: "Span") -> bool:
-        return self.first <= other.first and other.last <= self.last
+    def map_line(self) -> bytes:
+        """Of HAProxy's file."""
+        return f"{self.network} {self.end}\n".encode()
 
 
-IPV6 = 1 << 130
-"Above all addresses."
+MOST_CHANGED, FEW = 500, 100
+"Changed networks, and which part of all entries, from which on everything is written anew: that takes less time then."
+
+Changes = Mapping[str, Entry | None]
+"Entries by network. None: it has none any more."
 
 
-def span(network: str) -> Span:
-    """Of a canonical network. There may be hundreds of thousands: faster than `ipaddress`."""
-    address, _, prefix = network.partition("/")
-    if ":" in address:
-        first = IPV6 + int.from_bytes(socket.inet_pton(socket.AF_INET6, address))
-        return Span(first, -(1 << (128 - int(prefix))) if prefix else -1)
-    first = int.from_bytes(socket.inet_pton(socket.AF_INET, address))
-    return Span(first, -(1 << (32 - int(prefix))) if prefix else -1)
+class Since(NamedTuple):
+    """What entries were made of."""
+
+    digest: str
+    "Of the entries before."
+    networks: frozenset[str]
+    "That have changed since."
 
 
 @dataclass(frozen=True)
@@ -68,14 +65,32 @@ class Entries:
     items: tuple[Entry, ...]
     doubles: int = 0
     covered: int = 0
+    since: Since | None = field(default=None, compare=False, repr=False)
+    "If few have changed."
 
     @cached_property
-    def text(self) -> str:
-        return "".join([f"{network}\t{ends_at}\t{comment}\n" for network, ends_at, comment in self.items])
+    def text(self) -> bytes:
+        """Canonical, in UTF-8."""
+        return "".join([f"{network}\t{ends_at}\t{comment}\n" for network, ends_at, comment in self.items]).encode()
 
     @cached_property
     def reference(self) -> Reference:
         return Reference(len(self.items), digest_of(self.text))
+
+    @cached_property
+    def map(self) -> bytes:
+        """HAProxy's file."""
+        return "".join([f"{network} {ends_at or FOREVER}\n" for network, ends_at, _ in self.items]).encode()
+
+    @cached_property
+    def ends(self) -> Mapping[str, int]:
+        """Of those that end, by network."""
+        return {network: ends_at for network, ends_at, _ in self.items if ends_at}
+
+    @property
+    def changes(self) -> Changes:
+        """Since what they were made of."""
+        return {network: self.find(network) for network in (self.since.networks if self.since else ())}
 
     @property
     def whole(self) -> list[int]:
@@ -87,20 +102,35 @@ class Entries:
         at = _place(self.items, span(network))
         return self.items[at] if at < len(self.items) and self.items[at].network == network else None
 
-    @property
-    def map(self) -> bytes:
-        """HAProxy's file."""
-        return "".join([f"{network} {ends_at or FOREVER}\n" for network, ends_at, _ in self.items]).encode()
+    def changed(self, items: Sequence[Entry], networks: Collection[str]) -> "Entries":
+        """These items, which differ in these networks alone. If they are few, the texts of all others are kept."""
+        together = frozenset(networks).union(self.since.networks if self.since else ())
+        if len(together) > min(MOST_CHANGED, len(items) // FEW):
+            return Entries(tuple(items))
+        digest = self.since.digest if self.since else self.reference.digest
+        after = Entries(tuple(items), since=Since(digest, together))
+        new = [(network, after.find(network)) for network in networks]
+        after._know(
+            text=lines.exchanged(self.text, [(network, entry.line if entry else b"") for network, entry in new]),
+            map=lines.exchanged(self.map, [(network, entry.map_line if entry else b"") for network, entry in new]),
+        )
+        return after
 
     @classmethod
-    def read(cls, text: str) -> "Entries":
+    def read(cls, text: bytes) -> "Entries":
         """Canonical text."""
-        lines = (line.split("\t", 2) for line in text.splitlines())
-        return cls(tuple(Entry(network, int(ends_at), comment) for network, ends_at, comment in lines))
+        parts = (line.split("\t", 2) for line in text.decode().splitlines())
+        entries = cls(tuple(Entry(network, int(ends_at), comment) for network, ends_at, comment in parts))
+        entries._know(text=text)
+        return entries
+
+    def _know(self, **texts: bytes) -> None:
+        """As if these properties had been read."""
+        vars(self).update(texts)
 
 
-def digest_of(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def digest_of(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()
 
 
 def ordered(entries: Iterable[Entry]) -> Entries:
@@ -156,22 +186,23 @@ def _is_whole(items: Sequence[Entry], version: int) -> bool:
 def with_added(entries: Entries, new: Iterable[Entry]) -> Entries:
     """What `ordered` makes of both, where an entry that is there gets the new end and comment. A few are added to hundreds of
     thousands without sorting these again."""
-    items, new = list(entries.items), list(new)
+    new = list(new)
+    changed = {entry.network for entry in new}
+    items = _but(entries.items, changed)
     for entry in new:
-        at = _place(items, _span_of(entry))
-        if at < len(items) and items[at].network == entry.network:
-            del items[at]
-    for entry in new:
-        _add(items, entry)
-    return Entries(tuple(items))
+        changed |= _add(items, entry)
+    return entries.changed(items, changed)
 
 
-def _add(items: list[Entry], entry: Entry) -> None:
+def _add(items: list[Entry], entry: Entry) -> set[str]:
+    """Returns the networks of those that it covers, which are left out now."""
     place = _span_of(entry)
     if any(around.end >= entry.end for around in _around(items, place)):
-        return
+        return set()
     at, after = _place(items, place), _place(items, Span(place.last + 1, -1 << 130))
-    items[at:after] = [entry, *(inner for inner in items[at:after] if inner.end > entry.end)]
+    inner = items[at:after]
+    items[at:after] = [entry, *(within for within in inner if within.end > entry.end)]
+    return {within.network for within in inner if within.end <= entry.end}
 
 
 def _around(items: Sequence[Entry], inner: Span) -> Iterator[Entry]:
@@ -187,7 +218,26 @@ def _around(items: Sequence[Entry], inner: Span) -> Iterator[Entry]:
 
 def without(entries: Entries, networks: Iterable[str]) -> Entries:
     gone = set(networks)
-    return Entries(tuple(entry for entry in entries.items if entry.network not in gone))
+    return entries.changed(_but(entries.items, gone), gone)
+
+
+def with_changes(entries: Entries, changes: Changes) -> Entries:
+    items = _but(entries.items, changes)
+    for entry in filter(None, changes.values()):
+        items.insert(_place(items, _span_of(entry)), entry)
+    return entries.changed(items, changes)
+
+
+def _but(items: Sequence[Entry], networks: Iterable[str]) -> list[Entry]:
+    """Without those of these networks."""
+    kept: list[Entry] = []
+    done = 0
+    for place, network in sorted((span(network), network) for network in networks):
+        at = _place(items, place)
+        kept += items[done:at]
+        done = at + 1 if at < len(items) and items[at].network == network else at
+    kept += items[done:]
+    return kept
 
 
 def covering(entries: Iterable[Entry], network: str, now: float) -> list[Entry]:

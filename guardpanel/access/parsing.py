@@ -7,7 +7,7 @@ CSV and tab-separated columns of which the first is the address, and this panel'
 import csv
 import re
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from ipaddress import IPv6Network, ip_address, summarize_address_range
 
@@ -38,10 +38,7 @@ PLAIN = re.compile(r"(\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})(?:/32)?\s*", re.ASCII)
 UNTIL = re.compile(r"\suntil\s+(\S.*)$")
 RANGE = re.compile(r"([0-9A-Fa-f.:]+)\s*[-–]\s*([0-9A-Fa-f.:]+)")
 
-
-Ends = Mapping[str, int]
-"Of entries, by network."
-NO_ENDS: Ends = {}
+NONE = Entries(())
 
 
 class BadLine(ValueError):
@@ -56,7 +53,7 @@ def text_of(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def parsed(text: str, *, is_deny: bool, now: float = 0, known: Ends = NO_ENDS) -> Entries:
+def parsed(text: str, *, is_deny: bool, now: float = 0, known: Entries = NONE) -> Entries:
     """The entries of a text. Raises PydanticCustomError with a message for the operator, and then takes none of them. `now`:
     the earliest end that makes sense, but for `known` entries."""
     _must_be_a_list(text)
@@ -84,9 +81,9 @@ def parsed(text: str, *, is_deny: bool, now: float = 0, known: Ends = NO_ENDS) -
     return must_fit(ordered(entries), is_deny=is_deny)
 
 
-def _must_not_have_ended(entries: Iterable[Entry], now: float, known: Ends) -> None:
+def _must_not_have_ended(entries: Iterable[Entry], now: float, known: Entries) -> None:
     for entry in entries:
-        if entry.ends_at and entry.ends_at <= now and known.get(entry.network) != entry.ends_at:
+        if entry.ends_at and entry.ends_at <= now and known.ends.get(entry.network) != entry.ends_at:
             raise BadLine(
                 f"{entry.network} would have ended {_moment(entry.ends_at)}. Enter a later end, or remove the line"
             )

@@ -7,7 +7,7 @@ from typing import Any, Unpack
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.access import contents, parsing
+from guardpanel.access import contents, lines, parsing
 from guardpanel.access.entries import Entries, Entry
 from guardpanel.errors import Conflict, FieldErrors, Invalid, NotFound, Stale
 from guardpanel.models import AddressList
@@ -204,12 +204,16 @@ async def _stored(session: AsyncSession, reference: str) -> Entries:
 
 def _difference(before: Entries, after: Entries) -> tuple[list[str], str, Reference]:
     """The networks that are new or last differently, `192.0.2.7 added` or `1,204 added` in words, and what names all of them."""
-    was, now = ({network: ends_at for network, ends_at, _ in entries.items} for entries in (before, after))
+    was, now = (_ends(Entries.read(text)) for text in lines.middle(before.text, after.text))
     new = [network for network, ends_at in now.items() if was.get(network) != ends_at]
     words = ", ".join(
         filter(None, [_some(now.keys() - was.keys(), "added"), _some(was.keys() - now.keys(), "removed")])
     )
     return new, words, after.reference
+
+
+def _ends(entries: Entries) -> Mapping[str, int]:
+    return {network: ends_at for network, ends_at, _ in entries.items}
 
 
 def _some(networks: set[str], word: str) -> str:

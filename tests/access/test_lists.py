@@ -3,6 +3,7 @@
 import csv
 import io
 import random
+import tracemalloc
 from datetime import UTC, datetime
 
 import pytest
@@ -11,8 +12,14 @@ from hypothesis import strategies as some
 from pydantic_core import PydanticCustomError
 
 from guardpanel.access import parsing
-from guardpanel.access.entries import FOREVER, Entries, Entry, covering, ordered, span, with_added
-from guardpanel.engines.runtime.map_swapping import MapChange, deciding, parsed
+from guardpanel.access.entries import FOREVER, Entries, Entry, covering, ordered, with_added
+from guardpanel.access.lines import deciding
+from guardpanel.access.spans import span
+from guardpanel.engines.runtime.map_swapping import MapChange
+from guardpanel.errors import Invalid
+from guardpanel.models import AddressList
+from guardpanel.models.access.address_list import ListKind
+from guardpanel.services.access.list_edits import adding
 from tests.corpus import CORPUS
 
 NEW_YEAR = int(datetime(2027, 1, 1, tzinfo=UTC).timestamp())
@@ -121,6 +128,32 @@ def test_what_is_no_list_of_some_addresses_is_refused(text: str, words: str) -> 
     assert words in refused(text)
 
 
+def test_no_list_has_more_entries_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they are sent, and together with those that are there."""
+    monkeypatch.setattr(parsing, "MOST_ENTRIES", 3)
+    three = read("192.0.2.1\n192.0.2.3\n192.0.2.5")
+
+    assert refused("192.0.2.1\n" * 4) == "A list can have 3 entries at most. Nothing was taken."
+    assert refused("192.0.2.1-192.0.2.14") == "A list can have 3 entries at most. Nothing was taken."
+    with pytest.raises(Invalid, match="A list can have 3 entries at most"):
+        adding("192.0.2.7")(AddressList(name="Full", kind=ListKind.DENY), three)
+
+
+@pytest.mark.parametrize("line", ["1", "\t", "# 1"])
+def test_one_line_of_10_mb_is_named_and_takes_no_more_than_its_copies(line: str) -> None:
+    text = f"192.0.2.1\n{line * (10_000_000 // len(line))}\n192.0.2.3"
+    tracemalloc.start()
+    try:
+        message = refused(text)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert message.startswith("Line 2: longer than 1,024 characters")
+    assert len(message) < 250
+    assert most < 2.5 * len(text)
+
+
 def test_an_allow_list_may_have_everything() -> None:
     assert len(read("0.0.0.0/1\n128.0.0.0/1", is_deny=False).items) == 2
 
@@ -140,7 +173,7 @@ def test_hostile_text_stays_text(text: str) -> None:
         entries, words = taken(line)
         assert words.isprintable()
         if entries is not None:
-            assert entries.text.replace("\n", "").replace("\t", "").isprintable()
+            assert entries.text.decode().replace("\n", "").replace("\t", "").isprintable()
             assert Entries.read(entries.text).items == entries.items
             assert entries.map.isascii()
 
@@ -165,7 +198,7 @@ lists = some.lists(some.builds(Entry, networks, some.sampled_from([0, 100, 200, 
 def test_the_longest_prefix_decides_as_all_entries_together(entries: list[Entry], now: int, third: int) -> None:
     """HAProxy looks one entry up: an address is listed by it if it is by any of those that were given."""
     address = f"10.0.{third}.1"
-    entry = deciding(parsed(ordered(entries).map), address)
+    entry = deciding(ordered(entries).map, address)
 
     assert (entry is not None and int(entry[1]) > now) is bool(covering(entries, address, now))
 
@@ -222,7 +255,9 @@ def test_only_the_lines_that_differ_are_compared_whatever_they_are() -> None:
         return f"10.0.{chance.randrange(3)}.{chance.randrange(12)}"
 
     def file(entries: dict[str, str]) -> bytes:
-        return "".join(f"{network} {value}\n" for network, value in sorted(entries.items())).encode()
+        return "".join(
+            f"{network} {value}\n" for network, value in sorted(entries.items(), key=lambda entry: span(entry[0]))
+        ).encode()
 
     for _ in range(2000):
         before = {network(): chance.choice(["1", "11", "21"]) for _ in range(chance.randrange(8))}
@@ -232,6 +267,6 @@ def test_only_the_lines_that_differ_are_compared_whatever_they_are() -> None:
 
         change = MapChange.between(file(before), file(after))
 
-        assert change.after == after
+        assert (change.before_total, change.total) == (len(before), len(after))
         assert change.gone == {name: value for name, value in before.items() if name not in after}
         assert change.new == {name: value for name, value in after.items() if before.get(name) != value}

@@ -2,8 +2,10 @@
 
 import socket
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from guardpanel.errors import NeedsConfirmation
 from guardpanel.models.access.address_list import AddressListInput
@@ -127,4 +129,49 @@ async def test_nobody_locks_himself_out_by_accident(here: Installation) -> None:
     confirmed = fields.model_copy(update={"save_anyway": True})
     assert (await address_lists.create(here.changes, ADA, confirmed)).value.reference.total == 2
     assert status(here, "127.0.0.1") == 403
+    assert await here.look() == []
+
+
+class Work:
+    """What is written to the database, and what HAProxy is told, in bytes."""
+
+    def __init__(self, here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.statements, self.parameters, self.commands = 0, 0, 0
+        once = here.engines.cli._once
+
+        async def counted(command: str) -> str:
+            self.commands += len(command) * (" map " in command)
+            return await once(command)
+
+        monkeypatch.setattr(here.engines.cli, "_once", counted)
+        for engine in (here.changes.database.reading, here.changes.database.writing):
+            event.listen(engine.sync_engine, "before_cursor_execute", self._count)
+
+    def _count(self, _connection: object, _cursor: object, _statement: str, parameters: Any, *_: object) -> None:
+        self.statements += 1
+        self.parameters += sum(len(value) for value in parameters if isinstance(value, memoryview | str))
+
+    def take(self) -> tuple[int, int, int]:
+        taken = self.statements, self.parameters, self.commands
+        self.statements = self.parameters = self.commands = 0
+        return taken
+
+
+@pytest.mark.one_haproxy
+async def test_one_entry_more_takes_as_much_in_a_list_of_twenty_times_as_many(
+    here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+    for total in (1_000, 20_000):
+        many = "\n".join(f"10.{at >> 16}.{at >> 8 & 255}.{at & 255}" for at in range(0, 2 * total, 2))
+        number = await a_list(here, many, name=f"Of {total}")
+        await address_lists.ROWS.edit(here.changes, ADA, number, adding("192.0.2.1"))
+        with monkeypatch.context() as patched:
+            work = Work(here, patched)
+            await address_lists.ROWS.edit(here.changes, ADA, number, adding("192.0.2.2"))
+            taken.append(work.take())
+
+    (statements, parameters, commands), long = taken
+    assert long[0] == statements
+    assert long[1:] == pytest.approx((parameters, commands), rel=0.2)
     assert await here.look() == []

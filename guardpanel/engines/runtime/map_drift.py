@@ -1,17 +1,16 @@
 """Maps as HAProxy's newest worker has them: the Runtime API can change them independently of their files."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
-from itertools import islice
+from hashlib import sha256
 
+from guardpanel.access import lines
 from guardpanel.bundle import JUDGING, SERVERS
 from guardpanel.engines.differences import Drift, Place, differing
 from guardpanel.engines.files import content_of
 from guardpanel.engines.haproxy.master_cli import MasterCli
 from guardpanel.engines.releases import Releases
 from guardpanel.engines.runtime import map_replacing
-from guardpanel.engines.runtime.map_swapping import deciding, parsed
 
 SOME = 3
 "Entries of a list that are asked for in each look, in turns: there may be hundreds of thousands."
@@ -20,9 +19,10 @@ SOME = 3
 class MapInspector:
     def __init__(self, cli: MasterCli, releases: Releases) -> None:
         self.cli, self.releases = cli, releases
-        self._parsed: dict[str, tuple[str, Mapping[str, str]]] = {}
-        "By file: its hash, and its entries."
-        self._next = 0
+        self._read: dict[str, tuple[str, bytes]] = {}
+        "By file: its hash, and its lines."
+        self._next: dict[str, int] = {}
+        "By file: the byte from which entries are asked for next."
 
     async def inspect(self, number: int) -> list[Drift]:
         """What differs from the files of a release. Raises EngineUnavailable."""
@@ -46,33 +46,36 @@ class MapInspector:
         have = sorted(map_replacing.entries(listed))
         if want == have:
             return None
-        lines = differing("\n".join(want).encode(), "\n".join(have).encode())
-        return Drift(Place.HAPROXY, f"{name} in HAProxy’s memory differs from the file. {BY_RUNTIME_API}", lines)
+        words = f"{name} in HAProxy’s memory differs from the file. {BY_RUNTIME_API}"
+        return Drift(Place.HAPROXY, words, differing("\n".join(want).encode(), "\n".join(have).encode()))
 
     async def _list(self, number: int, name: str, digest: str) -> Drift | None:
         """Its entries are counted, and some of them looked up."""
         state = (await self.cli.map_states()).get(name)
-        entries = await asyncio.to_thread(self._entries, number, name, digest)
-        if state is None or entries is None:
+        content = await asyncio.to_thread(self._content, number, name, digest)
+        if state is None or content is None:
             return None  # Reported otherwise.
-        if state.entries != len(entries):
-            counts = f"HAProxy has {state.entries:,} entries of {name}, and the file has {len(entries):,}."
+        if state.entries != (total := content.count(b"\n")):
+            counts = f"HAProxy has {state.entries:,} entries of {name}, and the file has {total:,}."
             return Drift(Place.HAPROXY, f"{counts} {BY_RUNTIME_API}")
-        self._next = self._next + SOME if self._next + SOME < len(entries) else 0
-        for network in islice(entries, self._next, self._next + SOME):
+        networks, self._next[name] = lines.some(content, self._next.get(name, 0), SOME)
+        for network in networks:
             address = network.partition("/")[0]
-            if await self.cli.look_up(state.number, address) != deciding(entries, address):
+            if await self.cli.look_up(state.number, address) != lines.deciding(content, address):
                 return Drift(Place.HAPROXY, f"{network} of {name} differs in HAProxy’s memory. {BY_RUNTIME_API}")
         return None
 
-    def _entries(self, number: int, name: str, digest: str) -> Mapping[str, str] | None:
-        known = self._parsed.get(name)
+    def _content(self, number: int, name: str, digest: str) -> bytes | None:
+        """None if the file is not what was staged."""
+        known = self._read.get(name)
         if known is None or known[0] != digest:
             try:
-                known = digest, parsed(content_of(self.releases.root / str(number) / name))
-            except (OSError, ValueError):
+                known = digest, content_of(self.releases.root / str(number) / name)
+            except OSError:
                 return None
-            self._parsed[name] = known
+            if sha256(known[1]).hexdigest() != digest:
+                return None
+            self._read[name] = known
         return known[1]
 
 

@@ -5,12 +5,13 @@ not understand. No request sees half of a transaction (`prepare map` and `commit
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
 from itertools import islice
 
-from guardpanel.engines.haproxy.map_commands import Line, MapCommands, MapState, canonical
+from guardpanel.access import lines
+from guardpanel.engines.haproxy.map_commands import MapCommands, MapState
+from guardpanel.engines.runtime.map_replacing import lines_of
 from guardpanel.engines.runtime.swapping import NotSwapped
 
 ONE_BY_ONE = 20
@@ -25,35 +26,23 @@ class MapChange:
     gone: Mapping[str, str]
     new: Mapping[str, str]
     "Networks with their values, also those whose value differs."
-    after: Mapping[str, str]
+    after: bytes
+    "The whole file, in order (access/lines.py)."
+    before_total: int
+    total: int
 
     @classmethod
     def between(cls, before: bytes, after: bytes) -> "MapChange":
-        """Mostly a few lines of hundreds of thousands: those around them are neither read nor compared one by one."""
-        start = before.rfind(b"\n", 0, _alike(before, after)) + 1
-        was, now = before[start:], after[start:]
-        end = was.find(b"\n", len(was) - _alike(was[::-1], now[::-1])) + 1 or len(was)
-        was, now = was[:end], now[: len(now) - len(was) + end]
-        removed, added = parsed(was), parsed(now)
+        """Mostly a few lines of hundreds of thousands: the others are not read."""
+        was, now = lines.middle(before, after)
+        removed, added, total = parsed(was), parsed(now), before.count(b"\n")
         gone = {network: value for network, value in removed.items() if network not in added}
         new = {network: value for network, value in added.items() if removed.get(network) != value}
-        return cls(gone, new, parsed(after))
+        return cls(gone, new, after, total, total - was.count(b"\n") + now.count(b"\n"))
 
     @property
     def size(self) -> int:
         return len(self.gone) + len(self.new)
-
-
-def _alike(left: bytes, right: bytes) -> int:
-    """The number of bytes at the beginning that are equal."""
-    least, most = 0, min(len(left), len(right))
-    while least < most:
-        middle = (least + most + 1) // 2
-        if left[least:middle] == right[least:middle]:
-            least = middle
-        else:
-            most = middle - 1
-    return least
 
 
 def parsed(content: bytes) -> dict[str, str]:
@@ -71,7 +60,7 @@ class MapSwapper:
         afterwards, and EngineUnavailable."""
         change = await asyncio.to_thread(MapChange.between, before, after)
         state = await self._state(file)
-        if change.size <= ONE_BY_ONE and state.entries == before.count(b"\n"):
+        if change.size <= ONE_BY_ONE and state.entries == change.before_total:
             await self._change(state.number, change)
         else:
             await self._replace(file, state, change)
@@ -92,38 +81,21 @@ class MapSwapper:
 
     async def _replace(self, file: str, state: MapState, change: MapChange) -> None:
         version = await self.cli.prepare_map(state.number)
-        await self.cli.fill_map(state.number, version, list(change.after.items()))
+        await self.cli.fill_map(state.number, version, await asyncio.to_thread(lines_of, change.after))
         both = (await self._state(file)).entries
-        if both != state.entries + len(change.after):
-            raise NotSwapped(f"HAProxy counts {both:,} entries of {file}, not {state.entries + len(change.after):,}.")
+        if both != state.entries + change.total:
+            raise NotSwapped(f"HAProxy counts {both:,} entries of {file}, not {state.entries + change.total:,}.")
         await self.cli.commit_map(state.number, version)
 
     async def _prove(self, file: str, change: MapChange) -> None:
         state = await self._state(file)
-        if state.entries != len(change.after):
-            raise NotSwapped(f"HAProxy has {state.entries:,} entries of {file}, not {len(change.after):,}.")
+        if state.entries != change.total:
+            raise NotSwapped(f"HAProxy has {state.entries:,} entries of {file}, not {change.total:,}.")
         some = [*islice(change.new, PROVED), *islice(change.gone, PROVED)]
         for network in some if change.size > ONE_BY_ONE else [*change.new, *change.gone]:
-            wanted, answered = (
-                deciding(change.after, _first(network)),
-                await self.cli.look_up(state.number, _first(network)),
-            )
-            if answered != wanted:
+            address = _first(network)
+            if await self.cli.look_up(state.number, address) != lines.deciding(change.after, address):
                 raise NotSwapped(f"HAProxy does not have {network} of {file} as it is in the file.")
-
-
-def deciding(entries: Mapping[str, str], address: str) -> Line | None:
-    """The entry with the longest prefix that contains an address, as HAProxy's maps decide."""
-    for network in _around(address):
-        if network in entries:
-            return network, entries[network]
-    return None
-
-
-def _around(address: str) -> Iterable[str]:
-    """All networks that contain an address, narrowest first."""
-    whole = ip_address(address)
-    return (canonical(str(ip_network((whole, prefix), strict=False))) for prefix in range(whole.max_prefixlen, -1, -1))
 
 
 def _first(network: str) -> str:

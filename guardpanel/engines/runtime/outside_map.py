@@ -7,9 +7,10 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
+from guardpanel.access import lines
 from guardpanel.engines.files import content_of, make_empty, sweep_drafts, write_atomically
 from guardpanel.engines.haproxy.map_commands import Line, MapCommands
-from guardpanel.engines.runtime.map_swapping import MapSwapper, deciding, parsed
+from guardpanel.engines.runtime.map_swapping import MapSwapper
 
 SOME = 5
 "Entries that are looked up at a look, in turns."
@@ -27,6 +28,7 @@ class OutsideMap:
         self.path, self.cli = path, cli
         self._swapper = MapSwapper(cli)
         self._next = 0
+        "The byte of the file from which entries are looked up next."
         self.writes = 0
         "How often the file was written: whoever wrote it last knows what it has."
 
@@ -41,11 +43,10 @@ class OutsideMap:
 
     async def differs(self, content: bytes) -> bool:
         """Whether the running map is another one: by its count, and by some of its entries. Raises EngineUnavailable."""
-        entries = await asyncio.to_thread(parsed, content)
-        networks = [*entries][self._next : self._next + SOME]
-        self._next = self._next + SOME if self._next + SOME < len(entries) else 0
+        networks, self._next = lines.some(content, self._next, SOME)
         addresses = (network.partition("/")[0] for network in networks)
-        return await self.decides_otherwise(len(entries), {at: deciding(entries, at) for at in addresses})
+        expected = {address: lines.deciding(content, address) for address in addresses}
+        return await self.decides_otherwise(content.count(b"\n"), expected)
 
     async def decides_otherwise(self, total: int, expected: Mapping[str, Line | None]) -> bool:
         """Whether the running map has another number of entries, or decides otherwise about these addresses. Raises

@@ -10,7 +10,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access import contents
-from guardpanel.access.entries import FOREVER, span
+from guardpanel.access.entries import FOREVER
+from guardpanel.access.spans import span
 from guardpanel.engines import Engines
 from guardpanel.engines.haproxy.map_commands import MapState
 from guardpanel.engines.runtime.outside_map import OutsideMap

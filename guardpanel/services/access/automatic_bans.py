@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.access.entries import Span, span
+from guardpanel.access.spans import Span, span
 from guardpanel.models import Ban, Policy, Traffic
 from guardpanel.models.access.ban import AUTOMATIC
 from guardpanel.models.policies.policy_limits import LONGEST_BAN_SECONDS

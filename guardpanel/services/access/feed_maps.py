@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from guardpanel.access import contents
-from guardpanel.access.entries import Entries, span
+from guardpanel.access.entries import Entries
+from guardpanel.access.spans import span
 from guardpanel.engines.haproxy.map_commands import Line
 from guardpanel.engines.runtime.outside_map import SOME, OutsideMaps, existing
 from guardpanel.engines.runtime.swapping import NotSwapped

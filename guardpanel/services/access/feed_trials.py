@@ -10,7 +10,8 @@ from itertools import accumulate
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access import contents
-from guardpanel.access.entries import Entries, span
+from guardpanel.access.entries import Entries
+from guardpanel.access.spans import span
 from guardpanel.models import AddressList, Feed
 from guardpanel.models.access.address_list import ListKind
 from guardpanel.services.access.lockout import doors, locked_out

@@ -1,4 +1,4 @@
-"""Deletes contents of address lists that neither a list, a feed nor a stored change names."""
+"""Deletes contents of address lists that neither a list, a feed, a stored change nor other contents name."""
 
 import asyncio
 import re
@@ -39,7 +39,7 @@ class ListContents:
         await self._delete(unused - frozenset().union(*named.values()))
 
     async def _unused(self) -> frozenset[str]:
-        """Those that no row names."""
+        """Those that no row names. What only contents name that are deleted now is left to the next pass."""
         async with self.database.read() as session:
             stored = (await session.exec(select(AddressListContent.digest))).all()
             named = await _named(session) if stored else frozenset()
@@ -62,9 +62,12 @@ class ListContents:
 
 
 async def _named(session: AsyncSession) -> frozenset[str]:
-    """By lists and feeds, as they are."""
+    """By lists and feeds, as they are, and by contents that have only what changed since."""
     columns = (AddressList.content, Feed.content, Feed.waiting)
-    return _digests(" ".join([text for column in columns for text in (await session.exec(select(column))).all()]))
+    since = frozenset((await session.exec(select(AddressListContent.since).distinct())).all())
+    return since | _digests(
+        " ".join([text for column in columns for text in (await session.exec(select(column))).all()])
+    )
 
 
 def _in(packed: bytes) -> frozenset[str]:

@@ -17,8 +17,7 @@ def read_text(text: str, *, is_deny: bool) -> Entries:
 
 def read_typed(text: str, before: Entries, *, is_deny: bool) -> Entries:
     """As `read_text`, and no line may have ended, unless it was there `before`: an export can be sent back."""
-    known = {entry.network: entry.ends_at for entry in before.items if entry.ends_at}
-    return at_entries(lambda: parsing.parsed(text, is_deny=is_deny, now=time.time(), known=known))
+    return at_entries(lambda: parsing.parsed(text, is_deny=is_deny, now=time.time(), known=before))
 
 
 def must_be_fit_to_deny(entries: Entries) -> None:

@@ -8,7 +8,8 @@ from itertools import islice
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.access.entries import Entries, span, without
+from guardpanel.access.entries import Entries, without
+from guardpanel.access.spans import span
 from guardpanel.errors import FieldError, NeedsConfirmation
 from guardpanel.models import Server
 from guardpanel.models.types import endpoint

@@ -2,18 +2,18 @@
 
 import asyncio
 import sqlite3
-import zlib
 from contextlib import closing
 from datetime import datetime
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from pydantic_core import PydanticCustomError
 from sqlmodel import SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access import contents
-from guardpanel.access.entries import Entries, digest_of, ordered
+from guardpanel.access.entries import Entries, ordered
 from guardpanel.engines.runtime.outside_map import OutsideMaps
 from guardpanel.models import AddressListContent, Ban, Feed
 from guardpanel.models.access.feed import source_url
@@ -36,10 +36,12 @@ DAMAGED = "The address lists in this backup are damaged."
 
 async def restore(session: AsyncSession, path: Path) -> None:
     """Add the backup's contents to those that are here. Raises BackupDamaged (422) if one is not what its hash says."""
+    whole: Entries | None = None
     for at in count():
-        entries = await asyncio.to_thread(_entries, path, at)
-        if entries is None:
+        read = await asyncio.to_thread(_entries, path, at, whole)
+        if read is None:
             break
+        whole, entries = read
         await contents.add(session, entries)
     await _restore_feeds(session, path)
 
@@ -84,18 +86,30 @@ def _feed(
     return feed
 
 
-def _entries(path: Path, at: int) -> Entries | None:
-    """One at a time: each may have hundreds of thousands."""
+def _entries(path: Path, at: int, whole: Entries | None) -> tuple[Entries, Entries] | None:
+    """One at a time, with what it was made of: each may have hundreds of thousands. Whole ones come first. `whole`: what the
+    one before was made of."""
     with closing(sqlite3.connect(path)) as database:
-        query = "SELECT digest, packed FROM addresslistcontent ORDER BY digest LIMIT 1 OFFSET ?"
+        query = "SELECT digest, since, packed FROM addresslistcontent ORDER BY since, digest LIMIT 1 OFFSET ?"
         row = database.execute(query, (at,)).fetchone()
-    if row is None:
-        return None
+        if row is None:
+            return None
+        digest, since, packed = row
+        if since and (whole is None or whole.reference.digest != since):
+            (its_packed,) = database.execute(WHOLE, (since,)).fetchone() or (None,)
+            whole = _read(since, its_packed, None)
+    entries = _read(digest, packed, whole if since else None)
+    return (whole if since and whole else entries), entries
+
+
+WHOLE = "SELECT packed FROM addresslistcontent WHERE digest = ? AND since = ''"
+
+
+def _read(digest: Any, packed: Any, before: Entries | None) -> Entries:
     try:
-        text = zlib.decompress(row[1]).decode()
-        entries = Entries.read(text)
-    except (TypeError, ValueError, zlib.error):
-        raise BackupDamaged(DAMAGED) from None
-    if digest_of(text) != row[0] or ordered(entries.items).text != text:
-        raise BackupDamaged(DAMAGED)
-    return entries
+        entries = contents.unpacked(packed, digest, before)
+        if ordered(entries.items).text == entries.text:
+            return entries
+    except (OSError, TypeError, ValueError):
+        pass
+    raise BackupDamaged(DAMAGED)

@@ -203,6 +203,12 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def open_to_watch(path: Path) -> sqlite3.Connection:
+    """To see whether anything was written: waits for nothing, so that an event loop may ask."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
+
+
 def open_to_forget(path: Path) -> sqlite3.Connection:
     """To delete at somebody's wish, beside the ingest: what is deleted is overwritten."""
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)

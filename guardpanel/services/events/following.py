@@ -24,6 +24,8 @@ class Following:
     filters: EventFilter
     first: int
     known: dict[int, EventRow] = field(default_factory=dict)
+    version: int | None = None
+    "Of the database, when it was last looked at."
 
     def look(self, connection: sqlite3.Connection) -> EventRows:
         """Those that are new or have changed since the last look, oldest first."""
@@ -32,7 +34,7 @@ class Following:
             with scan.patience(connection, scan.PATIENCE_SECONDS):
                 where = conditions(connection, self.filters)
         except scan.TimeUp:
-            return EventRows()
+            return EventRows(stopped=True)
         rows, _ = scan.rows(connection, where, Span(max(self.first, span.first), span.end), MOST)
         fresh = [row for row in reversed(rows) if self.known.get(row[0]) != row]
         self.known = {row[0]: row for row in rows}

@@ -87,7 +87,12 @@ class Events:
 
     async def follow(self, following: Following) -> list[EventItem]:
         """What has arrived or changed since the last call, oldest first."""
-        return await self._named(await self._read(following.look, paging.NOTHING))
+        version = self._connections.version()
+        if version == following.version:
+            return []
+        rows = await self._read(following.look, paging.NOTHING)
+        following.version = None if rows.stopped else version
+        return await self._named(rows)
 
     async def count(self, filters: EventFilter) -> tuple[int, bool]:
         """The number of matches, up to a limit and for a limited time, and whether it is exact."""

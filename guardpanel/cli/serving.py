@@ -86,11 +86,11 @@ def _serve(*, supervise: bool) -> None:
             run(preflight.require_engines(settings))
             _warn_of_no_tls(settings)
             tls = _own_tls(settings) if settings.serves_tls else None
-            run(_announce(settings, tls, supervise=supervise))
+            announcement = run(_announcement(settings, tls, supervise=supervise))
         except Problem as problem:
             typer.echo(f"guardpanel: {problem.message}", err=True)
             raise typer.Exit(1) from problem
-        Server(_config(settings, tls, supervise=supervise)).run()
+        Server(_config(settings, tls, supervise=supervise), announcement).run()
 
 
 def _leave_former_place(settings: "Settings") -> None:
@@ -148,8 +148,8 @@ def _share_memory() -> None:
         ctypes.CDLL(None).mallopt(ARENA_MAX, 2)
 
 
-async def _announce(settings: "Settings", tls: "PanelTls | None", *, supervise: bool) -> None:
-    """Print the URLs, a new certificate's fingerprint, and the one-time setup link while there is no account."""
+async def _announcement(settings: "Settings", tls: "PanelTls | None", *, supervise: bool) -> str:
+    """The URLs, a new certificate's fingerprint, and the one-time setup link while there is no account."""
     from guardpanel.listen_addresses import host_and_port
     from guardpanel.services.accounts.accounts import Accounts
 
@@ -160,15 +160,15 @@ async def _announce(settings: "Settings", tls: "PanelTls | None", *, supervise: 
     finally:
         await database.close()
     panel = _url(*host_and_port(settings.listen), scheme="https" if tls else "http")
-    typer.echo(f"Panel     {panel}")
+    lines = [f"Panel     {panel}"]
     if tls and tls.own.is_new:
-        typer.echo(f"          New self-signed certificate, SHA-256 {tls.own.fingerprint}")
+        lines.append(f"          New self-signed certificate, SHA-256 {tls.own.fingerprint}")
     if supervise:
-        typer.echo(f"HAProxy   {', '.join(_url(host, port) for host, port in settings.http_binds)}")
-    typer.echo(f"Sockets   {settings.run_dir}")
+        lines.append(f"HAProxy   {', '.join(_url(host, port) for host, port in settings.http_binds)}")
+    lines.append(f"Sockets   {settings.run_dir}")
     if token:
-        typer.echo(f"\nCreate the first account (the link works once):\n\n    {panel}/setup/{token}\n")
-    sys.stdout.flush()
+        lines.append(f"\nCreate the first account (the link works once):\n\n    {panel}/setup/{token}\n")
+    return "\n".join(lines)
 
 
 def _url(host: str, port: int, scheme: str = "http") -> str:

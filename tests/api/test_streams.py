@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx2
 import pytest
+import typer
 import uvicorn
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -36,9 +38,9 @@ Client = httpx2.AsyncClient
 class Serving(Server):
     """On the loop of the test, which has started the app."""
 
-    def __init__(self, app: "FastAPI") -> None:
+    def __init__(self, app: "FastAPI", words: str = "") -> None:
         self.port = free_port()
-        super().__init__(uvicorn.Config(app, port=self.port, lifespan="off", log_level="error"))
+        super().__init__(uvicorn.Config(app, port=self.port, lifespan="off", log_level="error"), words)
 
     async def __aenter__(self) -> Self:
         self.task = asyncio.create_task(self._serve())
@@ -221,3 +223,19 @@ async def test_what_can_not_be_followed_is_refused_before_the_stream_begins(clie
     ]  # fmt: skip
 
     assert [answer.status_code for answer in answers] == [422, 422, 422, 401]
+
+
+async def test_links_to_the_panel_are_printed_once_its_port_answers(
+    app: "FastAPI", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, printed = Serving(app, "http://127.0.0.1/setup/token"), list[str]()
+
+    def echo(words: str) -> None:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5):
+            printed.append(words)
+
+    monkeypatch.setattr(typer, "echo", echo)
+    async with server:
+        pass
+
+    assert printed == ["http://127.0.0.1/setup/token"]

@@ -10,7 +10,7 @@ HEAD = """\
 
 After `make run`, the command is `.venv/bin/guardpanel` in the checkout. It needs the variables that the panel was started with,
 such as `GUARDPANEL_DATA_DIR` ([docs/configuration.md](configuration.md)). `guardpanel COMMAND --help` prints the same as this
-page, and `guardpanel --install-completion` sets up completion in the current shell.
+page, and `guardpanel --install-completion` sets up completion in the current shell, of commands and of names.
 
 Commands end with 0 if they did what they say, with 2 for a wrong option or setting, and with 1 if something else is in
 the way, which they print to standard error. `plan` and `import` have codes of their own

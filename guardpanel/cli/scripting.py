@@ -2,9 +2,10 @@
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote
 
 import typer
+
+from guardpanel.cli.completing import names_of
 
 if TYPE_CHECKING:
     from guardpanel.cli.calling import Caller
@@ -23,7 +24,9 @@ As = Annotated[
     str, typer.Option("--as", metavar="EMAIL", help="The administrator whose call it is. Needed if there are several.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Name = Annotated[str, typer.Argument(help="Its name.")]
+VirtualHostName = Annotated[str, typer.Argument(help="Its name.", autocompletion=names_of("virtualhost"))]
+PolicyName = Annotated[str, typer.Argument(help="Its name.", autocompletion=names_of("policy"))]
+Banned = Annotated[str, typer.Argument(help="As it is listed.", autocompletion=names_of("ban"))]
 
 PER_PAGE = 500
 MOST_PAGES = 10
@@ -39,7 +42,7 @@ def vhost_list(as_json: AsJson = False, email: As = "") -> None:
 
 
 @vhost.command("export")
-def vhost_export(name: Name) -> None:
+def vhost_export(name: VirtualHostName) -> None:
     """Print one virtual host as a file that `apply` takes."""
     _export("virtual_hosts", name)
 
@@ -51,7 +54,7 @@ def policy_list(as_json: AsJson = False, email: As = "") -> None:
 
 
 @policy.command("export")
-def policy_export(name: Name) -> None:
+def policy_export(name: PolicyName) -> None:
     """Print one policy as a file that `apply` takes."""
     _export("policies", name)
 
@@ -89,13 +92,17 @@ def ban_add(
 
 
 @ban.command("remove")
-def ban_remove(network: Annotated[str, typer.Argument(help="As it is listed.")], email: As = "") -> None:
+def ban_remove(network: Banned, email: As = "") -> None:
     """Lift a ban."""
     from guardpanel.cli.calling import Caller, calling, document
 
+    banned = _network(network)
+
     async def lift(caller: Caller) -> bool:
-        target = f"/api/v1/security/banned-ips/{quote(network, safe='/:')}"
-        return bool(document(await caller.call("DELETE", target))["cleared"])
+        bans = [ban for ban in await _all(caller, "/api/v1/bans", {"q": banned}) if ban["network"] == banned]
+        for ban in bans:
+            document(await caller.call("DELETE", f"/api/v1/bans/{ban['id']}"))
+        return bool(bans)
 
     if not calling(lift, email):
         typer.echo(f"{network} is not banned.", err=True)
@@ -152,12 +159,7 @@ def _list(target: str, columns: Any, *, as_json: bool, email: str) -> None:
     from guardpanel.cli.calling import Caller, calling
 
     async def read(caller: Caller) -> list[Any]:
-        rows: list[Any] = []
-        while True:
-            page = await caller.read(target, {"page": str(len(rows) // PER_PAGE + 1), "per_page": str(PER_PAGE)})
-            rows += page["items"]
-            if len(page["items"]) < PER_PAGE:
-                return rows
+        return await _all(caller, target, {})
 
     rows = calling(read, email)
     if as_json:
@@ -165,6 +167,27 @@ def _list(target: str, columns: Any, *, as_json: bool, email: str) -> None:
         return
     for row in rows:
         typer.echo("\t".join(columns(row)))
+
+
+async def _all(caller: "Caller", target: str, query: dict[str, str]) -> list[Any]:
+    rows: list[Any] = []
+    while True:
+        page = {"page": str(len(rows) // PER_PAGE + 1), "per_page": str(PER_PAGE)}
+        items = (await caller.read(target, query | page))["items"]
+        rows += items
+        if len(items) < PER_PAGE:
+            return rows
+
+
+def _network(text: str) -> str:
+    """As the panel writes it. Ends the command for what is none."""
+    from guardpanel.access import parsing
+
+    try:
+        return parsing.network(text.strip())
+    except ValueError as error:
+        typer.echo(f"{str(error).rstrip('.')}.", err=True)
+        raise typer.Exit(1) from error
 
 
 def _export(section: str, name: str) -> None:

@@ -5,7 +5,47 @@ an RFC 9457 problem document.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Literal
+
+
+class FieldCode(StrEnum):
+    """What is wrong with a field, for programs. Stable: clients act on it."""
+
+    REQUIRED = "required"
+    UNKNOWN = "unknown"
+    WRONG_TYPE = "wrong_type"
+    TOO_SMALL = "too_small"
+    TOO_LARGE = "too_large"
+    TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
+    NOT_A_CHOICE = "not_a_choice"
+    NOT_FOUND = "not_found"
+    TAKEN = "taken"
+    NEEDS_CONFIRMATION = "needs_confirmation"
+    REJECTED_BY_ENGINE = "rejected_by_engine"
+    INVALID = "invalid"
+
+
+CODES: Mapping[FieldCode, str] = {
+    FieldCode.REQUIRED: "missing or empty",
+    FieldCode.UNKNOWN: "no such key or parameter",
+    FieldCode.WRONG_TYPE: "another type, such as text for a number",
+    FieldCode.TOO_SMALL: "a number below its limit",
+    FieldCode.TOO_LARGE: "a number above its limit",
+    FieldCode.TOO_SHORT: "too few characters, bytes or entries",
+    FieldCode.TOO_LONG: "too many characters, bytes or entries",
+    FieldCode.NOT_A_CHOICE: "none of the values that there are",
+    FieldCode.NOT_FOUND: "it refers to a row that does not exist",
+    FieldCode.TAKEN: "another row has it",
+    FieldCode.NEEDS_CONFIRMATION: "accepted once the warning is confirmed",
+    FieldCode.REJECTED_BY_ENGINE: "HAProxy or the WAF agent rejected it, see `engine`",
+    FieldCode.INVALID: "anything else, see `message`",
+}
+
+
+Part = Literal["body", "query", "header"]
 
 
 @dataclass(frozen=True)
@@ -16,6 +56,11 @@ class FieldError:
     engine: str | None = None
     where: str | None = None
     "For example, `haproxy.cfg line 212`."
+    code: FieldCode = FieldCode.INVALID
+    part: Part | None = None
+    "Of the request. None: the body, or the query of a request without one."
+    keys: tuple[str, ...] = ()
+    "That lead to it, if its dotted name does not say: a key may contain dots, too."
 
 
 FieldErrors = Mapping[str, FieldError]
@@ -92,6 +137,10 @@ class NeedsConfirmation(Conflict):
 
     code = "needs_confirmation"
 
+    def __init__(self, message: str, errors: FieldErrors | None = None) -> None:
+        coded = {name: replace(error, code=FieldCode.NEEDS_CONFIRMATION) for name, error in (errors or {}).items()}
+        super().__init__(message, coded)
+
 
 class Stale(Problem):
     """The row changed since the form was opened. `current` is its version, if known."""
@@ -118,8 +167,8 @@ class Invalid(Problem):
     code = "invalid"
 
     @classmethod
-    def at(cls, name: str, message: str) -> "Invalid":
-        return cls(message, {name: FieldError(message)})
+    def at(cls, name: str, message: str, code: FieldCode = FieldCode.INVALID, part: Part | None = None) -> "Invalid":
+        return cls(message, {name: FieldError(message, code=code, part=part)})
 
     @classmethod
     def of(cls, errors: FieldErrors) -> "Invalid":

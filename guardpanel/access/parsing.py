@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from ipaddress import IPv6Network, ip_address, summarize_address_range
 
 from guardpanel.access.entries import Entries, Entry, ordered
+from guardpanel.errors import FieldCode
 from guardpanel.events.texts import legible
 from guardpanel.models.networks import MAPPED, read_network
 from guardpanel.models.types import refuse
@@ -74,7 +75,7 @@ def parsed(text: str, *, is_deny: bool, now: float = 0, known: Entries = NONE) -
             if len(wrong) < MOST_NAMED:
                 wrong.append(f"Line {number}: {str(error).rstrip('.')}.")
         if len(entries) > MOST_ENTRIES:
-            raise refuse(f"A list can have {MOST_ENTRIES:,} entries at most. Nothing was taken.")
+            raise refuse(f"A list can have {MOST_ENTRIES:,} entries at most. Nothing was taken.", FieldCode.TOO_LONG)
     if wrong:
         more = f" And {wrong_count - MOST_NAMED:,} more." if wrong_count > MOST_NAMED else ""
         raise refuse(" ".join(wrong) + more)
@@ -92,7 +93,7 @@ def _must_not_have_ended(entries: Iterable[Entry], now: float, known: Entries) -
 def must_fit(entries: Entries, *, is_deny: bool) -> Entries:
     """Raises PydanticCustomError if a list of this kind may not have them."""
     if len(entries.items) > MOST_ENTRIES:
-        raise refuse(f"A list can have {MOST_ENTRIES:,} entries at most.")
+        raise refuse(f"A list can have {MOST_ENTRIES:,} entries at most.", FieldCode.TOO_LONG)
     if is_deny and entries.whole:
         raise refuse(f"These deny every IPv{entries.whole[0]} address. Nobody could open any site.")
     return entries
@@ -104,7 +105,7 @@ def _must_be_a_list(text: str) -> None:
     if "\0" in text[:100_000]:
         raise refuse("This is not a text file. Unpack it first if it is compressed.")
     if sum(map(text.count, LINE_ENDS)) > MOST_LINES:
-        raise refuse(f"A list can have {MOST_LINES:,} lines at most. Nothing was taken.")
+        raise refuse(f"A list can have {MOST_LINES:,} lines at most. Nothing was taken.", FieldCode.TOO_LONG)
 
 
 def _is_header(line: str) -> bool:

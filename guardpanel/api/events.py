@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from guardpanel.api.documented import also
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
-from guardpanel.errors import NotFound
+from guardpanel.errors import FieldCode, NotFound
 from guardpanel.events.words import Reason, Severity, Verdict
 from guardpanel.models.types import refuse
 from guardpanel.panel import Panel
@@ -179,7 +179,7 @@ class EventFilters(EventQuestion):
     @classmethod
     def is_not_empty(cls, value: Any) -> Any:
         if value == "":
-            raise refuse("Enter a value, or omit this.")
+            raise refuse("Enter a value, or omit this.", FieldCode.REQUIRED)
         return value
 
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from guardpanel.api.asynchronous import is_job, started
 from guardpanel.dependencies import identify
-from guardpanel.errors import Invalid, Problem, StorageFailed
+from guardpanel.errors import FieldCode, Invalid, Problem, StorageFailed
 from guardpanel.middleware import Refuse
 from guardpanel.panel import Panel
 from guardpanel.services.saving.once import Answered, InProgress
@@ -57,7 +57,12 @@ class Idempotent:
             return
         try:
             if not 0 < len(key) <= LONGEST:
-                raise Invalid.at(HEADER, f"Use at most {LONGEST} characters.")
+                raise Invalid.at(
+                    HEADER,
+                    f"Use at most {LONGEST} characters.",
+                    FieldCode.TOO_LONG if key else FieldCode.REQUIRED,
+                    "header",
+                )
             content = b"\0".join((scope["path"].encode(), scope["query_string"], body))
             begun = await panel.changes.once.begin(who, key, content, job_path)
         except InProgress as problem:

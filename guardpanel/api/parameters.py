@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from fastapi.dependencies.utils import get_flat_params
 
 from guardpanel.dependencies import Editor
-from guardpanel.errors import FieldError, Invalid
+from guardpanel.errors import FieldCode, FieldError, Invalid
 
 
 async def only_known(request: Request) -> None:
@@ -15,7 +15,11 @@ async def only_known(request: Request) -> None:
     if not request.query_params:
         return
     known = {field.alias for field in get_flat_params(request.scope["route"].dependant)}
-    unknown = {name[:100]: FieldError("Unknown parameter.") for name in request.query_params if name not in known}
+    unknown = {
+        name[:100]: FieldError("Unknown parameter.", code=FieldCode.UNKNOWN, part="query", keys=(name[:100],))
+        for name in request.query_params
+        if name not in known
+    }
     if unknown:
         raise Invalid("Check the parameters.", unknown)
 
@@ -24,7 +28,7 @@ async def sent_body(request: Request, _editor: Editor) -> bytes:
     """A body that is no JSON, of who may send one. An empty one is sent with its content type. Raises Invalid without one."""
     body = await request.body()
     if not body and "content-type" not in request.headers:
-        raise Invalid.at("body", "Send a body, with its content type.")
+        raise Invalid.at("body", "Send a body, with its content type.", FieldCode.REQUIRED)
     return body
 
 

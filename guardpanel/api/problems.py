@@ -1,7 +1,9 @@
 """Problems as RFC 9457 documents, with the `detail` string that the React panel shows unchanged."""
 
 import re
+from dataclasses import replace
 from http import HTTPStatus
+from typing import cast
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -11,18 +13,21 @@ from pydantic import BaseModel, Field
 from guardpanel.api.documented import MEDIA_TYPE
 from guardpanel.errors import (
     AT_FIELDS,
+    CODES,
     EXISTS,
     ConfigRejected,
     DeploymentFailed,
+    FieldCode,
     FieldError,
     Invalid,
     NotFound,
+    Part,
     Problem,
     RollbackFailed,
     RolledBack,
     Stale,
 )
-from guardpanel.services.input import words
+from guardpanel.services.input import field_error
 
 SINGULAR = re.compile(r"(s)es$|s$")
 "`backend` of `backends`, `status` of `statuses`."
@@ -31,12 +36,29 @@ MOST_NAMED = 3
 "Fields with the same error that are named in `detail`."
 
 
+WITHOUT_BODY = {"GET", "HEAD", "DELETE", "OPTIONS"}
+
+BODY = "body"
+
+WHOLE_TEXT = {BODY, "file", "entries"}
+"What errors of a body are named that is no JSON, such as a configuration file, if they are at none of its keys."
+
+
 class FieldProblem(BaseModel):
-    """The error of one field."""
+    """The error of one field: of the body (`pointer`), or of a `parameter` or a `header`."""
 
     field: str = Field(description="Dotted name, for example `backends.0.url`.")
-    pointer: str = Field(description="The same as a JSON pointer into the body, for example `/backends/0/url`.")
-    message: str
+    code: FieldCode = Field(
+        description=f"What is wrong: {'; '.join(f'`{code}`: {words}' for code, words in CODES.items())}."
+    )
+    message: str = Field(description="What is wrong, for people.")
+    pointer: str | None = Field(
+        default=None,
+        description="JSON pointer (RFC 6901) into the body, for example `/backends/0/url`. Empty: all of it. "
+        "Missing: the error is not in the body.",
+    )
+    parameter: str | None = Field(default=None, description="Name of the query parameter that it is about.")
+    header: str | None = Field(default=None, description="Name of the request header that it is about.")
     engine: str | None = Field(default=None, description="The engine's output, if an engine rejected it.")
     where: str | None = Field(default=None, description="The file and line that the engine reported.")
 
@@ -88,16 +110,7 @@ def answer(request: Request, problem: Problem) -> JSONResponse:
         detail=detail(problem),
         instance=request.scope["path"],
         code=problem.code,
-        errors=[
-            FieldProblem(
-                field=name,
-                pointer="/" + name.replace(".", "/"),
-                message=error.message,
-                engine=error.engine,
-                where=error.where,
-            )
-            for name, error in problem.errors.items()
-        ],
+        errors=[_field(request, name, error) for name, error in problem.errors.items()],
         current=_current(problem),
         output=_output(problem),
     )
@@ -105,6 +118,27 @@ def answer(request: Request, problem: Problem) -> JSONResponse:
     if document.current is not None:
         headers["etag"] = f'"{document.current}"'
     return JSONResponse(document.model_dump(exclude_none=True), problem.status, headers, MEDIA_TYPE)
+
+
+def _field(request: Request, name: str, error: FieldError) -> FieldProblem:
+    part = error.part or ("query" if request.scope["method"] in WITHOUT_BODY else "body")
+    keys = error.keys or (() if name == BODY or _is_whole_text(request, name) else name.split("."))
+    return FieldProblem(
+        field=name,
+        code=error.code,
+        message=error.message,
+        pointer="".join(f"/{key.replace('~', '~0').replace('/', '~1')}" for key in keys) if part == "body" else None,
+        parameter=".".join(keys) if part == "query" else None,
+        header=name if part == "header" else None,
+        engine=error.engine,
+        where=error.where,
+    )
+
+
+def _is_whole_text(request: Request, name: str) -> bool:
+    """`virtual_host:17` is a row that the file does not name."""
+    is_text = getattr(request.scope.get("route"), "body_field", None) is None
+    return is_text and (name in WHOLE_TEXT or ":" in name)
 
 
 def detail(problem: Problem) -> str:
@@ -154,8 +188,11 @@ def invalid(error: RequestValidationError) -> Problem:
             return of_status(400, "The body is not valid JSON.")
         if detail["loc"][0] == "path":
             return NotFound("Page not found.")
-        name = ".".join(str(part) for part in detail["loc"][1:]) or "body"
-        errors.setdefault(name, FieldError(words(dict(detail))))
+        part, *keys = map(str, detail["loc"])
+        errors.setdefault(
+            ".".join(keys) or BODY,
+            replace(field_error(dict(detail)), part=cast("Part", part), keys=tuple(keys)),
+        )
     return Invalid.of(errors)
 
 

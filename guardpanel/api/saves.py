@@ -11,7 +11,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from guardpanel.dependencies import Editor, Viewer, client_address, token_of
-from guardpanel.errors import Invalid, NeedsConfirmation, PreconditionRequired, Problem, Stale
+from guardpanel.errors import FieldCode, Invalid, NeedsConfirmation, PreconditionRequired, Problem, Stale
 from guardpanel.models.types import kind_of, refuse
 from guardpanel.services.saving.changes import SaveRequest, SaveResult
 
@@ -56,7 +56,7 @@ class Body(BaseModel):
     @classmethod
     def null_means_something(cls, value: object, info: ValidationInfo) -> object:
         if value is None and info.field_name not in cls.NULLABLE:
-            raise refuse("Enter a value, or omit this.")
+            raise refuse("Enter a value, or omit this.", FieldCode.REQUIRED)
         return value
 
     @field_validator("*", mode="before")
@@ -65,9 +65,9 @@ class Body(BaseModel):
         """JSON distinguishes numbers, strings and booleans. None is converted to another."""
         kind = kind_of(cls, info)
         if kind is int and isinstance(value, bool | str):
-            raise refuse("Enter a whole number, without quotes.")
+            raise refuse("Enter a whole number, without quotes.", FieldCode.WRONG_TYPE)
         if kind is bool and not isinstance(value, bool | None):
-            raise refuse("Enter true or false, without quotes.")
+            raise refuse("Enter true or false, without quotes.", FieldCode.WRONG_TYPE)
         return value
 
 
@@ -113,7 +113,7 @@ async def named_version(
             raise PreconditionRequired("This API token must send If-Match with the ETag that was read.")
         return None
     if re.fullmatch(r'(?:W/)?"[^"]*"(?:\s*,\s*(?:W/)?"[^"]*")+', if_match.strip()):
-        raise Invalid.at("if-match", "Send one ETag: the one that was read.")
+        raise Invalid.at("if-match", "Send one ETag: the one that was read.", part="header")
     match = re.fullmatch(r'(?:W/)?"([0-9]{1,9})"', if_match.strip())
     return int(match[1]) if match else NEVER
 

@@ -19,7 +19,7 @@ from guardpanel.certificates.judging import SHORTEST_RSA, UNREADABLE, key_type, 
 from guardpanel.certificates.names import called, day, with_names
 from guardpanel.certificates.pem import NOT_A_CERTIFICATE, blocks, decoded, utf8
 from guardpanel.certificates.reading import is_authority, is_root, signed
-from guardpanel.errors import FieldError, Invalid
+from guardpanel.errors import FieldCode, FieldError, Invalid
 from guardpanel.models.certificates.client_ca import LARGEST, LARGEST_KIB
 
 CERTIFICATES, LISTS, FILE = "certificates", "revocation_lists", "file"
@@ -72,7 +72,9 @@ def must_fit(authorities: Authorities, files: Collection[bytes]) -> None:
 
 def _read(into: Authorities, at: str, data: bytes) -> None:
     if len(data) > LARGEST:
-        raise Invalid.at(at, f"Larger than {LARGEST_KIB} KiB. Remove the CAs that sign no client certificates.")
+        raise Invalid.at(
+            at, f"Larger than {LARGEST_KIB} KiB. Remove the CAs that sign no client certificates.", FieldCode.TOO_LONG
+        )
     text = utf8(data)
     if b"-----BEGIN" not in text:
         _read_binary(into, at, decoded(data))

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key, pkcs7, pkcs12
 
 from guardpanel.certificates.names import with_names
-from guardpanel.errors import Invalid
+from guardpanel.errors import FieldCode, Invalid
 from guardpanel.models.certificates.certificate import LARGEST
 
 BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 #]{1,40})-----")
@@ -73,7 +73,7 @@ def contents_of(material: Material) -> Contents:
     fields = [("certificate", material.certificate), ("private_key", material.private_key)]
     for at, data in [*fields, *(("file", data) for data in material.files)]:
         if len(data) > LARGEST:
-            raise Invalid.at(at, f"Larger than {LARGEST // 1024} KiB: not a certificate.")
+            raise Invalid.at(at, f"Larger than {LARGEST // 1024} KiB: not a certificate.", FieldCode.TOO_LONG)
         if at == "file" and not data:
             raise Invalid.at(at, NOT_A_CERTIFICATE)
         if text := utf8(data).strip() if at != "file" or b"-----BEGIN" in utf8(data) else data:
@@ -143,7 +143,7 @@ class _Reader:
     def key(self, block: bytes) -> PrivateKeyTypes:
         is_encrypted = b"ENCRYPTED" in block
         if is_encrypted and self.password is None:
-            raise Invalid.at("password", "The private key is encrypted: enter its password.")
+            raise Invalid.at("password", "The private key is encrypted: enter its password.", FieldCode.REQUIRED)
         try:
             return load_pem_private_key(block, self.password if is_encrypted else None)
         except UnsupportedAlgorithm:
@@ -197,7 +197,9 @@ class _Reader:
                 self.contents.add_key(load_der_private_key(data, password), self.at)
             except TypeError:
                 if self.password is None:
-                    raise Invalid.at("password", "The private key is encrypted: enter its password.") from None
+                    raise Invalid.at(
+                        "password", "The private key is encrypted: enter its password.", FieldCode.REQUIRED
+                    ) from None
             except (ValueError, UnsupportedAlgorithm):
                 continue
             else:

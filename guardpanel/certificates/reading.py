@@ -14,7 +14,7 @@ from guardpanel.certificates import judging
 from guardpanel.certificates.judging import Flaw
 from guardpanel.certificates.names import called, names_of, subject
 from guardpanel.certificates.pem import Contents, Material, contents_of
-from guardpanel.errors import FieldError, Invalid
+from guardpanel.errors import FieldCode, FieldError, Invalid
 
 LEAF, KEY = "certificate", "private_key"
 
@@ -53,7 +53,7 @@ def parse(material: Material, now: datetime, known_key: bytes = b"") -> Parsed:
     """Raises Invalid (422) with a message for each field. `known_key`: the key to use if none is given, as PEM."""
     contents = contents_of(material)
     if not contents.certificates:
-        raise Invalid.at(LEAF, "There is a private key but no certificate.")
+        raise Invalid.at(LEAF, "There is a private key but no certificate.", FieldCode.REQUIRED)
     given = tuple(contents.keys)
     if not given and known_key:
         contents.keys += contents_of(Material(private_key=known_key)).keys
@@ -85,7 +85,7 @@ def _pair(contents: Contents, *, is_known: bool) -> tuple[x509.Certificate, Priv
     """The certificate that belongs to the key, wherever it is."""
     certificates, keys = contents.certificates, contents.keys
     if not keys:
-        raise Invalid.at(KEY, "Required: the certificate’s private key.")
+        raise Invalid.at(KEY, "Required: the certificate’s private key.", FieldCode.REQUIRED)
     by_key = [(certificate, key) for key, _ in keys for certificate in certificates if _same_key(certificate, key)]
     if not by_key:
         at = KEY if is_known else keys[0][1]

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
 from sqlmodel import Field
 
+from guardpanel.errors import FieldCode
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Noun
 from guardpanel.models.types import Fields, Notes, refuse, stored, visible
@@ -60,7 +61,7 @@ def header_name(text: str) -> str:
 def header_value(text: str) -> str:
     value = visible(text.strip())
     if len(value.encode()) > LONGEST_VALUE:
-        raise refuse(f"At most {LONGEST_VALUE:,} bytes.")
+        raise refuse(f"At most {LONGEST_VALUE:,} bytes.", FieldCode.TOO_LONG)
     for name in VARIABLE.findall(value):
         if name not in VARIABLES:
             raise refuse(f"{{{name}}} is not a variable. There are {in_braces()}.")

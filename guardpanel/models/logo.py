@@ -7,6 +7,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator
 
+from guardpanel.errors import FieldCode
 from guardpanel.models.types import refuse
 
 LARGEST = 32 * 1024
@@ -34,7 +35,7 @@ def logo(text: str) -> str:
     except ValueError:
         raise refuse("This is neither a picture nor its Base64.") from None
     if len(content) > LARGEST:
-        raise refuse(f"The picture can have at most {LARGEST // 1024} KiB.")
+        raise refuse(f"The picture can have at most {LARGEST // 1024} KiB.", FieldCode.TOO_LONG)
     picture = picture_of(content)
     if picture is None:
         raise refuse("Choose a PNG, JPEG or WebP picture. SVG can contain scripts.")

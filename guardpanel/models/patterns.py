@@ -2,6 +2,7 @@
 
 import re
 
+from guardpanel.errors import FieldCode
 from guardpanel.models.types import refuse
 
 LONGEST = 300
@@ -24,7 +25,7 @@ def pattern(text: str, longest: int = LONGEST) -> str:
     if not text:
         raise refuse("Enter a pattern.")
     if len(text) > longest:
-        raise refuse(f"At most {longest:,} characters; this has {len(text):,}.")
+        raise refuse(f"At most {longest:,} characters; this has {len(text):,}.", FieldCode.TOO_LONG)
     _only_what_both_read(text)
     try:
         re.compile(text)

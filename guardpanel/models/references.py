@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator
 
+from guardpanel.errors import FieldCode
 from guardpanel.models.types import refuse
 
 
@@ -14,7 +15,7 @@ def blank_is_none(value: object) -> object:
 def an_id(number: int | None) -> int | None:
     """An id that exceeds SQLite's integers refers to nothing."""
     if number is not None and not 0 < number < 2**63:
-        raise refuse("Not found. It may have been deleted.")
+        raise refuse("Not found. It may have been deleted.", FieldCode.NOT_FOUND)
     return number
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator
 from sqlmodel import Field
 
+from guardpanel.errors import FieldCode
 from guardpanel.models.meta import described
 from guardpanel.models.noun import Noun
 from guardpanel.models.types import Fields, Notes, refuse, visible
@@ -23,7 +24,7 @@ def user_name(text: str) -> str:
     if ":" in name:
         raise refuse("Enter the user name without a colon: it ends there for browsers.")
     if len(name) > LONGEST_NAME:
-        raise refuse(f"At most {LONGEST_NAME} characters.")
+        raise refuse(f"At most {LONGEST_NAME} characters.", FieldCode.TOO_LONG)
     return name
 
 

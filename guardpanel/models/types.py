@@ -18,15 +18,17 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Enum
 from sqlmodel import SQLModel
 
+from guardpanel.errors import FieldCode
 from guardpanel.models.dns_names import HOSTNAME, ascii_name
 from guardpanel.models.hostname_faults import fault
 
 NAME_EXTRA: Final = " .,-_()&+/:@*’"
 
 
-def refuse(message: str) -> PydanticCustomError:
-    """A validation error whose message is shown to the operator unchanged."""
-    return PydanticCustomError("refused", "{words}", {"words": message})
+def refuse(message: str, code: FieldCode = FieldCode.INVALID) -> PydanticCustomError:
+    """A validation error whose message is shown to the operator unchanged. `code`: for programs. Of an empty value, `required`
+    need not be named."""
+    return PydanticCustomError("refused", "{words}", {"words": message, "code": code})
 
 
 def hidden_character(text: str, *, allow: str = "") -> str | None:
@@ -196,9 +198,9 @@ def whole_number(typed: str) -> str:
     if GROUPED.fullmatch(text):
         return re.sub(r"[^0-9]", "", text)
     if re.fullmatch(r"[0-9]+[., ][0-9., ]*", text):
-        raise refuse("Enter a whole number. Thousands may be separated as in 1,000.")
+        raise refuse("Enter a whole number. Thousands may be separated as in 1,000.", FieldCode.WRONG_TYPE)
     if not re.fullmatch(r"[+-]?[0-9]+", text):
-        raise refuse("Enter a whole number.")
+        raise refuse("Enter a whole number.", FieldCode.WRONG_TYPE)
     return text
 
 
@@ -211,7 +213,7 @@ class Fields(SQLModel):
         if kind_of(cls, info) is not int:
             return value
         if isinstance(value, bool):
-            raise refuse("Enter a whole number.")
+            raise refuse("Enter a whole number.", FieldCode.WRONG_TYPE)
         return whole_number(value) if isinstance(value, str) and value else value
 
 

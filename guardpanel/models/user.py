@@ -8,6 +8,7 @@ from pydantic import AfterValidator
 from sqlalchemy import CheckConstraint
 from sqlmodel import Field, SQLModel
 
+from guardpanel.errors import FieldCode
 from guardpanel.models.types import refuse, stored, visible
 
 
@@ -26,9 +27,9 @@ def email(text: str) -> str:
 
 def password(text: str) -> str:
     if len(text) < 12:
-        raise refuse("Use at least 12 characters.")
+        raise refuse("Use at least 12 characters.", FieldCode.TOO_SHORT)
     if len(text) > 1024:
-        raise refuse("Use at most 1,024 characters.")
+        raise refuse("Use at most 1,024 characters.", FieldCode.TOO_LONG)
     return text
 
 

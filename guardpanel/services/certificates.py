@@ -16,7 +16,7 @@ from guardpanel.certificates.names import covers, day
 from guardpanel.certificates.pem import Material
 from guardpanel.certificates.reading import Parsed, parse
 from guardpanel.dns_settings import NO_DNS
-from guardpanel.errors import FieldError, Invalid, Stale
+from guardpanel.errors import FieldCode, FieldError, Invalid, Stale
 from guardpanel.models import Certificate, CertificateContent, Hostname
 from guardpanel.models.certificates.certificate import NOUN, CertificateFields, CertificateInput, Source
 from guardpanel.models.certificates.certificate_content import LOCAL_AUTHORITY
@@ -159,7 +159,9 @@ class Certificates(Crud[Certificate, CertificateFields]):
             return ready
         if material.is_empty:
             if content is None:
-                raise Invalid.at("certificate", "Required: paste the certificate, or choose a file.")
+                raise Invalid.at(
+                    "certificate", "Required: paste the certificate, or choose a file.", FieldCode.REQUIRED
+                )
             return ready
         known = _known_key(content, changes.seal)
         ready.parsed = await asyncio.to_thread(parse, material, datetime.now(UTC), known)

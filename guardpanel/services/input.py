@@ -5,9 +5,26 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from guardpanel.errors import FieldError, Invalid
+from guardpanel.errors import FieldCode, FieldError, Invalid
 
 M = TypeVar("M", bound=BaseModel)
+
+EMPTY: tuple[object, ...] = (None, "", [])
+
+CODES = {
+    "missing": FieldCode.REQUIRED,
+    "extra_forbidden": FieldCode.UNKNOWN,
+    "int_from_float": FieldCode.WRONG_TYPE,
+    **dict.fromkeys(("enum", "literal_error"), FieldCode.NOT_A_CHOICE),
+    **dict.fromkeys(("greater_than", "greater_than_equal"), FieldCode.TOO_SMALL),
+    **dict.fromkeys(("less_than", "less_than_equal"), FieldCode.TOO_LARGE),
+    **dict.fromkeys(("too_short", "string_too_short", "bytes_too_short"), FieldCode.TOO_SHORT),
+    **dict.fromkeys(("too_long", "string_too_long", "bytes_too_long"), FieldCode.TOO_LONG),
+}
+"By pydantic's type of error."
+
+TYPES = ("_type", "_parsing", "_parsing_size", "_attributes_type")
+"Ends of its other types of errors for a value of another type."
 
 
 def validated(model: type[M], data: Mapping[str, Any]) -> M:
@@ -31,8 +48,21 @@ def messages(error: ValidationError) -> dict[str, FieldError]:
     errors: dict[str, FieldError] = {}
     for detail in error.errors(include_url=False):
         name = ".".join(str(part) for part in detail["loc"] if not str(part).startswith("function-"))
-        errors.setdefault(name, FieldError(words(dict(detail))))
+        errors.setdefault(name, field_error(dict(detail)))
     return errors
+
+
+def field_error(detail: dict[str, Any]) -> FieldError:
+    """The message and code of one of pydantic's errors."""
+    return FieldError(words(detail), code=code_of(detail))
+
+
+def code_of(error: dict[str, Any]) -> FieldCode:
+    kind = error["type"]
+    if kind == "refused":
+        code = FieldCode(error["ctx"]["code"])
+        return FieldCode.REQUIRED if code is FieldCode.INVALID and error.get("input") in EMPTY else code
+    return CODES.get(kind) or (FieldCode.WRONG_TYPE if kind.endswith(TYPES) else FieldCode.INVALID)
 
 
 def words(error: dict[str, Any]) -> str:

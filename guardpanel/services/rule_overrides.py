@@ -6,7 +6,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.engines import Rule, RuleRole, RuleSet
-from guardpanel.errors import Invalid
+from guardpanel.errors import FieldCode, Invalid
 from guardpanel.models import CustomRule, Policy, RuleOverride
 from guardpanel.models.rules.rule_override import FAMILY, NOUN, KnownOverride, RuleAction, RuleOverrideFields
 from guardpanel.services.crud import Crud, Paging
@@ -78,7 +78,7 @@ def known(fields: RuleOverrideFields, rule_set: RuleSet, detection_level: int) -
     rules = chosen(choice, rule_set)
     detecting = [rule for rule in rules if rule.role is RuleRole.DETECT]
     if not rules:
-        raise Invalid.at("rule", f"OWASP CRS {rule_set.crs_version} has no rule {fields.rule}.")
+        raise Invalid.at("rule", f"OWASP CRS {rule_set.crs_version} has no rule {fields.rule}.", FieldCode.NOT_FOUND)
     if not detecting:
         raise Invalid.at("rule", f"Rule {rules[0].id} {STEERS[rules[0].role]}.")
     if fields.action is RuleAction.DISABLE:

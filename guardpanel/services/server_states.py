@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from guardpanel.errors import Invalid, NotFound
+from guardpanel.errors import FieldCode, Invalid, NotFound
 from guardpanel.models import PathBinding, VirtualHost
 from guardpanel.models.delivery.own_server import line_of, own_server
 from guardpanel.models.server import ServerFields
@@ -21,7 +21,7 @@ class State(StrEnum):
 def state_of(text: str) -> State:
     """Raises Invalid."""
     if text not in set(State):
-        raise Invalid.at("state", "Choose ready, draining or disabled.")
+        raise Invalid.at("state", "Choose ready, draining or disabled.", FieldCode.NOT_A_CHOICE)
     return State(text)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Unpack
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.errors import FieldError, Invalid
+from guardpanel.errors import FieldCode, FieldError, Invalid
 from guardpanel.models import SiteLogin
 from guardpanel.models.noun import KEPT
 from guardpanel.models.site_login import NOUN, SiteLoginFields, SiteLoginInput, place
@@ -46,7 +46,7 @@ class Logins(Crud[SiteLogin, SiteLoginFields]):
             return ""
         was_there = bool(row.sealed)
         if not password:
-            errors = {"password": FieldError("Enter a password.")}
+            errors = {"password": FieldError("Enter a password.", code=FieldCode.REQUIRED)}
             if was_there:
                 errors["name"] = FieldError(
                     "With another user name, enter the password, too: they are stored together."

@@ -170,6 +170,7 @@ async def test_the_same_key_needs_not_be_sent_again(ada_api: httpx2.AsyncClient,
     assert renewed.status_code == 200
     assert other.json()["errors"][0] == {
         "field": "private_key",
+        "code": "invalid",
         "pointer": "/private_key",
         "message": "The current private key does not belong to this certificate. Add the new one.",
     }

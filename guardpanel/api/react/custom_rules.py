@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from guardpanel.api.react.keys import keys
 from guardpanel.api.saves import Body
 from guardpanel.api.shapes import Dialect, Row
-from guardpanel.errors import Invalid
+from guardpanel.errors import FieldCode, Invalid
 from guardpanel.models import CustomRule
 from guardpanel.models.rules.custom_rule import CustomRuleFields, Message
 from guardpanel.models.rules.custom_rule_checks import phase_of
@@ -83,7 +83,7 @@ class CustomRuleDialect(Dialect):
             name: new[name] or "" for name in ("variables", "operator", "operator_argument", "comment") if name in new
         }
         if "operator" in new and new["operator"] not in set(Operator):
-            raise Invalid.at("operator", f"Choose one of {', '.join(Operator)}.")
+            raise Invalid.at("operator", f"Choose one of {', '.join(Operator)}.", FieldCode.NOT_A_CHOICE)
         if "is_active" in new:
             columns["enabled"] = new["is_active"]
         if row and row.seclang and "seclang" not in read_keys.ours:
@@ -145,7 +145,7 @@ def _said(text: str, now: dict[str, Any], whole: dict[str, Any]) -> dict[str, An
         name, key = ("id", "rule_id") if "id" in double else ("phase", "phase")
         raise Invalid.at("actions", f"Leave {name} out of the actions: {key} says it.")
     if not names & {"deny", "pass", "allow", "block"}:
-        raise Invalid.at("actions", "Name what happens: deny, pass, or allow.")
+        raise Invalid.at("actions", "Name what happens: deny, pass, or allow.", FieldCode.REQUIRED)
     actions = [Action("deny") if action == Action("block") and "setvar" not in names else action for action in given]
     if "severity" not in names:
         actions.append(Action("severity", RuleSeverity.CRITICAL.value.upper()))

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from guardpanel.api.react.keys import keys
 from guardpanel.api.saves import Body
 from guardpanel.api.shapes import Dialect, Row
-from guardpanel.errors import Invalid
+from guardpanel.errors import FieldCode, Invalid
 from guardpanel.models import RuleExclusion
 from guardpanel.models.policies.path_condition import PathMatch
 from guardpanel.models.rules.rule_choices import ids
@@ -72,7 +72,11 @@ class ExclusionDialect(Dialect):
         sent = keys(body, now, read, MEANINGS)
         data = {**now, **_our_fields(sent.new, {**read, **sent.theirs}), **sent.ours}
         if row and not row.target.has_names and data["target"] in NAMED and not {*NAMES} & body.model_fields_set:
-            raise Invalid.at("target_name", "Enter the field’s name, or an empty one for every field of its kind.")
+            raise Invalid.at(
+                "target_name",
+                "Enter the field’s name, or an empty one for every field of its kind.",
+                FieldCode.REQUIRED,
+            )
         return data, sent.names
 
     def out(self, row: RuleExclusion) -> dict[str, Any]:

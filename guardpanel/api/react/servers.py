@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 
 from guardpanel.api.react.checks import CHECKS, Pair, checks_of, take_checks
 from guardpanel.api.saves import Body
-from guardpanel.errors import FieldError, Invalid
+from guardpanel.errors import FieldCode, FieldError, Invalid
 from guardpanel.models import VirtualHost
 from guardpanel.models.server import Server, ServerFields
 from guardpanel.models.types import endpoint
@@ -104,7 +104,9 @@ def must_be_of(host: VirtualHost | None, backends: Sequence[Mapping[str, Any]]) 
     """The id of the server with this URL, or of the one at this position."""
     rows = {row.id: row for row in host.servers} if host else {}
     errors = {
-        f"backends.{at}.id": FieldError("This is not the ID of this server. Leave it out, or send it as it was read.")
+        f"backends.{at}.id": FieldError(
+            "This is not the ID of this server. Leave it out, or send it as it was read.", code=FieldCode.NOT_FOUND
+        )
         for at, backend in enumerate(backends)
         if "id" in backend
         and not (

@@ -20,7 +20,7 @@ from guardpanel.api.react.servers import (
 from guardpanel.api.saves import Body
 from guardpanel.api.shapes import Dialect, Row
 from guardpanel.dependencies import SessionDep
-from guardpanel.errors import Invalid
+from guardpanel.errors import FieldCode, Invalid
 from guardpanel.models import Policy, VirtualHost
 from guardpanel.models.certificates.certificate import Source
 from guardpanel.models.policies.enforcement import EnforcementMode
@@ -176,7 +176,7 @@ def take_certificate(fields: dict[str, Any], before: str, *, is_on: bool) -> Non
     provider = fields.pop("ssl_provider", None) or before
     pasted = {ours: fields.pop(theirs, None) or "" for theirs, ours in PASTED.items()}
     if provider not in PROVIDERS:
-        raise Invalid.at("ssl_provider", "Set ssl_provider to none, upload, or letsencrypt.")
+        raise Invalid.at("ssl_provider", "Set ssl_provider to none, upload, or letsencrypt.", FieldCode.NOT_A_CHOICE)
     pasted_key = "ssl_cert" if pasted["certificate"] else "ssl_key" if pasted["private_key"] else ""
     is_on = fields.get("ssl_enabled", is_on)
     if not pasted_key and (provider != "letsencrypt" or provider == before or not is_on):

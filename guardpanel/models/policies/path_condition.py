@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 from sqlmodel import Field
 
+from guardpanel.errors import FieldCode
 from guardpanel.models.meta import Choice
 from guardpanel.models.patterns import pattern
 from guardpanel.models.policies.policy_lists import METHOD
@@ -30,7 +31,7 @@ SENDABLE = re.compile(r"[!-~]+")
 def one_path(text: str) -> str:
     text = visible(text.strip())
     if len(text) > 500:
-        raise refuse("At most 500 characters.")
+        raise refuse("At most 500 characters.", FieldCode.TOO_LONG)
     return text
 
 
@@ -92,5 +93,5 @@ def bound_path(text: str) -> str:
     if re.search(r"\.(/|$)", path):
         raise refuse("No part of the path may end in a dot.")
     if len(path.encode()) > LONGEST_PATH:
-        raise refuse(f"At most {LONGEST_PATH} bytes.")
+        raise refuse(f"At most {LONGEST_PATH} bytes.", FieldCode.TOO_LONG)
     return path.removesuffix("/") or "/"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from ipaddress import IPv6Network, ip_network
 
+from guardpanel.errors import FieldCode
 from guardpanel.models.meta import Choice
 from guardpanel.models.patterns import pattern
 from guardpanel.models.rules.seclang import can_be_quoted
@@ -80,7 +81,7 @@ def known_argument(operator: Operator, text: str) -> str:
     if not text:
         raise refuse("Enter what to compare with.")
     if len(text) > LONGEST_ARGUMENT:
-        raise refuse(f"At most {LONGEST_ARGUMENT:,} characters; this has {len(text):,}.")
+        raise refuse(f"At most {LONGEST_ARGUMENT:,} characters; this has {len(text):,}.", FieldCode.TOO_LONG)
     text = CHECKS.get(operator, _text)(text)
     if not can_be_quoted(text):
         raise refuse("SecLang can’t hold a backslash before a double quote or at the end. Use a pattern: \\x5c.")
@@ -108,7 +109,7 @@ def _words(text: str) -> str:
 
 def _number(text: str) -> str:
     if not re.fullmatch(r"-?[0-9]{1,9}", text):
-        raise refuse("Enter a whole number.")
+        raise refuse("Enter a whole number.", FieldCode.WRONG_TYPE)
     return str(int(text))
 
 

@@ -13,6 +13,7 @@ from pydantic import (
 from sqlalchemy import JSON
 from sqlmodel import Field
 
+from guardpanel.errors import FieldCode
 from guardpanel.models.meta import Choice, described, lowered
 from guardpanel.models.noun import Noun
 from guardpanel.models.patterns import pattern
@@ -73,7 +74,10 @@ def known_conditions(conditions: list[str]) -> list[str]:
         if not (name.strip() and equals):
             raise refuse(f"{condition[:60]} must be an argument with its value, for example action=save.")
         if len(condition) > LONGEST_CONDITION:
-            raise refuse(f"At most {LONGEST_CONDITION} characters: {condition[:60]} … has {len(condition):,}.")
+            raise refuse(
+                f"At most {LONGEST_CONDITION} characters: {condition[:60]} … has {len(condition):,}.",
+                FieldCode.TOO_LONG,
+            )
     return [
         f"{name.strip()}={value.strip()}" for name, _, value in (condition.partition("=") for condition in conditions)
     ]

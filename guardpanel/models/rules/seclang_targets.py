@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
+from guardpanel.errors import FieldCode
 from guardpanel.models.patterns import pattern
 from guardpanel.models.rules.seclang import split_targets
 from guardpanel.models.rules.seclang_names import COLLECTIONS, OF_RULES, RESPONSE, VARIABLES
@@ -57,7 +58,7 @@ def known_targets(entries: Sequence[str], phase: int, *, in_text: bool = False) 
     if not any(target.mark != "!" for target in targets):
         raise refuse("Enter at least 1 variable, for example ARGS:q.")
     if len(targets) > MOST_TARGETS:
-        raise refuse(f"At most {MOST_TARGETS} variables.")
+        raise refuse(f"At most {MOST_TARGETS} variables.", FieldCode.TOO_LONG)
     return list(map(str, targets))
 
 
@@ -70,12 +71,12 @@ def _is_narrowed(target: Target, exception: Target) -> bool:
 def _target(entry: str, known: Mapping[str, int], phase: int) -> Target:
     parts = WRITTEN.fullmatch(entry)
     if len(entry) > LONGEST_TARGET:
-        raise refuse(f"At most {LONGEST_TARGET} characters: {entry[:60]} … has {len(entry):,}.")
+        raise refuse(f"At most {LONGEST_TARGET} characters: {entry[:60]} … has {len(entry):,}.", FieldCode.TOO_LONG)
     if not parts:
         raise refuse(f"{entry[:60]} is not a variable. For example, ARGS:q or !ARGS:q.")
     mark, variable, key = parts["mark"], parts["variable"].upper(), (parts["key"] or "").strip()
     if variable not in known:
-        raise refuse(f"There is no variable {variable[:60]}.{_similar(variable, known)}")
+        raise refuse(f"There is no variable {variable[:60]}.{_similar(variable, known)}", FieldCode.NOT_FOUND)
     if known[variable] > phase:
         raise refuse(f"{variable} is not known in phase {PHASES[phase]} yet. Choose phase {PHASES[known[variable]]}.")
     if key and variable not in SELECTABLE:

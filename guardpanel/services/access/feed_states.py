@@ -7,7 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access.downloading import NO_MARKS, Marks
 from guardpanel.access.entries import Entries
-from guardpanel.errors import Conflict, Invalid, NotFound
+from guardpanel.errors import Conflict, FieldCode, Invalid, NotFound
 from guardpanel.models import AddressList, Feed
 from guardpanel.models.access.address_list import AddressListInput
 from guardpanel.models.access.feed import FilledFrom
@@ -46,7 +46,9 @@ async def must_have_a_key(session: AsyncSession, sent: AddressListInput, row: Ad
         return
     feed = await find(session, row) if row else None
     if feed is None or not feed.sealed_key or feed.key_url != sent.feed_url:
-        raise Invalid.at("feed_key", "Enter the key for this URL. “cscli bouncers add guardpanel” prints one.")
+        raise Invalid.at(
+            "feed_key", "Enter the key for this URL. “cscli bouncers add guardpanel” prints one.", FieldCode.REQUIRED
+        )
 
 
 async def keep_key(session: AsyncSession, row: AddressList, key: str, seal: Seal) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from guardpanel.access import parsing
 from guardpanel.access.entries import Entries, with_added, without
-from guardpanel.errors import Invalid, NotFound
+from guardpanel.errors import FieldCode, Invalid, NotFound
 from guardpanel.models import AddressList
 from guardpanel.models.access.address_list import ListKind
 from guardpanel.services.access.list_texts import at_entries, read_typed
@@ -19,7 +19,7 @@ def adding(text: str) -> Edit:
         is_deny = row.kind is ListKind.DENY
         new = read_typed(text, before, is_deny=is_deny)
         if not new.items:
-            raise Invalid.at("entries", "Enter at least one address or network.")
+            raise Invalid.at("entries", "Enter at least one address or network.", FieldCode.REQUIRED)
         after = with_added(before, new.items)
         return at_entries(lambda: parsing.must_fit(after, is_deny=is_deny))
 

@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from guardpanel.access import parsing
 from guardpanel.access.entries import Entries
-from guardpanel.errors import Invalid
+from guardpanel.errors import FieldCode, Invalid
 
 
 def read_text(text: str, *, is_deny: bool) -> Entries:
@@ -29,4 +29,4 @@ def at_entries(read: Callable[[], Entries]) -> Entries:
     try:
         return read()
     except PydanticCustomError as error:
-        raise Invalid.at("entries", error.message()) from None
+        raise Invalid.at("entries", error.message(), FieldCode((error.context or {})["code"])) from None

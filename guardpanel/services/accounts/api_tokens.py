@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.background import Background
 from guardpanel.database import Database
-from guardpanel.errors import EXISTS, Conflict, FieldError, NotFound
+from guardpanel.errors import EXISTS, Conflict, FieldCode, FieldError, NotFound
 from guardpanel.models import ApiToken, User
 from guardpanel.models.api_token import ApiTokenFields, TokenRole
 from guardpanel.models.user import Role
@@ -50,7 +50,9 @@ class ApiTokens:
         )  # fmt: skip
         async with self.database.write() as session:
             if (await session.exec(select(ApiToken).where(col(ApiToken.name) == fields.name))).first():
-                raise Conflict(EXISTS, {"name": FieldError(f"A token named {fields.name} exists already.")})
+                raise Conflict(
+                    EXISTS, {"name": FieldError(f"A token named {fields.name} exists already.", code=FieldCode.TAKEN)}
+                )
             session.add(token)
             await session.flush()
         return token, secret

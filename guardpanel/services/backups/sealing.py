@@ -14,7 +14,7 @@ from typing import BinaryIO
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from guardpanel.errors import Invalid
+from guardpanel.errors import FieldCode, Invalid
 
 MAGIC = b"guardpanel.backup"
 VERSION = b"\x01"
@@ -52,7 +52,7 @@ class BackupTooNew(Invalid):
 def passphrase(text: str) -> str:
     """The passphrase of a new backup. Empty for none. Raises Invalid (422) if it is too short."""
     if text and len(text) < SHORTEST:
-        raise Invalid.at("passphrase", f"Use at least {SHORTEST} characters.")
+        raise Invalid.at("passphrase", f"Use at least {SHORTEST} characters.", FieldCode.TOO_SHORT)
     return text
 
 

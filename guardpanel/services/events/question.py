@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, StringConstraints
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.errors import Invalid
+from guardpanel.errors import FieldCode, Invalid
 from guardpanel.events.grouping import GroupKey
 from guardpanel.events.words import Kind, Reason, Severity, Verdict
 from guardpanel.models.meta import described
@@ -173,5 +173,5 @@ async def _virtual_host(session: AsyncSession, text: str | None) -> int | None:
         return int(text)
     virtual_host_id = await virtual_host_names.number_of(session, text)
     if virtual_host_id is None:
-        raise Invalid.at("virtual_host", "No virtual host has this hostname.")
+        raise Invalid.at("virtual_host", "No virtual host has this hostname.", FieldCode.NOT_FOUND)
     return virtual_host_id

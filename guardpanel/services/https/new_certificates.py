@@ -12,7 +12,7 @@ from guardpanel.certificates.names import covers
 from guardpanel.certificates.pem import Material
 from guardpanel.certificates.reading import Parsed, parse
 from guardpanel.dns_settings import NO_DNS
-from guardpanel.errors import FieldError, Invalid
+from guardpanel.errors import FieldCode, FieldError, Invalid
 from guardpanel.models import Certificate, VirtualHost
 from guardpanel.models.certificates.certificate import CertificateFields, CertificateInput, Source, is_address
 from guardpanel.models.certificates.issuing import Challenge, NewCertificate
@@ -52,7 +52,7 @@ async def ready_of(sent: VirtualHostFields, *, proves_by_dns: bool) -> Ready:
     ready.https = True
     if ready.new_certificate is NewCertificate.UPLOAD:
         if not ready.certificate:
-            raise Invalid.at("certificate", "Required: paste the certificate.")
+            raise Invalid.at("certificate", "Required: paste the certificate.", FieldCode.REQUIRED)
         material = Material(ready.certificate.encode(), (ready.private_key or "").encode())
         ready.parsed = await asyncio.to_thread(_parsed, material)
         if not any(covers(ready.parsed.names, name) for name in ready.hostnames):

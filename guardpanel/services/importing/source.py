@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from guardpanel.errors import Invalid
+from guardpanel.errors import FieldCode, Invalid
 from guardpanel.services.importing.blocks import Blocks
 from guardpanel.services.importing.outcomes import Ledger, Line, printable
 from guardpanel.services.importing.tokens import LineError, split
@@ -62,7 +62,9 @@ class Source:
 def text_of(content: bytes) -> str:
     """Raises Invalid (422) if this can't be a haproxy.cfg."""
     if len(content) > LARGEST:
-        raise Invalid.at("file", f"At most {LARGEST // 1024**2} MiB. A haproxy.cfg is a text of some KiB.")
+        raise Invalid.at(
+            "file", f"At most {LARGEST // 1024**2} MiB. A haproxy.cfg is a text of some KiB.", FieldCode.TOO_LONG
+        )
     if b"\0" in content:
         raise Invalid.at("file", "This is not a text: it has a NUL byte.")
     try:
@@ -77,7 +79,7 @@ def read(text: str, environment: Mapping[str, str]) -> Source:
     rows = [row.rstrip("\r") for row in text.split("\n")]
     texts = {no: row.strip() for no, row in enumerate(rows, 1) if row.strip() and not row.lstrip().startswith("#")}
     if len(texts) > MOST_LINES:
-        raise Invalid.at("file", f"At most {MOST_LINES:,} lines.")
+        raise Invalid.at("file", f"At most {MOST_LINES:,} lines.", FieldCode.TOO_LONG)
     source = Source([], texts, Ledger())
     reading = _Reading(source, dict(environment))
     for number, row in texts.items():

@@ -6,7 +6,7 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.engines import Rule
-from guardpanel.errors import Invalid
+from guardpanel.errors import FieldCode, Invalid
 from guardpanel.models import Policy, RuleExclusion, RuleOverride
 from guardpanel.services.rules.exclusion_checks import is_meant
 from guardpanel.services.rules.question import RuleQuestion
@@ -21,7 +21,7 @@ async def state_of(session: AsyncSession, question: RuleQuestion) -> StateOf | N
         return None
     policy = await session.get(Policy, int(question.policy))
     if policy is None:
-        raise Invalid.at("policy", "There is no policy with this ID.")
+        raise Invalid.at("policy", "There is no policy with this ID.", FieldCode.NOT_FOUND)
     exclusions = (await session.exec(select(RuleExclusion).where(RuleExclusion.policy_id == policy.id))).all()
     overrides = (await session.exec(select(RuleOverride).where(RuleOverride.policy_id == policy.id))).all()
 

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from guardpanel.engines.haproxy.haproxy import NO_TLS
+from guardpanel.errors import FieldCode
 from guardpanel.models.header_rule import LARGEST_RULES, MOST_RULES, Direction
 from guardpanel.models.traffic import ClientIpSource
 from guardpanel.rendering.forged import any_spelling
@@ -64,7 +65,7 @@ def logins_are_unique(proposal: Proposal) -> Iterator[Violation]:
         owner = owners.setdefault((row["virtual_host_id"], row["name"]), row["id"])
         if owner != row["id"]:
             yield from proposal.between(
-                ("site_login", row["id"]), ("site_login", owner), "name", "There is {} already.", is_double=True
+                ("site_login", row["id"]), ("site_login", owner), "name", "There is {} already.", code=FieldCode.TAKEN
             )
 
 

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from guardpanel.errors import FieldCode
 from guardpanel.models import NOUNS
 from guardpanel.models.noun import Key, Noun
 from guardpanel.models.policies.enforcement import OverLimit
@@ -52,7 +53,7 @@ def names_are_free(proposal: Proposal) -> Iterator[Violation]:
             if owner != row["id"]:
                 words = f"A{noun.with_article[1:]} named {{}} already exists."
                 keys = (noun.key, row["id"]), (noun.key, owner)
-                yield from proposal.between(*keys, "name", words, is_double=True)
+                yield from proposal.between(*keys, "name", words, code=FieldCode.TAKEN)
 
 
 def hostnames_have_one_owner(proposal: Proposal) -> Iterator[Violation]:
@@ -64,7 +65,7 @@ def hostnames_have_one_owner(proposal: Proposal) -> Iterator[Violation]:
             keys = ("virtual_host", number), ("virtual_host", owner)
             words = f"{display_name(name)} is already used by {{}}."
             named = {display_name(name): f"A virtual host for {display_name(name)} already exists."}
-            yield from proposal.between(*keys, "hostnames", words, is_double=True, named=named)
+            yield from proposal.between(*keys, "hostnames", words, code=FieldCode.TAKEN, named=named)
 
 
 def one_row_has_it(proposal: Proposal) -> Iterator[Violation]:
@@ -73,7 +74,7 @@ def one_row_has_it(proposal: Proposal) -> Iterator[Violation]:
         first, *others = [row["id"] for row in proposal.rows[NOUNS[noun].table_name] if row[field]] or [0]
         for number in others:
             words = "{} has this already. Turn it off there first."
-            yield from proposal.between((noun, number), (noun, first), field, words, is_double=True)
+            yield from proposal.between((noun, number), (noun, first), field, words, code=FieldCode.TAKEN)
 
 
 def what_is_named_exists(proposal: Proposal) -> Iterator[Violation]:
@@ -98,7 +99,9 @@ def _without(proposal: Proposal, gone: Key, noun: str, field: str, users: Sequen
         yield Violation(*gone, name, "", f"{used} Assign {them} another {NOUNS[gone[0]].in_sentence} first.")
     else:
         for row in users:
-            yield from proposal.at((noun, row["id"]), field, f"{word} not found. It may have been deleted.")
+            yield from proposal.at(
+                (noun, row["id"]), field, f"{word} not found. It may have been deleted.", code=FieldCode.NOT_FOUND
+            )
 
 
 def _placed(proposal: Proposal, noun: Noun, row: Row) -> str:
@@ -114,7 +117,7 @@ def rules_are_overridden_once(proposal: Proposal) -> Iterator[Violation]:
         owner = owners.setdefault((row["policy_id"], row["rule"]), row["id"])
         if owner != row["id"]:
             keys, words = (("rule_override", row["id"]), ("rule_override", owner)), "This policy has {} already."
-            yield from proposal.between(*keys, "rule", words, is_double=True)
+            yield from proposal.between(*keys, "rule", words, code=FieldCode.TAKEN)
 
 
 def custom_rules_have_own_ids(proposal: Proposal) -> Iterator[Violation]:
@@ -123,7 +126,7 @@ def custom_rules_have_own_ids(proposal: Proposal) -> Iterator[Violation]:
         owner = owners.setdefault((row["policy_id"], row["rule_id"]), row["id"])
         if owner != row["id"]:
             keys, words = (("custom_rule", row["id"]), ("custom_rule", owner)), f"{row['rule_id']} is {{}} already."
-            yield from proposal.between(*keys, "rule_id", words, is_double=True)
+            yield from proposal.between(*keys, "rule_id", words, code=FieldCode.TAKEN)
 
 
 def requests_are_read_in_one_way(proposal: Proposal) -> Iterator[Violation]:
@@ -135,7 +138,7 @@ def requests_are_read_in_one_way(proposal: Proposal) -> Iterator[Violation]:
         owner = owners.setdefault(requests, row["id"])
         if owner != row["id"]:
             keys = ("body_reading", row["id"]), ("body_reading", owner)
-            yield from proposal.between(*keys, "path", "{} is for the same requests.", is_double=True)
+            yield from proposal.between(*keys, "path", "{} is for the same requests.", code=FieldCode.TAKEN)
 
 
 def paths_are_bound_once(proposal: Proposal) -> Iterator[Violation]:
@@ -145,7 +148,7 @@ def paths_are_bound_once(proposal: Proposal) -> Iterator[Violation]:
         owner = owners.setdefault((row["virtual_host_id"], row["path_match"], fold(row["path"])), row["id"])
         if owner != row["id"]:
             keys = ("path_binding", row["id"]), ("path_binding", owner)
-            yield from proposal.between(*keys, "path", "{} is bound already.", is_double=True)
+            yield from proposal.between(*keys, "path", "{} is bound already.", code=FieldCode.TAKEN)
 
 
 def no_server_is_haproxy(proposal: Proposal) -> Iterator[Violation]:

@@ -151,7 +151,7 @@ class Once:
     async def _earlier(self, session: AsyncSession, row: IdempotencyKey, content: str) -> Answered | None:
         """None: it did not change anything, and is to be carried out."""
         if row.content != content:
-            raise Invalid.at("idempotency-key", "This key was sent with another request. Use a new one.")
+            raise Invalid.at("idempotency-key", "This key was sent with another request. Use a new one.", part="header")
         if row.status is not None and row.status >= 400:  # A job that failed.
             return None
         if answered := self._answered(row):

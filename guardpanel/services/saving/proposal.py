@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from guardpanel.errors import FieldCode
 from guardpanel.models import NOUNS
 from guardpanel.models.noun import Key
 from guardpanel.rendering import EngineFacts, Rows
@@ -22,8 +23,8 @@ class Violation:
     name: str
     field: str
     message: str
-    is_double: bool = False
-    "It already exists: 409, as programs expect."
+    code: FieldCode = FieldCode.INVALID
+    "`TAKEN`: 409, as programs expect."
 
     @property
     def sentence(self) -> str:
@@ -52,10 +53,10 @@ class Proposal:
         noun = NOUNS[key[0]]
         return next(noun.name(row) for row in (rows or self.rows)[noun.table_name] if row["id"] == key[1])
 
-    def at(self, key: Key, field: str, message: str, *, is_double: bool = False) -> Iterator[Violation]:
+    def at(self, key: Key, field: str, message: str, *, code: FieldCode = FieldCode.INVALID) -> Iterator[Violation]:
         """The violation, if the change touched this row."""
         if key in self.touched:
-            yield Violation(*key, self.name(key), field, message, is_double)
+            yield Violation(*key, self.name(key), field, message, code)
 
     def between(
         self,
@@ -64,11 +65,11 @@ class Proposal:
         field: str,
         words: str,
         *,
-        is_double: bool = False,
+        code: FieldCode = FieldCode.INVALID,
         named: Mapping[str, str] | None = None,
     ) -> Iterator[Violation]:
         """Of two conflicting rows, the one that the change touched, with the other's name inserted into `words`. `named`: the
         words if the other has a name that would say nothing."""
         blamed, other = (late, early) if late in self.touched else (early, late)
         name = self.name(other)
-        yield from self.at(blamed, field, (named or {}).get(name) or words.format(name), is_double=is_double)
+        yield from self.at(blamed, field, (named or {}).get(name) or words.format(name), code=code)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from guardpanel.errors import EXISTS, ConfigRejected, Conflict, FieldError, Finding, Invalid, Problem
+from guardpanel.errors import EXISTS, ConfigRejected, Conflict, FieldCode, FieldError, Finding, Invalid, Problem
 from guardpanel.services.saving.change import Change
 from guardpanel.services.saving.proposal import Violation
 
@@ -30,6 +30,7 @@ def field_error(finding: Finding) -> FieldError:
         finding.advice or f"{finding.engine} does not accept this.",
         f"{finding.engine}: “{finding.message}”",
         finding.where,
+        FieldCode.REJECTED_BY_ENGINE,
     )
 
 
@@ -45,11 +46,14 @@ def of_rules(violations: Sequence[Violation], change: Change) -> Problem:
         problem = Conflict(_sentences(violations))
         problem.findings = [_finding(violation) for violation in violations]
         return problem
-    words: dict[str, list[str]] = {}
+    broken: dict[str, list[Violation]] = {}
     for violation in own:
-        words.setdefault(violation.field, []).append(violation.message)
-    errors = {field: FieldError(" ".join(messages)) for field, messages in words.items()}
-    if any(violation.is_double for violation in own):
+        broken.setdefault(violation.field, []).append(violation)
+    errors = {
+        field: FieldError(" ".join(violation.message for violation in those), code=those[0].code)
+        for field, those in broken.items()
+    }
+    if any(violation.code is FieldCode.TAKEN for violation in own):
         return Conflict(EXISTS, errors)
     return Invalid.of(errors)
 

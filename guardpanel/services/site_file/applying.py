@@ -2,12 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.errors import Conflict, FieldError, Invalid, NeedsConfirmation, NotFound, Problem
+from guardpanel.errors import Conflict, FieldCode, FieldError, Invalid, NeedsConfirmation, NotFound, Problem
 from guardpanel.models import NOUNS
 from guardpanel.models.noun import Key, Noun
 from guardpanel.services.crud import Crud
@@ -186,9 +186,10 @@ class Applying:
             if entry is None:
                 errors[place] = FieldError(problem.message)
                 continue
-            fields = problem.errors or {"": FieldError(problem.message)}
+            code = FieldCode.NEEDS_CONFIRMATION if isinstance(problem, NeedsConfirmation) else FieldCode.INVALID
+            fields = problem.errors or {"": FieldError(problem.message, code=code)}
             errors |= dict(
-                entry.error(name, self._references.completed(error.message), error.engine)
+                entry.error(name, replace(error, message=self._references.completed(error.message)))
                 for name, error in fields.items()
                 if not _waits(entry, name, late_names)
             )

@@ -1,11 +1,11 @@
 """A file's rows, as they are written: by section and parent, each with the lines of its keys."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
-from guardpanel.errors import FieldError, Invalid
+from guardpanel.errors import FieldCode, FieldError, Invalid
 from guardpanel.models import NOUNS
 from guardpanel.models.meta import Kind, about
 from guardpanel.models.noun import Noun
@@ -48,12 +48,12 @@ class Entry:
         first, dot, rest = name.partition(".")
         return f"{self.path}.{key_of(self.noun, first)}{dot}{rest}" if name else self.path
 
-    def error(self, name: str, message: str, engine: str | None = None) -> tuple[str, FieldError]:
+    def error(self, name: str, error: FieldError) -> tuple[str, FieldError]:
         """At the key's line, or at the row's, if the key is not there."""
         parts = name.split(".")
         above = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
         line = next((self.lines[each] for each in above if each in self.lines), self.line)
-        return self.place(name), FieldError(message, engine, f"line {line}")
+        return self.place(name), replace(error, where=f"line {line}", keys=())
 
 
 @dataclass
@@ -92,17 +92,18 @@ def _read_sections(
     before = f"{parent.path}." if parent else ""
     allowed = [*known, *(keys(parent.noun) if parent else (FORMAT_KEY,))]
     for key in (key for key in by_key if key not in known):
-        document.refuse(before + key, _unknown(key, by_key[key], allowed))
+        document.refuse(before + key, _unknown(before, key, by_key[key], allowed))
     for section, noun in known.items():
         if section in by_key:
             for path, node in _items(document, noun, before + section, by_key[section]):
                 _read_entry(document, noun, path, node, parent)
 
 
-def _unknown(key: str, node: Node, known: list[str]) -> FieldError:
+def _unknown(before: str, key: str, node: Node, known: list[str]) -> FieldError:
     similar = get_close_matches(key, known, 1)
     words = f"Unknown key. Is {similar[0]} meant?" if similar else f"Unknown key. There are {', '.join(known)}."
-    return FieldError(words, None, f"line {node.key_line}")
+    keys = (*before.split(".")[:-1], key)
+    return FieldError(words, None, f"line {node.key_line}", FieldCode.UNKNOWN, keys=keys)
 
 
 def _items(document: Document, noun: Noun, path: str, node: Node) -> Iterator[tuple[str, Node]]:
@@ -111,14 +112,19 @@ def _items(document: Document, noun: Noun, path: str, node: Node) -> Iterator[tu
     if noun.only_name:
         yield path, node
     elif node.items is None:
-        document.refuse(path, FieldError("Enter a list: each row begins with “- ”.", None, f"line {node.line}"))
+        document.refuse(
+            path,
+            FieldError("Enter a list: each row begins with “- ”.", None, f"line {node.line}", FieldCode.WRONG_TYPE),
+        )
     else:
         yield from ((f"{path}.{number}", each) for number, each in enumerate(node.items))
 
 
 def _read_entry(document: Document, noun: Noun, path: str, node: Node, parent: Entry | None) -> None:
     if node.by_key is None:
-        document.refuse(path, FieldError("Enter keys with values, such as name: …", None, f"line {node.line}"))
+        document.refuse(
+            path, FieldError("Enter keys with values, such as name: …", None, f"line {node.line}", FieldCode.WRONG_TYPE)
+        )
         return
     fields = keys(noun)
     own = {fields[key]: each for key, each in node.by_key.items() if key in fields}
@@ -146,7 +152,9 @@ def _value(document: Document, noun: Noun, path: str, name: str, node: Node) -> 
     for number, item in enumerate(node.items):
         for key, each in (item.by_key or {}).items():
             if key not in fields:
-                document.refuse(f"{path}.{name}.{number}.{key}", _unknown(key, each, list(fields)))
+                document.refuse(
+                    f"{path}.{name}.{number}.{key}", _unknown(f"{path}.{name}.{number}.", key, each, list(fields))
+                )
     return [
         item.value if item.by_key is None else {key: _of_kind(fields, key, each) for key, each in item.by_key.items()}
         for item in node.items

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from guardpanel.errors import FieldError, Invalid
+from guardpanel.errors import FieldCode, FieldError, Invalid
 from guardpanel.readable_yaml import Loader
 
 LARGEST = 10 * 1024**2
@@ -68,14 +68,14 @@ class Node:
         return self.value if self.by_key is not None or self.is_null else self.text
 
 
-def refuse(line: int, message: str, path: str = "file") -> Invalid:
-    return Invalid.of({path: FieldError(message, None, f"line {line}")})
+def refuse(line: int, message: str, path: str = "file", code: FieldCode = FieldCode.INVALID) -> Invalid:
+    return Invalid.of({path: FieldError(message, None, f"line {line}", code)})
 
 
 def read(content: bytes | str) -> Node:
     """The document. Raises Invalid (422) with the line."""
     if len(content) > LARGEST:
-        raise Invalid.at("file", f"At most {LARGEST // 1024**2} MB.")
+        raise Invalid.at("file", f"At most {LARGEST // 1024**2} MB.", FieldCode.TOO_LONG)
     try:
         text = content if isinstance(content, str) else content.decode("utf-8-sig")
         return _Composing().of(text)
@@ -135,7 +135,7 @@ class _Composing:
         if event.tag is not None:
             raise refuse(node.line, "Tags (!) are not taken. Write the value alone, or quote it.")
         if self._count > MOST:
-            raise refuse(node.line, f"At most {MOST:,} values.")
+            raise refuse(node.line, f"At most {MOST:,} values.", code=FieldCode.TOO_LONG)
         parent = self._open[-1] if self._open else None
         if parent is None:
             self._root = node

@@ -135,9 +135,7 @@ def at_lines(problem: Problem, applying: Applying) -> Problem:
         own = [step for step in applying.steps if step.kind != "removed"]
         entry = applying.entry_of((own[0].noun, own[0].id)) if len(own) == 1 else None
         if entry is not None and not any(name.startswith(entry.path) for name in problem.errors):
-            problem.errors = dict(
-                entry.error(name, error.message, error.engine) for name, error in problem.errors.items()
-            )
+            problem.errors = dict(entry.error(name, error) for name, error in problem.errors.items())
         return problem
     findings = problem.findings if isinstance(problem, Conflict | ConfigRejected) else ()
     problem.errors = _errors(findings, applying)
@@ -151,7 +149,7 @@ def _errors(findings: Iterable[Finding], applying: Applying) -> Errors:
         entry = applying.entry_of(key) if finding.noun else None
         if entry is not None:
             own = field_error(finding) if finding.engine else FieldError(finding.message)
-            place, error = entry.error(finding.field or "", own.message, own.engine)
+            place, error = entry.error(finding.field or "", own)
             errors.setdefault(place, error)
         elif finding.noun in NOUNS and not finding.engine:
             errors.setdefault(f"{key[0]}:{key[1]}", FieldError(finding.message))

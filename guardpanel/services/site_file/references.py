@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.errors import FieldError, Invalid
+from guardpanel.errors import FieldCode, FieldError, Invalid
 from guardpanel.models import NOUNS
 from guardpanel.models.noun import Noun
 from guardpanel.services.site_file.keys import labels
@@ -37,7 +37,7 @@ class References:
                 data[name] = _resolved(NOUNS[noun.references[name]], ids, raw[name])
             except LookupError as error:
                 words, *missing = error.args
-                errors[name] = FieldError(words)
+                errors[name] = FieldError(words, code=FieldCode.NOT_FOUND if missing else FieldCode.INVALID)
                 if missing:
                     self._missing[words] = noun.references[name], *missing
         if errors:

@@ -1,6 +1,6 @@
 """A request as somebody pastes it: raw HTTP, or a curl command as browsers copy it."""
 
-from guardpanel.errors import Invalid
+from guardpanel.errors import FieldCode, Invalid
 from guardpanel.services.fixes.requests import Request
 from guardpanel.services.trials.curl import NotCurl, read_curl
 
@@ -14,9 +14,9 @@ def read_request(text: str, field: str) -> Request:
     """Raises Invalid at the field, with what to do."""
     text = text.replace("\r\n", "\n").lstrip()
     if not text.strip():
-        raise Invalid.at(field, "Paste a request, or a curl command.")
+        raise Invalid.at(field, "Paste a request, or a curl command.", FieldCode.REQUIRED)
     if len(text) > LONGEST:
-        raise Invalid.at(field, f"At most {LONGEST:,} characters.")
+        raise Invalid.at(field, f"At most {LONGEST:,} characters.", FieldCode.TOO_LONG)
     try:
         return _sent(*read_curl(text)) if text.split(None, 1)[0] == "curl" else _raw(text)
     except NotCurl as error:

@@ -11,9 +11,11 @@ from guardpanel.services.saving.once import Answered
 
 PREFER = "prefer"
 MAY_TAKE_LONG = re.compile(
-    r"/api/v1/(configuration/(apply|plan|import)|changes/[^/]+/(restore|undo)|drift/redeployment|events/[^/]+/fix)"
+    r"POST /api/v1/(configuration/(apply|plan|import)|changes/[^/]+/(restore|undo)|drift/redeployment|events/[^/]+/fix"
+    r"|address-lists/[^/]+/feed/download|client-cas/[^/]+/revocation-lists/download|geo-data/[^/]+/download)"
+    r"|(POST|PUT) /api/v1/address-lists/[^/]+/entries"
 )
-"Paths that `Prefer: respond-async` is for."
+"Requests that `Prefer: respond-async` is for: files, what is downloaded, and lists with hundreds of thousands of entries."
 
 DOCUMENTED_PREFER: dict[str, Any] = {
     "name": "Prefer", "in": "header", "required": False,
@@ -26,6 +28,10 @@ JOB_STARTED: dict[str, Any] = {
     "headers": {
         "location": {"description": "`/api/v1/jobs/17`.", "schema": {"type": "string"}},
         "retry-after": {"description": "Seconds to wait.", "schema": {"type": "string"}},
+        "preference-applied": {
+            "description": "The preference that was met (RFC 7240).",
+            "schema": {"type": "string", "const": "respond-async"},
+        },
     },
     "content": {
         "application/json": {
@@ -40,7 +46,7 @@ JOB_STARTED: dict[str, Any] = {
 
 
 def may_take_long(method: str, path: str) -> bool:
-    return method == "POST" and MAY_TAKE_LONG.fullmatch(path) is not None
+    return MAY_TAKE_LONG.fullmatch(f"{method} {path}") is not None
 
 
 def is_job(scope: Scope) -> bool:

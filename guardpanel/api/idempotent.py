@@ -2,7 +2,6 @@
 `Prefer: respond-async` (RFC 7240), the response does not wait for it. Pure ASGI, as `middleware.py`."""
 
 import asyncio
-import secrets
 from contextlib import suppress
 from typing import Any
 
@@ -43,20 +42,20 @@ class Idempotent:
         self.refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_post = scope["type"] == "http" and accepts_key(scope["method"], scope["path"])
-        job_path = scope["path"] if is_post and is_job(scope) else ""
-        key = Headers(scope=scope).get(HEADER, secrets.token_hex() if job_path else None) if is_post else None
-        if key is None:
+        is_http = scope["type"] == "http"
+        job = f"{scope['method']} {scope['path']}" if is_http and is_job(scope) else ""
+        key = Headers(scope=scope).get(HEADER) if is_http and accepts_key(scope["method"], scope["path"]) else None
+        if not job and key is None:
             await self.app(scope, receive, send)
             return
         panel, request = scope["app"].state.panel, Request(scope, receive)
         who = await _who(request, panel)
-        body = await request.body()
         if not who:
-            await self.app(scope, _again(body, receive), send)
+            await self.app(scope, receive, send)
             return
+        body = await request.body()
         try:
-            if not 0 < len(key) <= LONGEST:
+            if key is not None and not 0 < len(key) <= LONGEST:
                 raise Invalid.at(
                     HEADER,
                     f"Use at most {LONGEST} characters.",
@@ -64,9 +63,9 @@ class Idempotent:
                     "header",
                 )
             content = b"\0".join((scope["path"].encode(), scope["query_string"], body))
-            begun = await panel.changes.once.begin(who, key, content, job_path)
+            begun = await panel.changes.once.begin(who, key, content, job)
         except InProgress as problem:
-            if job_path and problem.job:
+            if job and problem.job:
                 await _give(started(problem.job), send)
             else:
                 await self.refuse(scope, receive, send, problem)
@@ -76,7 +75,7 @@ class Idempotent:
             return
         if isinstance(begun, Answered):
             await _give(begun, send, replayed=True)
-        elif job_path and panel.jobs.has_room:  # Others may have begun since.
+        elif job and panel.jobs.has_room:  # Others may have begun since.
             panel.jobs.begin(self._job(scope, body, panel, begun))
             await _give(started(begun), send)
         else:

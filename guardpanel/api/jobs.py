@@ -21,7 +21,7 @@ class JobOut(BaseModel):
     state: State = Field(
         description="`failed`: see `problem`. `lost`: it was carried out, and its result is not stored."
     )
-    request: str = Field(description="`POST /api/v1/configuration/apply`.")
+    request: str = Field(description="Its method and path: `POST /api/v1/configuration/apply`.")
     created_at: datetime
     change_id: int | None = Field(description="The change that it made or tried to make.")
     status: int | None = Field(description="What the request would have been answered with.")
@@ -36,7 +36,7 @@ class JobOut(BaseModel):
         return cls(
             id=job.number,
             state=_state(job, answered),
-            request=f"POST {job.path}",
+            request=job.request,
             created_at=job.created_at,
             change_id=job.change_id,
             status=answered.status if answered else None,
@@ -73,6 +73,12 @@ def _untold(job: Job) -> Answered | None:
     else:
         return None
     document = ProblemDocument(
-        type="about:blank", title=title, status=status, detail=words, instance=job.path, code=code, errors=[]
+        type="about:blank",
+        title=title,
+        status=status,
+        detail=words,
+        instance=job.request.partition(" ")[2],
+        code=code,
+        errors=[],
     )
     return Answered(status, {}, document.model_dump_json(exclude_none=True).encode())

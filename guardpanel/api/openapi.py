@@ -79,7 +79,7 @@ def build(app: FastAPI) -> dict[str, Any]:
             if accepts_key(method.upper(), path):
                 operation.setdefault("parameters", []).append(DOCUMENTED)
             if may_take_long(method.upper(), path):
-                operation["parameters"].append(DOCUMENTED_PREFER)
+                operation.setdefault("parameters", []).append(DOCUMENTED_PREFER)
                 operation["responses"] = {**operation["responses"], "202": JOB_STARTED}
             for parameter in operation.get("parameters", ()):
                 without_null(parameter["schema"])

@@ -13,7 +13,7 @@ class IdempotencyKey(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     digest: str = Field(unique=True, max_length=64)
-    "Of the key and who sent it."
+    "Of the key and who sent it. Of a job without a key, `job-` and chance."
     content: str = Field(max_length=64)
     "Digest of the rest of the request."
     change_id: int | None = None
@@ -26,4 +26,5 @@ class IdempotencyKey(SQLModel, table=True):
     job_of: str = Field(default="", max_length=255)
     "Who sent it, if it is a job: carried out after its response."
     job_path: str = Field(default="", max_length=500)
+    "Its method and path."
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC), index=True)

@@ -59,6 +59,40 @@ async def test_a_job_has_what_the_request_would_have_got(ada_api: Client) -> Non
     assert (again.status_code, again.json()["changes"]) == (200, [])
 
 
+async def test_entries_of_lists_and_downloads_are_jobs_too(ada_api: Client) -> None:
+    made = (await ada_api.post("/api/v1/address-lists", json={"name": "Office", "kind": "allow"})).json()
+    entries = f"/api/v1/address-lists/{made['id']}/entries"
+    requests: list[tuple[str, str, dict[str, Any]]] = [
+        ("PUT", entries, {"content": "192.0.2.7\n198.51.100.0/24", "headers": {"content-type": "text/plain"}}),
+        ("POST", entries, {"json": {"entries": ["192.0.2.8"]}}),
+        ("POST", f"/api/v1/address-lists/{made['id']}/feed/download", {}),
+        ("POST", "/api/v1/client-cas/7/revocation-lists/download", {}),
+        ("POST", "/api/v1/geo-data/country/download", {}),
+    ]
+    outcomes = []
+    for method, path, more in requests:
+        headers = {"prefer": "respond-async", **more.pop("headers", {})}
+        job = await ended(ada_api, await ada_api.request(method, path, headers=headers, **more))
+        assert job["request"] == f"{method} {path}"
+        outcomes.append((job["state"], job["status"], (job["result"] or {}).get("entry_count")))
+
+    assert outcomes[:2] == [("succeeded", 200, 2), ("succeeded", 200, 3)]
+    assert {(state, status // 100) for state, status, _ in outcomes[2:]} == {("failed", 4)}
+
+
+async def test_jobs_without_a_key_push_no_key_out(ada_api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(once, "MOST", 2)
+    headers = {"idempotency-key": "one"}
+    made = await ada_api.post("/api/v1/bans", json={"network": "192.0.2.7"}, headers=headers)
+    started = [await begun(ada_api, "/api/v1/configuration/plan") for _ in range(4)]
+    for answer in started[2:]:
+        await ended(ada_api, answer)
+    again = await ada_api.post("/api/v1/bans", json={"network": "192.0.2.7"}, headers=headers)
+
+    assert (again.headers.get("idempotency-replayed"), again.json()) == ("true", made.json())
+    assert (await ada_api.get(started[0].headers["location"])).status_code == 404
+
+
 async def test_a_job_that_fails_has_the_problem_and_is_its_authors(ada_api: Client, vera_api: Client) -> None:
     started = await begun(ada_api, site="format: 1\npolicies:\n  - name: X\n    fail_mode: maybe\n")
     job = await ended(ada_api, started)

@@ -5,12 +5,13 @@ kill, a repeated request finds out whether its change went live.
 """
 
 import hashlib
+import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlmodel import col, delete, func, select, update
+from sqlmodel import col, delete, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.database import Database
@@ -20,7 +21,10 @@ from guardpanel.models.revision import Outcome
 
 KEPT = timedelta(hours=24)
 MOST = 1_000
-"Keys. Older ones are forgotten."
+"Keys, and as many jobs without one. Older ones are forgotten."
+
+KEYLESS = "job-"
+"What the digest of a job without a key begins with."
 
 LARGEST = 64 * 1024
 "Bytes of an answer's body that is stored."
@@ -60,7 +64,8 @@ class Job:
     """A request that is carried out after its response."""
 
     number: int
-    path: str
+    request: str
+    "`PUT /api/v1/address-lists/7/entries`"
     created_at: datetime
     change_id: int | None
     status: int | None
@@ -77,10 +82,11 @@ class Once:
         self._running: set[int] = set()
         self._large: OrderedDict[int, bytes] = OrderedDict()
 
-    async def begin(self, who: str, key: str, content: bytes, job_path: str = "") -> int | Answered:
+    async def begin(self, who: str, key: str | None, content: bytes, job: str = "") -> int | Answered:
         """The number of a request to carry out, or what it got before. Raises Invalid (422) if the key was sent with other
-        content, and Conflict (409) while it is carried out, or if its answer was lost. `job_path`: of a job."""
-        digest, wanted = _digest(f"{who}\0{key}".encode()), _digest(content)
+        content, and Conflict (409) while it is carried out, or if its answer was lost. `job`: the request, if it is one."""
+        digest = f"{KEYLESS}{secrets.token_hex(16)}" if key is None else _digest(f"{who}\0{key}".encode())
+        wanted = _digest(content)
         async with self.database.write() as session:
             row = (await session.exec(select(IdempotencyKey).where(col(IdempotencyKey.digest) == digest))).first()
             if row is not None and row.created_at > datetime.now(UTC) - KEPT:
@@ -92,7 +98,7 @@ class Once:
                 row = IdempotencyKey(digest=digest, content=wanted)
             row.change_id = row.status = row.body = None
             row.created_at = datetime.now(UTC)
-            row.job_of, row.job_path = who if job_path else "", job_path
+            row.job_of, row.job_path = who if job else "", job
             session.add(row)
             await session.flush()
             number = row.id or 0
@@ -172,10 +178,13 @@ class Once:
 
     async def _forget_old(self, session: AsyncSession, digest: str) -> None:
         """What is in progress stays."""
-        newest = (await session.exec(select(func.max(IdempotencyKey.id)))).one() or 0
+        has_key = col(IdempotencyKey.digest).not_like(f"{KEYLESS}%")
+        is_alike = ~has_key if digest.startswith(KEYLESS) else has_key
+        ids = select(IdempotencyKey.id).where(is_alike).order_by(col(IdempotencyKey.id).desc())
+        is_beyond = is_alike & (col(IdempotencyKey.id) <= ids.offset(MOST - 1).limit(1).scalar_subquery())
         is_old = (
             (col(IdempotencyKey.created_at) < datetime.now(UTC) - KEPT)
-            | (col(IdempotencyKey.id) <= newest - MOST)
+            | is_beyond
             | (col(IdempotencyKey.digest) == digest)
         )
         await session.exec(delete(IdempotencyKey).where(is_old, col(IdempotencyKey.id).not_in(self._running)))

@@ -1,61 +1,21 @@
 """What can go wrong, in our own words.
 
-A `Problem` is raised where the error occurs and travels unchanged to `app.py`, the one place that turns it into an HTML page or
-an RFC 9457 problem document.
+A `Problem` travels unchanged to `app.py`, the one place that turns it into an HTML page or an RFC 9457 problem document.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Literal
 
-
-class FieldCode(StrEnum):
-    """What is wrong with a field, for programs. Stable: clients act on it."""
-
-    REQUIRED = "required"
-    UNKNOWN = "unknown"
-    WRONG_TYPE = "wrong_type"
-    TOO_SMALL = "too_small"
-    TOO_LARGE = "too_large"
-    TOO_SHORT = "too_short"
-    TOO_LONG = "too_long"
-    NOT_A_CHOICE = "not_a_choice"
-    NOT_FOUND = "not_found"
-    TAKEN = "taken"
-    NEEDS_CONFIRMATION = "needs_confirmation"
-    REJECTED_BY_ENGINE = "rejected_by_engine"
-    INVALID = "invalid"
-
-
-CODES: Mapping[FieldCode, str] = {
-    FieldCode.REQUIRED: "missing or empty",
-    FieldCode.UNKNOWN: "no such key or parameter",
-    FieldCode.WRONG_TYPE: "another type, such as text for a number",
-    FieldCode.TOO_SMALL: "a number below its limit",
-    FieldCode.TOO_LARGE: "a number above its limit",
-    FieldCode.TOO_SHORT: "too few characters, bytes or entries",
-    FieldCode.TOO_LONG: "too many characters, bytes or entries",
-    FieldCode.NOT_A_CHOICE: "none of the values that there are",
-    FieldCode.NOT_FOUND: "it refers to a row that does not exist",
-    FieldCode.TAKEN: "another row has it",
-    FieldCode.NEEDS_CONFIRMATION: "accepted once the warning is confirmed",
-    FieldCode.REJECTED_BY_ENGINE: "HAProxy or the WAF agent rejected it, see `engine`",
-    FieldCode.INVALID: "anything else, see `message`",
-}
-
-
-Part = Literal["body", "query", "header"]
+from guardpanel.field_codes import FieldCode, Part
 
 
 @dataclass(frozen=True)
 class FieldError:
-    """A field's error: our message and, if an engine reported it, its message and location."""
+    """A field's error: our message and, if an engine reported it, its message and location (`haproxy.cfg line 212`)."""
 
     message: str
     engine: str | None = None
     where: str | None = None
-    "For example, `haproxy.cfg line 212`."
     code: FieldCode = FieldCode.INVALID
     part: Part | None = None
     "Of the request. None: the body, or the query of a request without one."
@@ -71,8 +31,7 @@ AT_FIELDS, EXISTS = "Check the fields below.", "This exists already."
 
 
 class Problem(Exception):
-    """An error with a message for the operator. `status` is the HTTP status, `code` is stable for programs. `title` is for
-    one whose status does not say what happened."""
+    """An error with a message for the operator. `code` is stable for programs. `title`: if the status says too little."""
 
     status = 500
     code = "internal_error"
@@ -138,8 +97,8 @@ class NeedsConfirmation(Conflict):
     code = "needs_confirmation"
 
     def __init__(self, message: str, errors: FieldErrors | None = None) -> None:
-        coded = {name: replace(error, code=FieldCode.NEEDS_CONFIRMATION) for name, error in (errors or {}).items()}
-        super().__init__(message, coded)
+        code = FieldCode.NEEDS_CONFIRMATION
+        super().__init__(message, {name: replace(error, code=code) for name, error in (errors or {}).items()})
 
 
 class Stale(Problem):

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from ipaddress import IPv6Network, ip_address, summarize_address_range
 
 from guardpanel.access.entries import Entries, Entry, ordered
-from guardpanel.errors import FieldCode
 from guardpanel.events.texts import legible
+from guardpanel.field_codes import FieldCode
 from guardpanel.models.networks import MAPPED, read_network
 from guardpanel.models.types import refuse
 

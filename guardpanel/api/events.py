@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from guardpanel.api.documented import also
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
-from guardpanel.errors import FieldCode, NotFound
+from guardpanel.errors import NotFound
 from guardpanel.events.words import Reason, Severity, Verdict
+from guardpanel.field_codes import FieldCode
 from guardpanel.models.types import refuse
 from guardpanel.panel import Panel
 from guardpanel.services import custom_rules

@@ -11,7 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from guardpanel.api.asynchronous import is_job, started
 from guardpanel.dependencies import identify
-from guardpanel.errors import FieldCode, Invalid, Problem, StorageFailed
+from guardpanel.errors import Invalid, Problem, StorageFailed
+from guardpanel.field_codes import FieldCode
 from guardpanel.middleware import Refuse
 from guardpanel.panel import Panel
 from guardpanel.services.saving.once import Answered, InProgress

@@ -7,7 +7,8 @@ from fastapi import Depends, Request
 from fastapi.dependencies.utils import get_flat_params
 
 from guardpanel.dependencies import Editor
-from guardpanel.errors import FieldCode, FieldError, Invalid
+from guardpanel.errors import FieldError, Invalid
+from guardpanel.field_codes import FieldCode
 
 
 async def only_known(request: Request) -> None:

@@ -13,20 +13,18 @@ from pydantic import BaseModel, Field
 from guardpanel.api.documented import MEDIA_TYPE
 from guardpanel.errors import (
     AT_FIELDS,
-    CODES,
     EXISTS,
     ConfigRejected,
     DeploymentFailed,
-    FieldCode,
     FieldError,
     Invalid,
     NotFound,
-    Part,
     Problem,
     RollbackFailed,
     RolledBack,
     Stale,
 )
+from guardpanel.field_codes import CODES, FieldCode, Part
 from guardpanel.services.input import field_error
 
 SINGULAR = re.compile(r"(s)es$|s$")

@@ -11,7 +11,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from guardpanel.dependencies import Editor, Viewer, client_address, token_of
-from guardpanel.errors import FieldCode, Invalid, NeedsConfirmation, PreconditionRequired, Problem, Stale
+from guardpanel.errors import Invalid, NeedsConfirmation, PreconditionRequired, Problem, Stale
+from guardpanel.field_codes import FieldCode
 from guardpanel.models.types import kind_of, refuse
 from guardpanel.services.saving.changes import SaveRequest, SaveResult
 

@@ -19,7 +19,8 @@ from guardpanel.certificates.judging import SHORTEST_RSA, UNREADABLE, key_type, 
 from guardpanel.certificates.names import called, day, with_names
 from guardpanel.certificates.pem import NOT_A_CERTIFICATE, blocks, decoded, utf8
 from guardpanel.certificates.reading import is_authority, is_root, signed
-from guardpanel.errors import FieldCode, FieldError, Invalid
+from guardpanel.errors import FieldError, Invalid
+from guardpanel.field_codes import FieldCode
 from guardpanel.models.certificates.client_ca import LARGEST, LARGEST_KIB
 
 CERTIFICATES, LISTS, FILE = "certificates", "revocation_lists", "file"

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key, pkcs7, pkcs12
 
 from guardpanel.certificates.names import with_names
-from guardpanel.errors import FieldCode, Invalid
+from guardpanel.errors import Invalid
+from guardpanel.field_codes import FieldCode
 from guardpanel.models.certificates.certificate import LARGEST
 
 BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 #]{1,40})-----")

@@ -14,7 +14,8 @@ from guardpanel.certificates import judging
 from guardpanel.certificates.judging import Flaw
 from guardpanel.certificates.names import called, names_of, subject
 from guardpanel.certificates.pem import Contents, Material, contents_of
-from guardpanel.errors import FieldCode, FieldError, Invalid
+from guardpanel.errors import FieldError, Invalid
+from guardpanel.field_codes import FieldCode
 
 LEAF, KEY = "certificate", "private_key"
 

@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator
 
-from guardpanel.errors import FieldCode
+from guardpanel.field_codes import FieldCode
 from guardpanel.models.types import refuse
 
 LARGEST = 32 * 1024

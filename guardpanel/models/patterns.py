@@ -2,7 +2,7 @@
 
 import re
 
-from guardpanel.errors import FieldCode
+from guardpanel.field_codes import FieldCode
 from guardpanel.models.types import refuse
 
 LONGEST = 300

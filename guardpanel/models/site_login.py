@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator
 from sqlmodel import Field
 
-from guardpanel.errors import FieldCode
+from guardpanel.field_codes import FieldCode
 from guardpanel.models.meta import described
 from guardpanel.models.noun import Noun
 from guardpanel.models.types import Fields, Notes, refuse, visible

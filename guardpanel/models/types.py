@@ -1,7 +1,6 @@
 """Values that are checked where they enter: hostnames, server addresses, plain text.
 
-Every check uses `fullmatch` and ASCII classes on purpose: `$` would accept a trailing newline and `\\d` would
-accept digits that HAProxy does not.
+Every check uses `fullmatch` and ASCII classes: `$` accepts a trailing newline, and `\\d` digits that HAProxy does not.
 """
 
 import re
@@ -18,7 +17,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Enum
 from sqlmodel import SQLModel
 
-from guardpanel.errors import FieldCode
+from guardpanel.field_codes import FieldCode
 from guardpanel.models.dns_names import HOSTNAME, ascii_name
 from guardpanel.models.hostname_faults import fault
 
@@ -26,8 +25,7 @@ NAME_EXTRA: Final = " .,-_()&+/:@*’"
 
 
 def refuse(message: str, code: FieldCode = FieldCode.INVALID) -> PydanticCustomError:
-    """A validation error whose message is shown to the operator unchanged. `code`: for programs. Of an empty value, `required`
-    need not be named."""
+    """A validation error whose message is shown to the operator unchanged. An empty value is `required` without a `code`."""
     return PydanticCustomError("refused", "{words}", {"words": message, "code": code})
 
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator
 from sqlalchemy import CheckConstraint
 from sqlmodel import Field, SQLModel
 
-from guardpanel.errors import FieldCode
+from guardpanel.field_codes import FieldCode
 from guardpanel.models.types import refuse, stored, visible
 
 

@@ -16,7 +16,8 @@ from guardpanel.certificates.names import covers, day
 from guardpanel.certificates.pem import Material
 from guardpanel.certificates.reading import Parsed, parse
 from guardpanel.dns_settings import NO_DNS
-from guardpanel.errors import FieldCode, FieldError, Invalid, Stale
+from guardpanel.errors import FieldError, Invalid, Stale
+from guardpanel.field_codes import FieldCode
 from guardpanel.models import Certificate, CertificateContent, Hostname
 from guardpanel.models.certificates.certificate import NOUN, CertificateFields, CertificateInput, Source
 from guardpanel.models.certificates.certificate_content import LOCAL_AUTHORITY
@@ -157,11 +158,9 @@ class Certificates(Crud[Certificate, CertificateFields]):
             async with changes.database.read() as session:
                 await same_names.must_be_meant(session, sent, before)
             return ready
+        if material.is_empty and content is None:
+            raise Invalid.at("certificate", "Required: paste the certificate, or choose a file.", FieldCode.REQUIRED)
         if material.is_empty:
-            if content is None:
-                raise Invalid.at(
-                    "certificate", "Required: paste the certificate, or choose a file.", FieldCode.REQUIRED
-                )
             return ready
         known = _known_key(content, changes.seal)
         ready.parsed = await asyncio.to_thread(parse, material, datetime.now(UTC), known)

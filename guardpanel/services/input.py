@@ -5,7 +5,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from guardpanel.errors import FieldCode, FieldError, Invalid
+from guardpanel.errors import FieldError, Invalid
+from guardpanel.field_codes import FieldCode
 
 M = TypeVar("M", bound=BaseModel)
 

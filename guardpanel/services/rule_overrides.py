@@ -6,7 +6,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.engines import Rule, RuleRole, RuleSet
-from guardpanel.errors import FieldCode, Invalid
+from guardpanel.errors import Invalid
+from guardpanel.field_codes import FieldCode
 from guardpanel.models import CustomRule, Policy, RuleOverride
 from guardpanel.models.rules.rule_override import FAMILY, NOUN, KnownOverride, RuleAction, RuleOverrideFields
 from guardpanel.services.crud import Crud, Paging

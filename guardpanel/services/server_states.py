@@ -2,7 +2,8 @@
 
 from enum import StrEnum
 
-from guardpanel.errors import FieldCode, Invalid, NotFound
+from guardpanel.errors import Invalid, NotFound
+from guardpanel.field_codes import FieldCode
 from guardpanel.models import PathBinding, VirtualHost
 from guardpanel.models.delivery.own_server import line_of, own_server
 from guardpanel.models.server import ServerFields

@@ -6,7 +6,8 @@ from typing import Any, Unpack
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.errors import FieldCode, FieldError, Invalid
+from guardpanel.errors import FieldError, Invalid
+from guardpanel.field_codes import FieldCode
 from guardpanel.models import SiteLogin
 from guardpanel.models.noun import KEPT
 from guardpanel.models.site_login import NOUN, SiteLoginFields, SiteLoginInput, place

@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from guardpanel.errors import CODES, FieldCode
+from guardpanel.field_codes import CODES, FieldCode
 from guardpanel.models import NOUNS
 from tests.contracts.operations import DOCUMENT, ROOT
 from tests.factories import a_vhost

@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from guardpanel.api.react.keys import keys
 from guardpanel.api.saves import Body
 from guardpanel.api.shapes import Dialect, Row
-from guardpanel.errors import FieldCode, Invalid
+from guardpanel.errors import Invalid
+from guardpanel.field_codes import FieldCode
 from guardpanel.models import CustomRule
 from guardpanel.models.rules.custom_rule import CustomRuleFields, Message
 from guardpanel.models.rules.custom_rule_checks import phase_of

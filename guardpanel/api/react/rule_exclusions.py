@@ -7,7 +7,8 @@ from pydantic import BaseModel, Field
 from guardpanel.api.react.keys import keys
 from guardpanel.api.saves import Body
 from guardpanel.api.shapes import Dialect, Row
-from guardpanel.errors import FieldCode, Invalid
+from guardpanel.errors import Invalid
+from guardpanel.field_codes import FieldCode
 from guardpanel.models import RuleExclusion
 from guardpanel.models.policies.path_condition import PathMatch
 from guardpanel.models.rules.rule_choices import ids

@@ -8,7 +8,8 @@ from pydantic.fields import FieldInfo
 
 from guardpanel.api.react.checks import CHECKS, Pair, checks_of, take_checks
 from guardpanel.api.saves import Body
-from guardpanel.errors import FieldCode, FieldError, Invalid
+from guardpanel.errors import FieldError, Invalid
+from guardpanel.field_codes import FieldCode
 from guardpanel.models import VirtualHost
 from guardpanel.models.server import Server, ServerFields
 from guardpanel.models.types import endpoint

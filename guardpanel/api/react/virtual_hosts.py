@@ -20,7 +20,8 @@ from guardpanel.api.react.servers import (
 from guardpanel.api.saves import Body
 from guardpanel.api.shapes import Dialect, Row
 from guardpanel.dependencies import SessionDep
-from guardpanel.errors import FieldCode, Invalid
+from guardpanel.errors import Invalid
+from guardpanel.field_codes import FieldCode
 from guardpanel.models import Policy, VirtualHost
 from guardpanel.models.certificates.certificate import Source
 from guardpanel.models.policies.enforcement import EnforcementMode

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 from sqlmodel import Field
 
-from guardpanel.errors import FieldCode
+from guardpanel.field_codes import FieldCode
 from guardpanel.models.meta import Choice
 from guardpanel.models.patterns import pattern
 from guardpanel.models.policies.policy_lists import METHOD

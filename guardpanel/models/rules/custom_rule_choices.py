@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from ipaddress import IPv6Network, ip_network
 
-from guardpanel.errors import FieldCode
+from guardpanel.field_codes import FieldCode
 from guardpanel.models.meta import Choice
 from guardpanel.models.patterns import pattern
 from guardpanel.models.rules.seclang import can_be_quoted

@@ -13,7 +13,7 @@ from pydantic import (
 from sqlalchemy import JSON
 from sqlmodel import Field
 
-from guardpanel.errors import FieldCode
+from guardpanel.field_codes import FieldCode
 from guardpanel.models.meta import Choice, described, lowered
 from guardpanel.models.noun import Noun
 from guardpanel.models.patterns import pattern

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from guardpanel.errors import FieldCode
+from guardpanel.field_codes import FieldCode
 from guardpanel.models.patterns import pattern
 from guardpanel.models.rules.seclang import split_targets
 from guardpanel.models.rules.seclang_names import COLLECTIONS, OF_RULES, RESPONSE, VARIABLES

@@ -7,7 +7,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access.downloading import NO_MARKS, Marks
 from guardpanel.access.entries import Entries
-from guardpanel.errors import Conflict, FieldCode, Invalid, NotFound
+from guardpanel.errors import Conflict, Invalid, NotFound
+from guardpanel.field_codes import FieldCode
 from guardpanel.models import AddressList, Feed
 from guardpanel.models.access.address_list import AddressListInput
 from guardpanel.models.access.feed import FilledFrom

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 from guardpanel.access import parsing
 from guardpanel.access.entries import Entries, with_added, without
-from guardpanel.errors import FieldCode, Invalid, NotFound
+from guardpanel.errors import Invalid, NotFound
+from guardpanel.field_codes import FieldCode
 from guardpanel.models import AddressList
 from guardpanel.models.access.address_list import ListKind
 from guardpanel.services.access.list_texts import at_entries, read_typed

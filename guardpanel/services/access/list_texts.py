@@ -7,7 +7,8 @@ from pydantic_core import PydanticCustomError
 
 from guardpanel.access import parsing
 from guardpanel.access.entries import Entries
-from guardpanel.errors import FieldCode, Invalid
+from guardpanel.errors import Invalid
+from guardpanel.field_codes import FieldCode
 
 
 def read_text(text: str, *, is_deny: bool) -> Entries:

@@ -11,7 +11,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.background import Background
 from guardpanel.database import Database
-from guardpanel.errors import EXISTS, Conflict, FieldCode, FieldError, NotFound
+from guardpanel.errors import EXISTS, Conflict, FieldError, NotFound
+from guardpanel.field_codes import FieldCode
 from guardpanel.models import ApiToken, User
 from guardpanel.models.api_token import ApiTokenFields, TokenRole
 from guardpanel.models.user import Role

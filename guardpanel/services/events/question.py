@@ -10,9 +10,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, StringConstraints
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.errors import FieldCode, Invalid
+from guardpanel.errors import Invalid
 from guardpanel.events.grouping import GroupKey
 from guardpanel.events.words import Kind, Reason, Severity, Verdict
+from guardpanel.field_codes import FieldCode
 from guardpanel.models.meta import described
 from guardpanel.models.types import refuse, visible
 from guardpanel.services import virtual_host_names

@@ -12,7 +12,8 @@ from guardpanel.certificates.names import covers
 from guardpanel.certificates.pem import Material
 from guardpanel.certificates.reading import Parsed, parse
 from guardpanel.dns_settings import NO_DNS
-from guardpanel.errors import FieldCode, FieldError, Invalid
+from guardpanel.errors import FieldError, Invalid
+from guardpanel.field_codes import FieldCode
 from guardpanel.models import Certificate, VirtualHost
 from guardpanel.models.certificates.certificate import CertificateFields, CertificateInput, Source, is_address
 from guardpanel.models.certificates.issuing import Challenge, NewCertificate

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from guardpanel.errors import FieldCode, Invalid
+from guardpanel.errors import Invalid
+from guardpanel.field_codes import FieldCode
 from guardpanel.services.importing.blocks import Blocks
 from guardpanel.services.importing.outcomes import Ledger, Line, printable
 from guardpanel.services.importing.tokens import LineError, split

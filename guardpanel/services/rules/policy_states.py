@@ -6,7 +6,8 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.engines import Rule
-from guardpanel.errors import FieldCode, Invalid
+from guardpanel.errors import Invalid
+from guardpanel.field_codes import FieldCode
 from guardpanel.models import Policy, RuleExclusion, RuleOverride
 from guardpanel.services.rules.exclusion_checks import is_meant
 from guardpanel.services.rules.question import RuleQuestion

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from guardpanel.engines.haproxy.haproxy import NO_TLS
-from guardpanel.errors import FieldCode
+from guardpanel.field_codes import FieldCode
 from guardpanel.models.header_rule import LARGEST_RULES, MOST_RULES, Direction
 from guardpanel.models.traffic import ClientIpSource
 from guardpanel.rendering.forged import any_spelling

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from guardpanel.errors import FieldCode
+from guardpanel.field_codes import FieldCode
 from guardpanel.models import NOUNS
 from guardpanel.models.noun import Key, Noun
 from guardpanel.models.policies.enforcement import OverLimit

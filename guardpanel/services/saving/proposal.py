@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from guardpanel.errors import FieldCode
+from guardpanel.field_codes import FieldCode
 from guardpanel.models import NOUNS
 from guardpanel.models.noun import Key
 from guardpanel.rendering import EngineFacts, Rows

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from guardpanel.errors import EXISTS, ConfigRejected, Conflict, FieldCode, FieldError, Finding, Invalid, Problem
+from guardpanel.errors import EXISTS, ConfigRejected, Conflict, FieldError, Finding, Invalid, Problem
+from guardpanel.field_codes import FieldCode
 from guardpanel.services.saving.change import Change
 from guardpanel.services.saving.proposal import Violation
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.errors import Conflict, FieldCode, FieldError, Invalid, NeedsConfirmation, NotFound, Problem
+from guardpanel.errors import Conflict, FieldError, Invalid, NeedsConfirmation, NotFound, Problem
+from guardpanel.field_codes import FieldCode
 from guardpanel.models import NOUNS
 from guardpanel.models.noun import Key, Noun
 from guardpanel.services.crud import Crud

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
-from guardpanel.errors import FieldCode, FieldError, Invalid
+from guardpanel.errors import FieldError, Invalid
+from guardpanel.field_codes import FieldCode
 from guardpanel.models import NOUNS
 from guardpanel.models.meta import Kind, about
 from guardpanel.models.noun import Noun

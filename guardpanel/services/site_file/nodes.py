@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from guardpanel.errors import FieldCode, FieldError, Invalid
+from guardpanel.errors import FieldError, Invalid
+from guardpanel.field_codes import FieldCode
 from guardpanel.readable_yaml import Loader
 
 LARGEST = 10 * 1024**2

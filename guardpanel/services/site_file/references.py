@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.errors import FieldCode, FieldError, Invalid
+from guardpanel.errors import FieldError, Invalid
+from guardpanel.field_codes import FieldCode
 from guardpanel.models import NOUNS
 from guardpanel.models.noun import Noun
 from guardpanel.services.site_file.keys import labels

@@ -1,6 +1,7 @@
 """A request as somebody pastes it: raw HTTP, or a curl command as browsers copy it."""
 
-from guardpanel.errors import FieldCode, Invalid
+from guardpanel.errors import Invalid
+from guardpanel.field_codes import FieldCode
 from guardpanel.services.fixes.requests import Request
 from guardpanel.services.trials.curl import NotCurl, read_curl
 

@@ -1,21 +1,32 @@
-"""Bans and entries of a deny list, as they arrive: by hand one by one, by automatic bans several at once, by paste dozens."""
+"""Bans and entries of deny lists, as they arrive: by hand one by one, by automatic bans several at once, by paste dozens, and by
+downloads of a feed."""
 
 import random
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
+from guardpanel.errors import StorageFailed
 from guardpanel.models import Ban
 from guardpanel.models.access.address_list import AddressListInput
 from guardpanel.models.access.ban import AUTOMATIC, BanFields, BanLength
+from guardpanel.models.access.feed import FilledFrom
+from guardpanel.panel import Panel
 from guardpanel.services import address_lists
 from guardpanel.services.access import list_edits
 from tests.crash.world import ADA, Bans, Deed, Denied, World
 
-LISTED = "Kept out"
-"The deny list that is always there."
+LISTED, FED = "Kept out", "Fed"
+"The deny lists that are always there: one of entries by hand, one that a feed fills."
+
+SOURCE = "feed.txt"
+"What the feed downloads, in the data directory."
 
 MANY_BANS, MANY_ENTRIES = 6, 40
 "From here on, they are taken out again."
+
+MANY_FED = 5
+"So many that each look at HAProxy's map asks for all of them."
 
 PASTED = 30
 "More than HAProxy gets one by one."
@@ -73,9 +84,50 @@ def entries(world: World, chance: random.Random) -> Deed:
 
 def _edited(world: World, networks: set[str], edit: list_edits.Edit) -> Deed:
     listed = world.lists[LISTED]
-    after = replace(world, lists={LISTED: replace(listed, networks=in_order(networks))})
+    after = replace(world, lists={**world.lists, LISTED: replace(listed, networks=in_order(networks))})
     words = f"from {len(listed.networks)} to {len(networks)} entries"
     return Deed("entries", words, after, lambda panel: address_lists.ROWS.edit(panel.changes, ADA, listed.id, edit))
+
+
+def new_feed(world: World) -> Deed:
+    """With its first download, which is accepted."""
+    networks = ("127.81.0.1",)
+
+    async def begin(panel: Panel) -> None:
+        fields = AddressListInput(name=FED, filled_from=FilledFrom.URL, feed_url=f"file://{_publish(panel, networks)}")
+        number = (await address_lists.create(panel.changes, ADA, fields)).value.id or 0
+        await panel.feeds.download(number)
+        await panel.feeds.accept(number, who="ada")
+
+    after = replace(world, lists={**world.lists, FED: Denied(0, networks)})
+    return Deed("fed", "a list that a feed fills", after, begin)
+
+
+def feed(world: World, chance: random.Random) -> Deed:
+    """A download with some entries more, others, or fewer: at least half of them, or it would wait until somebody accepts it."""
+    listed = world.lists[FED]
+    before = listed.networks
+    most_gone = len(before) // 2
+    gone = set(chance.sample(before, most_gone if len(before) >= MANY_FED else chance.randint(0, most_gone)))
+    new = {_new(chance, "127.81", before) for _ in range(0 if len(before) >= MANY_FED else chance.randint(not gone, 2))}
+    networks = in_order({*before, *new} - gone)
+
+    async def download(panel: Panel) -> None:
+        _publish(panel, networks)
+        if problem := (await panel.feeds.download(listed.id)).problem:
+            raise StorageFailed(problem)
+
+    after = replace(world, lists={**world.lists, FED: replace(listed, networks=networks)})
+    return Deed("feed", f"a download of {len(networks)} entries in place of {len(before)}", after, download)
+
+
+def _publish(panel: Panel, networks: Iterable[str]) -> Path:
+    source = panel.settings.data_dir / SOURCE
+    try:
+        source.write_text("".join(f"{network}\n" for network in networks))
+    except OSError as error:  # It is on the disk that fails, but not the panel's.
+        raise StorageFailed("The server of the feed has no disk.") from error
+    return source
 
 
 def in_order(networks: Iterable[str]) -> tuple[str, ...]:

@@ -23,15 +23,16 @@ BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 KINDS = (
     "route", "move", "policy", "create", "delete", "bind", "notes", "policy_create", "upload", "swap", "ban", "entries",
+    "feed",
 )  # fmt: skip
 """Notes and a policy that nobody uses change rows, but not a byte of the engines' configuration. `upload` brings a certificate or
 deletes it, which HAProxy is reloaded for; `swap` brings another content for it, which is swapped without a reload. So does `move`
-another address of servers, where HAProxy can. `ban` and `entries` (of an address list) change maps of the running HAProxy."""
+another address of servers, where HAProxy can. `ban`, `entries` (of an address list) and `feed` (a download that fills one) change maps of the running HAProxy."""
 
 CHEAP = ("route", "move", "create", "delete")
 "Those that bring no new application."
 
-ALWAYS_THERE = ("guard", "sealed", "steady", "guarded", "list")
+ALWAYS_THERE = ("guard", "sealed", "steady", "guarded", "list", "fed")
 
 SPARE = 4
 "Virtual hosts beside the two that are always there."
@@ -72,14 +73,16 @@ def choose(kind: str, world: World, seed: int, origin: int) -> Deed:
             return access_deeds.ban(world, chance)
         case "entries":
             return access_deeds.entries(world, chance)
+        case "feed":
+            return access_deeds.feed(world, chance)
         case _:
             return _create(world, chance, origin)
 
 
 def _always_there(kind: str, world: World, origin: int) -> Deed:
-    """The first saves of an installation: a policy that blocks, a certificate, the two virtual hosts of the visitors, and a deny list."""
-    if kind == "list":
-        return access_deeds.new_list(world)
+    """The first saves of an installation: a policy that blocks, a certificate, the two virtual hosts of the visitors, and two deny lists."""
+    if kind in {"list", "fed"}:
+        return access_deeds.new_list(world) if kind == "list" else access_deeds.new_feed(world)
     if kind == "sealed":
         return _certificate(kind, world, random.Random(0))
     if kind == "guard":

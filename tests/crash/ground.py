@@ -32,6 +32,9 @@ STARTING, UP, FAILING = "starting", "up", "failing"
 SAVING, SAVED, REFUSED, BROKEN, ENDED, RESTED = "saving", "saved", "refused", "broken", "ended", "rested"
 "What it says of a save, each with its number; BROKEN is an exception that is no Problem."
 
+MEND_SECONDS = 2.0
+"Between two looks at the maps of feeds: sooner than a panel's, since a sweep waits for them."
+
 Mutation = Callable[[Panel, Shared], None]
 "A fault that is planted before a panel starts."
 
@@ -40,7 +43,8 @@ class Ground:
     def __init__(self, folder: Path, haproxy: str, origin: int, **others: str) -> None:
         self.origin = origin
         binds = {"http_bind": f"127.0.0.1:{free_port()}", "https_bind": f"127.0.0.1:{free_port()}"}
-        self.settings = Settings(data_dir=folder, haproxy_bin=haproxy, **{**binds, **others})  # type: ignore[arg-type]
+        places = {"data_dir": folder, "feed_files": str(folder), "haproxy_bin": haproxy}
+        self.settings = Settings(**{**places, **binds, **others})  # type: ignore[arg-type]
         self.oracle = Oracle(self.settings)
         self.count = Count(folder / "requests")
         self.output = folder / "panel.out"
@@ -119,9 +123,11 @@ async def _live(shared: Shared, settings: Settings, origin: int, mutation: Mutat
     panel.reconciler.problem = await startup.bring_up(panel.changes)
     await panel.reconciler.tick()
     await panel.bans.look()
+    await panel.feeds.mend()
     shared.tell(UP, failed=panel.reconciler.problem)
     watching = panel.reconciler.start()
     panel.bans.follow(panel.background)
+    panel.background.keep("feed maps", panel.feeds.mend, MEND_SECONDS)
     for at in itertools.count():
         while (order := shared.ordered()) is None:
             await asyncio.sleep(0.002)

@@ -16,7 +16,7 @@ from tests.crash.passes import Diverged, Result
 from tests.crash.syscalls import Call, Child, Verdict
 from tests.crash.world import Deed, World
 
-LIVE = re.compile(r"Live as revision \d+, but that could not be recorded yet|The ban is stored, but ")
+LIVE = re.compile(r"Live as revision \d+, but that could not be recorded yet|The (ban|list) is stored, but ")
 "The problems after which the change is there."
 
 LIFE = 40

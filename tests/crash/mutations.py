@@ -57,6 +57,15 @@ def forgotten_bans(panel: Panel, _shared: Shared) -> None:
     panel.bans.look = nothing  # type: ignore[method-assign]
 
 
+def forgotten_feeds(panel: Panel, _shared: Shared) -> None:
+    """After a crash nobody tells HAProxy which entries of feeds it lacks."""
+
+    async def nothing() -> None: ...
+
+    panel.feeds.mend = nothing  # type: ignore[method-assign]
+
+
 MUTATIONS: dict[str, Callable[[Panel, Shared], None]] = {
-    mutation.__name__: mutation for mutation in (no_settle, half_settle, early_answer, old_keys, forgotten_bans)
+    mutation.__name__: mutation
+    for mutation in (no_settle, half_settle, early_answer, old_keys, forgotten_bans, forgotten_feeds)
 }

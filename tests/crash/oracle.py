@@ -54,6 +54,11 @@ FOREVER = 9_999_999_999
 END = f"coalesce(cast(strftime('%s', ends_at) AS INTEGER), {FOREVER})"
 BANNED = f"SELECT * FROM ban WHERE {HOLDS}"
 
+IS_FED = "filled_from <> 'hand'"
+APPLYING = f"""SELECT name, list.id, CASE WHEN {IS_FED} THEN coalesce(feed.content, '') ELSE list.content END
+    FROM addresslist AS list LEFT JOIN feed ON feed.address_list_id = list.id AND feed.list_created_at = list.created_at"""
+"Of each list the entries that count: its own, or what its feed has brought."
+
 PATIENCE_SECONDS = 60.0
 PROBES = 4
 
@@ -140,7 +145,8 @@ class Oracle:
             findings.wrong.append(f"the database is damaged: {verdict}")
 
     def _access(self, database: sqlite3.Connection, findings: Findings) -> None:
-        """Each network is banned once, and each entry is in its list once. HAProxy's file has the bans, whatever else it has."""
+        """Each network is banned once, and each entry is in its list once. The files outside
+        the releases have the bans, and what feeds brought."""
         for network, bans in findings.world.bans.items():
             if bans.active > 1:
                 findings.wrong.append(f"{network} is banned {bans.active} times")
@@ -152,6 +158,11 @@ class Oracle:
         )
         if sorted(self.settings.bans_map.read_text().splitlines()) != wanted:
             findings.wrong.append("bans.map has other bans than the database")
+        for (number,) in database.execute(f"SELECT id FROM addresslist WHERE {IS_FED}"):
+            (listed,) = (listed for listed in findings.world.lists.values() if listed.id == number)
+            lines = (self.settings.feeds_dir / f"{number}.map").read_text().splitlines()
+            if [line.split(" ")[0] for line in lines] != list(listed.networks):
+                findings.wrong.append(f"{number}.map has other entries than the feed of the list has in the database")
 
     def _rows_are_the_revisions(
         self, rows: dict[str, list[dict[str, object]]], snapshot: bytes, findings: Findings
@@ -237,6 +248,7 @@ class Oracle:
             acme_thumbprint=account,
             default_certificate=self.settings.default_certificate.read_bytes(),
             bans_map=str(self.settings.bans_map),
+            feeds_dir=str(self.settings.feeds_dir),
             list_maps={digest: _map(text) for digest, text in lists.items()},
         )
         for ability, has_it in abilities(self.settings.haproxy_bin).items():
@@ -421,8 +433,8 @@ def world_of(database: sqlite3.Connection) -> World:
         bans[network] = Bans(active, total - active)
     contents = {"": "", **_contents(database)}
     lists = {
-        row["name"]: Denied(row["id"], tuple(line.split("\t")[0] for line in contents[_digest(row)].splitlines()))
-        for row in database.execute("SELECT * FROM addresslist")
+        name: Denied(number, tuple(line.split("\t")[0] for line in contents[_digest(content)].splitlines()))
+        for name, number, content in database.execute(APPLYING)
     }
     return World(hosts, policies, certificates, bans, lists)
 
@@ -437,9 +449,9 @@ def _contents(database: sqlite3.Connection) -> dict[str, str]:
     return texts
 
 
-def _digest(row: sqlite3.Row) -> str:
-    """Of the entries that a list names: `2 entries (<hash>)`."""
-    total, _, digest = row["content"].partition(" ")
+def _digest(content: str) -> str:
+    """Of `2 entries (<hash>)`."""
+    total, _, digest = content.partition(" ")
     return "" if total == "0" else digest.partition("(")[2].rstrip(")")
 
 

@@ -46,6 +46,14 @@ CRASHES_OF_BANS = (
     "epoll_pwait #9",
 )
 "The same for a ban, which is no save."
+CRASHES_OF_FEEDS = (
+    "fdatasync guardpanel.db-wal #1",
+    "rename feeds/.N.map-N-N → feeds/N.map #1",
+    "write run/haproxy-master.sock #2",
+    "epoll_pwait #9",
+)
+"And for a download."
+CRASHES_OF = {"ban": CRASHES_OF_BANS, "feed": CRASHES_OF_FEEDS}
 
 
 @dataclass
@@ -154,7 +162,7 @@ class Sweep:
         came: list[str] = []
         if phase in BEGINS:
             child.run(BEGINS[phase])
-        crashes = CRASHES_OF_BANS if deed.kind == "ban" else CRASHES
+        crashes = CRASHES_OF.get(deed.kind, CRASHES)
         last = f"{RESTED} 1" if phase == "tidy" else f"{ENDED} 1"
         child.run(last, until(point if phase != "start" else self.chance.choice(crashes), came))
         answered = child.shared.words()
@@ -207,7 +215,7 @@ def until(point: str | None, came: list[str]) -> Callable[[Call], Verdict]:
 
 
 PHASES = ("save", "roll_back", "start", "tidy")
-DEEP = ("route", "policy", "swap", "ban", "entries")
+DEEP = ("route", "policy", "swap", "ban", "entries", "feed")
 "Kinds of save for the other phases."
 
 BEGINS = {"roll_back": FAILING, "tidy": f"{ENDED} 1"}
@@ -226,7 +234,7 @@ def learned(sweep: Sweep, phases: Iterable[str], kinds: Iterable[str]) -> list[J
     points: dict[tuple[str, str], list[str]] = {}
     for phase in phases:
         for kind in kinds if phase in {"save", "roll_back"} else [kind for kind in DEEP if kind in kinds]:
-            if phase == "roll_back" and kind in {"notes", "policy_create", "ban"}:
+            if phase == "roll_back" and kind in {"notes", "policy_create", *CRASHES_OF}:
                 continue  # nothing is deployed, so nothing is rolled back
             for point in sweep.run(phase, kind, None):
                 points.setdefault((phase, point), []).append(kind)

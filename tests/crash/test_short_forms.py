@@ -63,11 +63,12 @@ def test_a_panel_that_is_killed_while_it_swaps_starts_or_tidies_leaves_everythin
     assert ": 0 divergences, 0 of " in output, output
 
 
-def test_a_panel_that_is_killed_while_bans_and_entries_arrive_loses_and_doubles_none() -> None:
+def test_a_panel_that_is_killed_while_bans_entries_and_feeds_arrive_loses_and_doubles_none() -> None:
     """The database, bans.map, the lists' files, the maps in HAProxy and what clients get agree."""
     phases = ("--phase", "save", "--phase", "start")
+    kinds = ("--kind", "ban", "--kind", "entries", "--kind", "feed")
 
-    code, output = swept("sweep", "--haproxy", "2.6", "--sample", "6", *phases, "--kind", "ban", "--kind", "entries")
+    code, output = swept("sweep", "--haproxy", "2.6", "--sample", "7", *phases, *kinds)
 
     assert code == 0, output
     assert ": 0 divergences, 0 of " in output, output
@@ -119,6 +120,8 @@ def test_a_promise_that_is_taken_away_is_missed(mutation: str) -> None:
     points = ("--point", "openat data directory #1", "--point", "fdatasync guardpanel.db-wal #1")
     if mutation == "forgotten_bans":
         points = ("--kind", "ban", "--point", "unlink .bans.map-N-N #1")
+    if mutation == "forgotten_feeds":
+        points = ("--kind", "feed", "--point", "unlink feeds/.N.map-N-N #1")
     if mutation == "old_keys":
         points = ("--kind", "swap", "--point", "openat data directory #1")
 

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import StorageFailed
+from guardpanel.sqlite_connection import OneTripConnection
 
 PRAGMAS = (
     "journal_mode=WAL",
@@ -127,6 +128,10 @@ def is_known_schema(revision: str) -> bool:
 def _engine(url: str, begin: str, *, pool_size: int) -> AsyncEngine:
     engine = create_async_engine(url, pool_size=pool_size, max_overflow=0)
 
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def _one_trip(dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
+        return dialect.connect(*arguments, **options, async_creator_fn=_open)
+
     @event.listens_for(engine.sync_engine, "connect")
     def _connect(connection: DBAPIConnection, _record: Any) -> None:
         connection.isolation_level = None  # We issue BEGIN ourselves.
@@ -137,6 +142,12 @@ def _engine(url: str, begin: str, *, pool_size: int) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+        connection.connection.driver_connection.begin_with(begin)
 
     return engine
+
+
+async def _open(path: str, **options: Any) -> OneTripConnection:
+    connection = OneTripConnection(path, **options)
+    await connection
+    return connection

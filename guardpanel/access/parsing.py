@@ -7,7 +7,7 @@ CSV and tab-separated columns of which the first is the address, and this panel'
 import csv
 import re
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from ipaddress import IPv6Network, ip_address, summarize_address_range
 
@@ -41,6 +41,12 @@ RANGE = re.compile(r"([0-9A-Fa-f.:]+)\s*[-–]\s*([0-9A-Fa-f.:]+)")
 
 NONE = Entries(())
 
+Tell = Callable[[int, int], None]
+"Takes how many lines are read, and how many there are."
+
+TOLD_EVERY = 5_000
+"Lines: some 30 ms."
+
 
 class BadLine(ValueError):
     """What is wrong with a line, in a sentence."""
@@ -54,7 +60,9 @@ def text_of(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def parsed(text: str, *, is_deny: bool, now: float = 0, known: Entries = NONE) -> Entries:
+def parsed(
+    text: str, *, is_deny: bool, now: float = 0, known: Entries = NONE, tell: Tell = lambda _line, _total: None
+) -> Entries:
     """The entries of a text. Raises PydanticCustomError with a message for the operator, and then takes none of them. `now`:
     the earliest end that makes sense, but for `known` entries."""
     _must_be_a_list(text)
@@ -62,7 +70,10 @@ def parsed(text: str, *, is_deny: bool, now: float = 0, known: Entries = NONE) -
     wrong: list[str] = []
     wrong_count = 0
     is_export = text.lstrip("\ufeff").startswith(HEADER)
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+    lines = text.removeprefix("\ufeff").splitlines()
+    for number, line in enumerate(lines, 1):
+        if number % TOLD_EVERY == 0:
+            tell(number, len(lines))
         try:
             if len(line) > LONGEST_LINE:
                 raise BadLine(f"longer than {LONGEST_LINE:,} characters ({legible(line[:40])}…)")

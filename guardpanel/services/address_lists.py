@@ -7,8 +7,9 @@ from typing import Any, Unpack
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.access import contents, lines, parsing
+from guardpanel.access import contents, parsing
 from guardpanel.access.entries import Entries, Entry
+from guardpanel.access.parsing import Tell
 from guardpanel.errors import Conflict, FieldErrors, Invalid, NotFound, Stale
 from guardpanel.models import AddressList
 from guardpanel.models.access.address_list import NOUN, AddressListFields, AddressListInput, AppliesTo, ListKind
@@ -17,7 +18,7 @@ from guardpanel.models.access.reference import EMPTY, Reference
 from guardpanel.models.noun import KEPT
 from guardpanel.sealing import Seal
 from guardpanel.services.access import feed_maps, feed_states
-from guardpanel.services.access.list_edits import Edit
+from guardpanel.services.access.list_edits import Edit, difference
 from guardpanel.services.access.list_texts import must_be_fit_to_deny, read_text, read_typed
 from guardpanel.services.access.lockout import doors, must_not_lock_out
 from guardpanel.services.crud import Crud, Paging
@@ -25,9 +26,6 @@ from guardpanel.services.paging import Page, holds
 from guardpanel.services.saving.changes import Change, Changes, SaveRequest, SaveResult
 
 SORTS = {"name": col(AddressList.name), "kind": col(AddressList.kind), "changed": col(AddressList.updated_at)}
-
-NAMED = 3
-"Entries that a summary names at most."
 
 MOST_IN_FILE = 5_000
 "Entries that a file of the configuration has. Of longer lists, it names them by their hash."
@@ -69,14 +67,16 @@ class AddressLists(Crud[AddressList, AddressListFields]):
     async def create(
         self, changes: Changes, request: SaveRequest, fields: AddressListFields
     ) -> SaveResult[AddressList]:
-        return await super().create(changes, request, await self._ready(changes, request.client, fields, None))
+        with changes.saves.reading(request.key) as progress:
+            ready = await self._ready(changes, request.client, fields, None, progress.read)
+            return await super().create(changes, request, ready)
 
     async def update(
         self, changes: Changes, request: SaveRequest, number: int, fields: AddressListFields, version: int | None = None
     ) -> SaveResult[AddressList]:
-        return await super().update(
-            changes, request, number, await self._ready(changes, request.client, fields, number), version
-        )
+        with changes.saves.reading(request.key) as progress:
+            ready = await self._ready(changes, request.client, fields, number, progress.read)
+            return await super().update(changes, request, number, ready, version)
 
     async def also(
         self,
@@ -104,24 +104,25 @@ class AddressLists(Crud[AddressList, AddressListFields]):
     ) -> SaveResult[AddressList]:
         """Other entries for the row as it is. An edit that is saved while this waits is read anew, never taken back. Raises
         NeedsConfirmation (409) if they would lock somebody out."""
-        for is_last in (False, False, True):
-            async with changes.database.read() as session:
-                row = await self.find(session, number)
-                must_be_by_hand(row)
-                before = await contents.read(session, row.reference.digest)
-                open_doors = await doors(changes, session, request.client)
-            after = await asyncio.to_thread(edit, row, before)
-            new, words, reference = await asyncio.to_thread(_difference, before, after)
-            if row.kind is ListKind.DENY and not confirmed:
-                await asyncio.to_thread(must_not_lock_out, open_doors, new, "entries")
-            given = self.fields_of(row).model_dump() | {"content": reference.text}
-            fields = Ready.model_construct(None, **given, parsed=after, outcome=words)
-            try:
-                return await super().update(changes, request, number, fields, row.version)
-            except Stale:
-                if is_last:
-                    raise
-        raise AssertionError
+        with changes.saves.reading(request.key) as progress:
+            for is_last in (False, False, True):
+                async with changes.database.read() as session:
+                    row = await self.find(session, number)
+                    must_be_by_hand(row)
+                    before = await contents.read(session, row.reference.digest)
+                    open_doors = await doors(changes, session, request.client)
+                after = await asyncio.to_thread(edit, row, before, progress.read)
+                new, words, reference = await asyncio.to_thread(difference, before, after)
+                if row.kind is ListKind.DENY and not confirmed:
+                    await asyncio.to_thread(must_not_lock_out, open_doors, new, "entries")
+                given = self.fields_of(row).model_dump() | {"content": reference.text}
+                fields = Ready.model_construct(None, **given, parsed=after, outcome=words)
+                try:
+                    return await super().update(changes, request, number, fields, row.version)
+                except Stale:
+                    if is_last:
+                        raise
+            raise AssertionError
 
     async def file_values(self, session: AsyncSession, row: AddressList) -> dict[str, Any]:
         """With the entries of a list that is filled by hand."""
@@ -139,7 +140,9 @@ class AddressLists(Crud[AddressList, AddressListFields]):
             return {**data, "content": data.get("content", EMPTY.text)}
         return data
 
-    async def _ready(self, changes: Changes, client: str, fields: AddressListFields, number: int | None) -> Ready:
+    async def _ready(
+        self, changes: Changes, client: str, fields: AddressListFields, number: int | None, tell: Tell
+    ) -> Ready:
         """With the entries that were sent, if any. Entries that become deny entries are judged, wherever they come from."""
         sent = fields if isinstance(fields, AddressListInput) else AddressListInput(**fields.model_dump())
         names_content = "content" in fields.model_fields_set
@@ -152,8 +155,8 @@ class AddressLists(Crud[AddressList, AddressListFields]):
             is_kept = is_fed or (row is not None and row.is_fed and sent.content == row.content)
             stored = await _stored(session, sent.content) if names_content and not is_kept else was
             open_doors = await doors(changes, session, client)
-        entries = await asyncio.to_thread(read_typed, text, was, is_deny=is_deny) if text.strip() else stored
-        new, words, reference = await asyncio.to_thread(_difference, was, entries)
+        entries = await asyncio.to_thread(read_typed, text, was, tell, is_deny=is_deny) if text.strip() else stored
+        new, words, reference = await asyncio.to_thread(difference, was, entries)
         if row is None or _applies_to_more(row, sent):
             new = [entry.network for entry in entries.items]
         if is_deny and new:
@@ -200,26 +203,6 @@ async def _stored(session: AsyncSession, reference: str) -> Entries:
         return await contents.read(session, Reference.read(reference).digest)
     except NotFound:
         raise Invalid.at("content", "These entries are not stored here. Send them as `entries`.") from None
-
-
-def _difference(before: Entries, after: Entries) -> tuple[list[str], str, Reference]:
-    """The networks that are new or last differently, `192.0.2.7 added` or `1,204 added` in words, and what names all of them."""
-    was, now = (_ends(Entries.read(text)) for text in lines.middle(before.text, after.text))
-    new = [network for network, ends_at in now.items() if was.get(network) != ends_at]
-    words = ", ".join(
-        filter(None, [_some(now.keys() - was.keys(), "added"), _some(was.keys() - now.keys(), "removed")])
-    )
-    return new, words, after.reference
-
-
-def _ends(entries: Entries) -> Mapping[str, int]:
-    return {network: ends_at for network, ends_at, _ in entries.items}
-
-
-def _some(networks: set[str], word: str) -> str:
-    if not networks:
-        return ""
-    return f"{', '.join(sorted(networks)) if len(networks) <= NAMED else f'{len(networks):,}'} {word}"
 
 
 async def entries_of(session: AsyncSession, row: AddressList) -> Entries:

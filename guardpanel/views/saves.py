@@ -7,10 +7,11 @@ from fastapi.responses import HTMLResponse
 
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.errors import NotFound
+from guardpanel.panel import Panel
+from guardpanel.services.saving.progress import Progress
 from guardpanel.services.truth import live_line
-from guardpanel.views.answers import banner, environment
-from guardpanel.views.formats import seconds
-from guardpanel.views.steps import WORDS
+from guardpanel.views.answers import banner, environment, page
+from guardpanel.views.steps import steps_of
 
 router = APIRouter()
 
@@ -18,20 +19,28 @@ router = APIRouter()
 @router.get("/saves/{key}")
 async def show(key: str, panel: PanelDep, _viewer: Viewer) -> Response:
     """The steps as an HTML fragment. 204 while the key is unknown."""
-    if not re.fullmatch(r"[0-9a-f-]{16,64}", key):
-        raise NotFound("Save not found.")
-    progress = panel.changes.saves.find(key)
+    progress = _progress(panel, key)
     if progress is None:
         return Response(status_code=204)
-    steps = [
-        {
-            "state": state,
-            "text": WORDS[name][{"waiting": 0, "now": 1}.get(state, 2)],
-            "seconds": None if spent is None else seconds(spent),
-        }
-        for name, state, spent in progress.summary()
-    ]
-    return HTMLResponse(str(environment().globals["ui"].steps(steps)))  # type: ignore[attr-defined]
+    return HTMLResponse(str(environment().globals["ui"].steps(steps_of(progress))))  # type: ignore[attr-defined]
+
+
+@router.get("/saves/{key}/progress")
+async def follow(key: str, request: Request, panel: PanelDep, _viewer: Viewer) -> Response:
+    """The steps as a page, which a form without JavaScript opens in another tab."""
+    progress = _progress(panel, key)
+    steps = [] if progress is None else steps_of(progress)
+    is_over = progress is not None and progress.over
+    answer = await page(request, "saves/show.html", {"steps": steps, "is_over": is_over})
+    if not is_over:
+        answer.headers["refresh"] = "1"
+    return answer
+
+
+def _progress(panel: Panel, key: str) -> Progress | None:
+    if not re.fullmatch(r"[0-9a-f-]{16,64}", key):
+        raise NotFound("Save not found.")
+    return panel.changes.saves.find(key)
 
 
 @router.get("/live")

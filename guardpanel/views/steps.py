@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from guardpanel.errors import Step
-from guardpanel.services.saving.progress import GROUP
+from guardpanel.services.saving.progress import GROUP, READ, Progress
+from guardpanel.views.formats import seconds
 
 
 class StepWords(NamedTuple):
@@ -15,6 +16,7 @@ class StepWords(NamedTuple):
 
 
 WORDS = {
+    "read": StepWords("Read", "Reading", "Read", "Reading failed"),
     "render": StepWords("Render", "Rendering", "Rendered", "Rendering failed"),
     "check": StepWords("Check", "Checking", "Checked", "Check failed"),
     "reload": StepWords("Reload", "Reloading", "Reloaded", "Reload failed"),
@@ -22,6 +24,26 @@ WORDS = {
     "verify": StepWords("Verify", "Verifying", "Verified", "Verification failed"),
     "roll back": StepWords("Roll back", "Rolling back", "Rolled back", "Rollback failed"),
 }
+
+
+STATES = ("waiting", "now", "done", "failed")
+"As `StepWords` has them."
+
+
+def steps_of(progress: Progress) -> list[dict[str, Any]]:
+    """Of a save, so far, and of reading its input how far that is."""
+    steps = [
+        {
+            "state": state,
+            "text": WORDS[name][STATES.index(state)],
+            "seconds": None if spent is None else seconds(spent),
+        }
+        for name, state, spent in progress.summary()
+    ]
+    line, total = progress.lines
+    if progress.running == READ:
+        steps[0]["text"] = f"Reading, {line:,} of {total:,} lines"
+    return steps
 
 
 def live_or_waiting(is_live: bool) -> str:

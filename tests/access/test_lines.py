@@ -14,7 +14,7 @@ from guardpanel.access import lines, parsing
 from guardpanel.access.entries import Entries, Entry, ordered, with_added, with_changes, without
 from guardpanel.access.spans import span
 from guardpanel.engines.runtime.map_swapping import MapChange
-from guardpanel.services.address_lists import _difference
+from guardpanel.services.access.list_edits import difference
 
 
 def network(chance: random.Random) -> str:
@@ -123,7 +123,7 @@ def one_entry_more(total: int) -> dict[str, int]:
         "added": steps(lambda: with_added(entries, [Entry("10.0.0.7")]).reference),
         "removed": steps(lambda: without(entries, ["10.0.0.8"]).reference),
         "judged": steps(lambda: parsing.must_fit(after, is_deny=True)),
-        "in words": steps(lambda: _difference(entries, after)),
+        "in words": steps(lambda: difference(entries, after)),
         "for HAProxy": steps(lambda: MapChange.between(entries.map, after.map)),
         "proved": steps(lambda: lines.deciding(after.map, "10.0.0.7")),
         "looked at": steps(lambda: lines.some(after.map, 900, 5)),

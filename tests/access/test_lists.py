@@ -136,7 +136,7 @@ def test_no_list_has_more_entries_than_fit(monkeypatch: pytest.MonkeyPatch) -> N
     assert refused("192.0.2.1\n" * 4) == "A list can have 3 entries at most. Nothing was taken."
     assert refused("192.0.2.1-192.0.2.14") == "A list can have 3 entries at most. Nothing was taken."
     with pytest.raises(Invalid, match="A list can have 3 entries at most"):
-        adding("192.0.2.7")(AddressList(name="Full", kind=ListKind.DENY), three)
+        adding("192.0.2.7")(AddressList(name="Full", kind=ListKind.DENY), three, lambda _line, _total: None)
 
 
 @pytest.mark.parametrize("line", ["1", "\t", "# 1"])

@@ -36,6 +36,7 @@ PAGES = (
     "/certificates/2", "/certificates/2/preflight", "/client-cas", "/client-cas/new", "/client-cas/1", "/client-cas/1/edit",
     "/error-pages", "/error-pages/new", "/error-pages/1", "/error-pages/1/edit", "/error-pages/1/delete",
     "/access/bans", "/access/lists", "/access/lists/new", "/access/lists/1", "/access/lists/1/edit", "/access/lists/1/delete",
+    "/saves/0123456789abcdef/progress",
     "/access/why?q=203.0.113.9", "/access/why?q=nobody", "/access/countries", "/virtual-hosts/1/paths/1", "/virtual-hosts/1/paths/1/edit",
     "/traffic", "/virtual-hosts/1/traffic/paths", "/virtual-hosts/1/traffic/clients", "/virtual-hosts/1/traffic/log?paused=1",
     "/virtual-hosts/1/traffic/log?client=nobody&paused=1",
@@ -112,7 +113,10 @@ def filled(panel: Panel, origin: int) -> Panel:
         assert ada.post("/error-pages", {**pages, "logo": A_LOGO, "is_default": "on"}).status == 200
         text = 'SecRule ARGS:q "@rx ^x" "id:9000001,phase:2,deny,status:403,log,msg:\'Mine\'"'
         listed = {"name": "Scanners", "kind": "deny", "entries": "203.0.113.0/24 # all\n198.51.100.7 until 2096-10-02"}
-        assert ada.post("/access/lists", {"applies_to": "everywhere", **listed}).status == 200
+        assert (
+            ada.post("/access/lists", {"applies_to": "everywhere", "save_key": "0123456789abcdef", **listed}).status
+            == 200
+        )
         assert (
             ada.post("/access/bans", {"network": "203.0.113.9", "length": "forever", "reason": "Scans"}).status == 200
         )

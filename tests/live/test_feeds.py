@@ -21,7 +21,7 @@ from tests.live.saves import Installation, a_virtual_host, installation_of
 from tests.live.stack import DEADLINE
 from tests.live.wire import head
 
-pytestmark = [pytest.mark.anyio, pytest.mark.one_haproxy]
+pytestmark = pytest.mark.anyio
 
 ADA = SaveRequest("ada@example.org", client="192.0.2.200")
 LISTED, OTHER = "127.9.0.1", "127.9.1.7"
@@ -83,6 +83,7 @@ async def test_a_feed_fills_a_list_without_a_reload_and_is_mended(here: Installa
     assert answer.decides.network == "127.9.1.0/24"
 
 
+@pytest.mark.one_haproxy
 async def test_bans_of_a_crowdsec_are_live_as_they_begin_and_end(here: Installation) -> None:
     feeds = Feeds(here.changes, here.engines.feeds, FeedReach())
 

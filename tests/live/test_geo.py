@@ -137,7 +137,6 @@ async def test_uploads_and_downloads_apply_without_a_reload(haproxy: str, server
         assert await here.look() == []
 
 
-@pytest.mark.one_haproxy
 async def test_networks_are_kept_out_and_why_says_so(here: Installation, tmp_path: Path) -> None:
     database(tmp_path / "country.mmdb", DATA)
     database(tmp_path / "asn.mmdb", HOSTER)

@@ -122,12 +122,14 @@ def form_of_deleted_row(camera: Camera, panel: Panel) -> None:
 
 
 def saved(camera: Camera, panel: Panel) -> None:
-    """With the toast."""
+    """With the toast, and the page of its progress."""
     page = open_page(camera, "/policies/4/edit")
+    key = page.locator("[name=save_key]").first.input_value()
     page.get_by_label("Description").fill("Nobody dares to touch them, and nobody has to.")
     page.get_by_role("button", name=GO_LIVE).click()
     page.locator(".toast").hover()
     camera.shoot("saved", "the toast after a save", whole=False)
+    camera.take("save-ended", f"/saves/{key}/progress")
 
 
 @contextlib.contextmanager

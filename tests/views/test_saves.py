@@ -1,12 +1,13 @@
 """How far a save is, and the live line."""
 
 import uuid
+from typing import Any
 
 import httpx2
 import pytest
 
 from guardpanel.panel import Panel
-from tests.factories import a_policy
+from tests.factories import a_policy, an_address_list
 from tests.html import read
 
 pytestmark = pytest.mark.anyio
@@ -30,6 +31,33 @@ async def test_nothing_is_said_of_a_save_that_has_not_begun(vera: httpx2.AsyncCl
     answer = await vera.get(f"/saves/{uuid.uuid4().hex}")
 
     assert (answer.status_code, answer.content) == (204, b"")
+
+
+async def test_a_long_list_is_read_with_its_lines_counted(
+    vera: httpx2.AsyncClient, ada: httpx2.AsyncClient, panel: Panel
+) -> None:
+    """Also without JavaScript, on a page that asks again until it is over."""
+    key = uuid.uuid4().hex
+    assert (await vera.get(f"/saves/{key}/progress")).headers["refresh"] == "1"
+    with panel.changes.saves.reading(key) as progress:
+        progress.read(40_000, 100_000)
+        pages = [await vera.get(place) for place in (f"/saves/{key}", f"/saves/{key}/progress")]
+    assert ["Reading, 40,000 of 100,000 lines" in page.text for page in pages] == [True, True]
+
+    bad, good = "192.0.2.1\n" * 5_000 + "x", "192.0.2.1\n" * 5_000
+    assert "Reading failed" in await steps_of(ada, an_address_list(entries=bad, save_key=key))
+    ended = await steps_of(ada, an_address_list(entries=good, save_key=key))
+    assert [word for word in ("Read", "Rendered", "Verified") if word in ended.split()] == [
+        "Read",
+        "Rendered",
+        "Verified",
+    ]
+    assert "refresh" not in (await vera.get(f"/saves/{key}/progress")).headers
+
+
+async def steps_of(ada: httpx2.AsyncClient, form: dict[str, Any]) -> str:
+    await ada.post("/access/lists", data=form)
+    return read((await ada.get(f"/saves/{form['save_key']}")).text).text
 
 
 @pytest.mark.parametrize("key", ["x", "A" * 32, "0" * 65, "%2e%2e"])

@@ -1,24 +1,29 @@
-"""Edits of an address list's entries: some added, all replaced, some removed."""
+"""Edits of an address list's entries: some added, all replaced, some removed; and what differs then."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from guardpanel.access import parsing
+from guardpanel.access import lines, parsing
 from guardpanel.access.entries import Entries, with_added, without
+from guardpanel.access.parsing import Tell
 from guardpanel.errors import Invalid, NotFound
 from guardpanel.field_codes import FieldCode
 from guardpanel.models import AddressList
 from guardpanel.models.access.address_list import ListKind
+from guardpanel.models.access.reference import Reference
 from guardpanel.services.access.list_texts import at_entries, read_typed
 
-Edit = Callable[[AddressList, Entries], Entries]
+NAMED = 3
+"Entries that a summary names at most."
+
+Edit = Callable[[AddressList, Entries, Tell], Entries]
 
 
 def adding(text: str) -> Edit:
     """The entries of a text beside those that are there. An entry that is there gets the end and the comment that are given."""
 
-    def edit(row: AddressList, before: Entries) -> Entries:
+    def edit(row: AddressList, before: Entries, tell: Tell) -> Entries:
         is_deny = row.kind is ListKind.DENY
-        new = read_typed(text, before, is_deny=is_deny)
+        new = read_typed(text, before, tell, is_deny=is_deny)
         if not new.items:
             raise Invalid.at("entries", "Enter at least one address or network.", FieldCode.REQUIRED)
         after = with_added(before, new.items)
@@ -28,13 +33,13 @@ def adding(text: str) -> Edit:
 
 
 def replacing(text: str) -> Edit:
-    return lambda row, before: read_typed(text, before, is_deny=row.kind is ListKind.DENY)
+    return lambda row, before, tell: read_typed(text, before, tell, is_deny=row.kind is ListKind.DENY)
 
 
 def removing(networks: Sequence[str]) -> Edit:
     """Raises NotFound for one that is not in the list."""
 
-    def edit(row: AddressList, before: Entries) -> Entries:  # noqa: ARG001
+    def edit(_row: AddressList, before: Entries, _tell: Tell) -> Entries:
         try:
             canonical = [parsing.network(network) for network in networks]
         except ValueError as error:
@@ -44,3 +49,23 @@ def removing(networks: Sequence[str]) -> Edit:
         return without(before, canonical)
 
     return edit
+
+
+def difference(before: Entries, after: Entries) -> tuple[list[str], str, Reference]:
+    """The networks that are new or last differently, `192.0.2.7 added` or `1,204 added` in words, and what names all of them."""
+    was, now = (_ends(Entries.read(text)) for text in lines.middle(before.text, after.text))
+    new = [network for network, ends_at in now.items() if was.get(network) != ends_at]
+    words = ", ".join(
+        filter(None, [_some(now.keys() - was.keys(), "added"), _some(was.keys() - now.keys(), "removed")])
+    )
+    return new, words, after.reference
+
+
+def _ends(entries: Entries) -> Mapping[str, int]:
+    return {network: ends_at for network, ends_at, _ in entries.items}
+
+
+def _some(networks: set[str], word: str) -> str:
+    if not networks:
+        return ""
+    return f"{', '.join(sorted(networks)) if len(networks) <= NAMED else f'{len(networks):,}'} {word}"

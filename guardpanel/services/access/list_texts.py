@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from guardpanel.access import parsing
 from guardpanel.access.entries import Entries
+from guardpanel.access.parsing import Tell
 from guardpanel.errors import Invalid
 from guardpanel.field_codes import FieldCode
 
@@ -16,9 +17,9 @@ def read_text(text: str, *, is_deny: bool) -> Entries:
     return at_entries(lambda: parsing.parsed(text, is_deny=is_deny))
 
 
-def read_typed(text: str, before: Entries, *, is_deny: bool) -> Entries:
+def read_typed(text: str, before: Entries, tell: Tell, *, is_deny: bool) -> Entries:
     """As `read_text`, and no line may have ended, unless it was there `before`: an export can be sent back."""
-    return at_entries(lambda: parsing.parsed(text, is_deny=is_deny, now=time.time(), known=before))
+    return at_entries(lambda: parsing.parsed(text, is_deny=is_deny, now=time.time(), known=before, tell=tell))
 
 
 def must_be_fit_to_deny(entries: Entries) -> None:

@@ -1,13 +1,18 @@
 """The progress of running saves, for the page that waits for one."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 
-from guardpanel.errors import Step
+from guardpanel.errors import Problem, Step
 
 NAMES = ("render", "check", "reload", "verify")
 "The steps that operators see. The deployment records finer ones."
+
+READ = "read"
+"The step before them, of input that takes long to read."
 
 KEPT = 500
 
@@ -21,6 +26,14 @@ class Progress:
     since: float = field(default_factory=monotonic)
     began: float = field(default_factory=monotonic)
     over: bool = False
+    lines: tuple[int, int] = (0, 0)
+    "Of the input: read so far, and in all."
+
+    def read(self, line: int, total: int) -> None:
+        """How far the input is read."""
+        if self.running != READ:
+            self.tell(READ)
+        self.lines = line, total
 
     def tell(self, name: str, failed: str | None = None) -> None:
         """Begin a step, which ends the previous one. `failed`: why that one did not succeed."""
@@ -37,8 +50,9 @@ class Progress:
         return monotonic() - self.began
 
     def summary(self) -> list[tuple[str, str, float | None]]:
-        """(name, state, seconds) of the four steps. State is `done`, `now`, `failed` or `waiting`."""
-        return [self._summed_up(name) for name in NAMES]
+        """(name, state, seconds) of the four steps, after that of reading if there is one. State is `done`, `now`, `failed` or
+        `waiting`."""
+        return [self._summed_up(name) for name in ((READ,) if any(self.lines) else ()) + NAMES]
 
     def _summed_up(self, name: str) -> tuple[str, str, float | None]:
         mine = [step for step in self.steps if GROUP.get(step.name) == name]
@@ -55,6 +69,7 @@ class Progress:
 
 
 GROUP = {
+    READ: READ,
     "render": "render",
     "stage": "render",
     "check": "check",
@@ -72,9 +87,32 @@ class Saves:
 
     def __init__(self) -> None:
         self._by_key: OrderedDict[str, Progress] = OrderedDict()
+        self._reading: dict[str, Progress] = {}
+        "Of those whose input is being read."
+
+    @contextmanager
+    def reading(self, key: str) -> Iterator[Progress]:
+        """The progress of a save whose input takes long to read, which `begin` goes on with."""
+        known, progress = self.find(key), Progress()
+        if key and (known is None or known.over):  # Else the same form was sent twice.
+            self._reading[key] = self._keep(key, progress)
+        try:
+            yield progress
+        except Problem as problem:
+            progress.end(problem.message)
+            raise
+        finally:
+            if self._reading.get(key) is progress:
+                del self._reading[key]
+            progress.end()
+            progress.over = True
 
     def begin(self, key: str) -> Progress:
-        progress = Progress()
+        """Of a save."""
+        reading = self._reading.pop(key, None)
+        return self._keep(key, Progress() if reading is None else reading)
+
+    def _keep(self, key: str, progress: Progress) -> Progress:
         if key:
             self._by_key[key] = progress
             while len(self._by_key) > KEPT:

@@ -6,6 +6,7 @@ from importlib import import_module
 from fastapi import APIRouter, Depends
 
 from guardpanel.api import (
+    access,
     auth,
     bans,
     changes,
@@ -42,6 +43,7 @@ for part in (
     tokens,
     *(import_module(f"{__name__}.{noun.module}") for noun in NOUNS.values()),
     bans,
+    access,
     streams,
     changes,
     jobs,

@@ -12,6 +12,7 @@ from guardpanel.errors import Conflict
 from guardpanel.models import AddressList, Feed
 from guardpanel.models.access.address_list import NOUN
 from guardpanel.services.access import feed_states, feed_trials
+from guardpanel.services.events.busiest import Busy
 
 router = APIRouter(prefix=f"/api/v1/{NOUN.api}", tags=[NOUN.tag])
 
@@ -51,10 +52,18 @@ class VisitorOut(BaseModel):
     last_at: datetime
 
 
+class BusyClient(BaseModel):
+    client: str = Field(description="An IPv4 address, or an IPv6 /64 of which the list contains a part.")
+    requests: int
+    passed: int = Field(description="Requests that were not rejected.")
+
+
 class TrialOut(BaseModel):
     clients: int = Field(description="Clients with events in the last 7 days.")
     contained_count: int = Field(description="Those of them in the list that waits.")
     contained: list[VisitorOut] = Field(description="The first 1,000 of them, whoever was not rejected first.")
+    busy_clients: int = Field(description="Clients with most requests in the last 7 days, with or without events.")
+    busy_contained: list[BusyClient] = Field(description="Those of them in the list, most requests first.")
     warnings: list[str]
 
 
@@ -83,7 +92,7 @@ async def read_feed(address_list_id: RowId, session: SessionDep, _user: Viewer) 
 async def try_feed(
     address_list_id: RowId, request: Request, session: SessionDep, panel: PanelDep, _user: Viewer
 ) -> TrialOut:
-    """The visitors of the last 7 days whom the waiting download contains."""
+    """The visitors of the last 7 days whom the waiting download contains: those with events, and those with most requests."""
     row = await _row(session, address_list_id)
     feed = await feed_states.state_of(session, row)
     trial = await feed_trials.tried(panel.changes, session, panel.events, row, feed, client_address(request))
@@ -94,8 +103,14 @@ async def try_feed(
         clients=trial.clients,
         contained_count=len(trial.contained),
         contained=contained,
+        busy_clients=trial.busy,
+        busy_contained=[_busy(client) for client in trial.busy_contained],
         warnings=list(trial.warnings),
     )
+
+
+def _busy(client: Busy) -> BusyClient:
+    return BusyClient(client=client.name, requests=client.count.requests, passed=client.passed)
 
 
 @router.post("/{address_list_id}/feed/download", name="download_address_list_feed", responses=also(409))

@@ -25,6 +25,7 @@ TAGS = [
     {"name": "changes", "description": "Every attempt to go live, what it did, and how to undo it."},
     {"name": "jobs", "description": "Requests that are carried out after their response."},
     {"name": "bans", "description": "Addresses that are rejected until a time."},
+    {"name": "access", "description": "Why an address is rejected or not, and what undoes that."},
     {"name": "rules", "description": "Rules of the WAF agent’s rule set, in plain words."},
     {
         "name": "logs",

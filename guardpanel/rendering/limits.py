@@ -20,7 +20,7 @@ from guardpanel.rendering.tokens import Token, literal
 NONE = "-"
 
 TABLE_ENTRIES = 100_000
-"Clients that one table remembers, 27 MB of them. The oldest makes room for a new one."
+"Clients that one table remembers, 33 MB of them. The oldest makes room for a new one."
 
 MOST_PERIODS = 8
 "Tables."

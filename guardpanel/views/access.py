@@ -4,12 +4,13 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter, Response
 
-from guardpanel.dependencies import Viewer
+from guardpanel.dependencies import Editor, RowId, Viewer
 from guardpanel.errors import Problem
-from guardpanel.services.access import access_checks
+from guardpanel.services.access import access_checks, limit_checks
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.event_words import EventSentences
+from guardpanel.views.forms import Form
 
 router = APIRouter(prefix="/access")
 
@@ -34,3 +35,15 @@ async def why(ctx: ContextDep, _viewer: Viewer, q: str = "") -> Response:
     rejected = EventSentences(answer.event).sentence if answer and answer.event and answer.is_rejection else ""
     context = {"q": q, "answer": answer, "rejected": rejected, "problem": problem, "now": datetime.now(UTC)}
     return await page(ctx.request, "access/why.html", context, status_code=problem.status if problem else 200)
+
+
+@router.post("/limits/{policy_id}/forgive")
+async def forgive(ctx: ContextDep, policy_id: RowId, _editor: Editor) -> Response:
+    """What a policy has counted of the address."""
+    form = await Form.read(ctx.request)
+    cli, back = ctx.panel.engines.bans.cli, f"/access/why?q={form.value('q')[:200]}"
+    try:
+        policy, address = await limit_checks.forgive(ctx.session, cli, policy_id, form.value("address"))
+    except Problem as problem:
+        return redirect(back, problem.message, failed=True)
+    return redirect(back, f"Forgot what {policy.name} counted of {address}. Live")

@@ -36,7 +36,9 @@ class AddressListEditing(Editing[AddressList, AddressListFields]):
         """With the values in the URL: links from events fill the form in."""
         form = Form.of(AddressListFields.model_construct(None), self.noun.input)
         query = ctx.request.query_params
-        form.typed |= {name: query.getlist(name) for name in ("kind", "entries", "virtual_host_ids") if name in query}
+        form.typed |= {
+            name: query.getlist(name) for name in ("name", "kind", "entries", "virtual_host_ids") if name in query
+        }
         return form
 
     async def read_form(self, ctx: Context) -> Form:
@@ -119,7 +121,8 @@ async def change_entries(ctx: ContextDep, address_list_id: RowId, editor: Editor
         )
     except Problem as problem:
         return await _show(ctx, address_list_id, form, Listing("", "", 0, {"q": ""}), problem)
-    return done(saved, EDITING.noun.url_of(saved.value))
+    why = f"/access/why?q={form.value('q')[:200]}" if form.value("back") == "why" else ""
+    return done(saved, why or EDITING.noun.url_of(saved.value))
 
 
 def _edit(form: Form) -> Edit:

@@ -25,6 +25,17 @@ MOST_USERS = 12
 PRESET_NAMES = {"website": "Website", "rest_api": "REST API", "file_upload": "File upload"}
 
 
+_NOT_KNOWN = "How many would have met this limit in the last 24 hours is not known: "
+
+NOT_KNOWN: Mapping[str, str] = {
+    LimitBy.NETWORK: f"{_NOT_KNOWN}of the clients of a network, only a sample is counted, each by itself.",
+    LimitBy.PATH: f"{_NOT_KNOWN}requests are counted by client, whatever path they ask for.",
+    LimitBy.HEADER: f"{_NOT_KNOWN}HAProxy’s log does not have the header’s values.",
+    LimitBy.COOKIE: f"{_NOT_KNOWN}HAProxy’s log does not have the cookie’s values.",
+}
+"What a limit counts by that the ingest does not."
+
+
 class PolicyEditing(Editing[Policy, PolicyFields]):
     async def new_form(self, ctx: Context) -> Form:
         defaults = PolicyFields(name="x").model_copy(update={"name": ""})
@@ -55,8 +66,8 @@ class PolicyEditing(Editing[Policy, PolicyFields]):
         beside: Mapping[str, Any],
     ) -> Response:
         """With what the typed limit would have met, where it counts visitors."""
-        words = []
-        if row and form.value("limit_by") == LimitBy.CLIENT:
+        words = [NOT_KNOWN[by]] if (by := form.value("limit_by")) in NOT_KNOWN else []
+        if row and by == LimitBy.CLIENT:
             rates = await ctx.panel.events.visitor_rates(row.id or 0, datetime.now(UTC))
             words = visitor_words(rates, form.value("rate_limit_requests"), form.value("rate_limit_window_seconds"))
         return await super().answer(ctx, template, form, row, problem, {**beside, "visitor_words": words})

@@ -1,14 +1,16 @@
 """Traffic settings: where client IPs come from, and what recent requests contained."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import Response
 
 from guardpanel.dependencies import Viewer
+from guardpanel.errors import EngineUnavailable
 from guardpanel.models import Traffic
 from guardpanel.models.traffic import TrafficFields
 from guardpanel.services import certificate_uses, traffic, virtual_hosts
+from guardpanel.services.access.limit_tables import LimitTable, limit_tables
 from guardpanel.views.answers import page
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.details import last_changes
@@ -35,7 +37,13 @@ router = EDITING.router()
 @router.get("")
 async def show(ctx: ContextDep, _viewer: Viewer) -> Response:
     row = await traffic.find(ctx.session)
+    tables: Sequence[LimitTable] | None
+    try:
+        tables = await limit_tables(ctx.panel.engines.bans.cli)
+    except EngineUnavailable:
+        tables = None
     context = {
+        "limit_tables": tables,
         "traffic": row,
         "default_certificate": await certificate_uses.named(ctx.session, row.default_certificate_id),
         "default_host": await virtual_hosts.for_unknown_names(ctx.session),

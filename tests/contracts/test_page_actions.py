@@ -31,6 +31,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "/access/countries/{kind}/download": ("downloadGeoData",),
     "/access/countries/{kind}/upload": ("uploadGeoData",),
     "/access/bans/{ban_id}/lift": ("liftBan",),
+    "/access/limits/{policy_id}/forgive": ("forgiveClient",),
     "/client-cas/{client_ca_id}/revocation-lists/download": ("downloadRevocationLists",),
     f"{CERTIFICATE}/renew": ("renewCertificate",),
     f"{CERTIFICATE}/contents/{{content_id}}/use": ("useCertificateContent",),

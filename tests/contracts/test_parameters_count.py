@@ -233,8 +233,22 @@ async def test_each_filter_of_the_changes_counts(ada_api: httpx2.AsyncClient) ->
 
 
 RATES = "/api/v1/policies/{policy_id}/visitor-rates"  # tests/views/test_visitor_rates.py
+WHY = "/api/v1/access/why"  # tests/api/test_access.py
 
-OWN_FILTERS = {RATES, "/api/v1/logs", EVENTS, STREAM, CHANGES, RULES, LEDGER, GROUPS, TRAFFIC, *BUSIEST, ACCESS_LOG}
+OWN_FILTERS = {
+    RATES,
+    WHY,
+    "/api/v1/logs",
+    EVENTS,
+    STREAM,
+    CHANGES,
+    RULES,
+    LEDGER,
+    GROUPS,
+    TRAFFIC,
+    *BUSIEST,
+    ACCESS_LOG,
+}
 
 LISTED: dict[str, Callable[[dict[str, Any]], bool]] = {
     "page": lambda page: page["page"] == 2 and not page["items"],

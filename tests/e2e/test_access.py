@@ -12,7 +12,7 @@ from tests.e2e.conftest import log_in
 from tests.html import read
 from tests.live.wire import head
 from tests.panel import Panel, running_panel
-from tests.web import Person, a_host, an_account
+from tests.web import EMAIL, Person, a_host, a_policy, an_account
 
 VISITOR = "127.9.0.7"
 "Each address of 127.0.0.0/8 is this machine's."
@@ -104,6 +104,65 @@ def test_a_list_is_pasted_after_two_bad_lines_were_named(page: Page, panel: Pane
     page.get_by_role("button", name=f"Remove {VISITOR}").click()
     expect(page.locator("#toasts")).to_contain_text("Live in")
     assert status(panel) == 200
+
+
+def test_a_denied_visitor_is_let_in_again_by_what_says_why(page: Page, panel: Panel) -> None:
+    with Person(panel) as ada:
+        denied = {"name": "Noise", "kind": "deny", "entries": f"{VISITOR} # probes"}
+        assert ada.post("/access/lists", {"applies_to": "everywhere", **denied}).status == 200
+    assert status(panel) == 403
+
+    page.goto(panel.url + newest_event(panel, "deny list"))
+    page.get_by_role("link", name="Why?").click()
+    expect(page.locator("#answer")).to_contain_text(f"{VISITOR} is rejected by the deny list Noise.")
+    entry = page.get_by_role("listitem").filter(has_text="probes")
+    expect(entry).to_contain_text(f"ends never: probes, added by {EMAIL}")
+    entry.get_by_role("button", name=f"Remove {VISITOR} from Noise").click()
+    expect(page.locator("#toasts")).to_contain_text("Live in")
+    expect(page.locator("#answer")).to_contain_text(f"No list and no ban rejects {VISITOR}.")
+    assert status(panel) == 200
+
+
+def test_a_visitor_over_a_limit_is_forgiven(page: Page, panel: Panel, origin: int) -> None:
+    with Person(panel) as ada:
+        assert ada.post("/policies", a_policy(name="Few", enforcement_mode="block")).status == 200
+        assert ada.post("/virtual-hosts", a_host(origin, hostnames="few.example", policy_id="2")).status == 200
+    page.goto(f"{panel.url}/policies/2/edit")
+    page.get_by_role("switch", name="Client limits").check()
+    page.get_by_label("Requests per period").fill("2")
+    page.get_by_label("Period", exact=True).fill("3600")
+    page.get_by_role("button", name="Save and go live").click()
+    expect(page.locator("#toasts")).to_contain_text("Live in")
+    statuses = [answer(panel, "/", "few.example").split(" ")[1] for _ in range(3)]
+    assert statuses == ["200", "200", "429"]
+
+    page.goto(panel.url + newest_event(panel, "limit"))
+    page.get_by_role("link", name="Why?").click()
+    expect(page.locator("#answer")).to_contain_text(f"{VISITOR} has used up the client limits of the policy Few.")
+    limits = page.locator("section", has=page.get_by_role("heading", name="8 · Client limits"))
+    expect(limits).to_contain_text("2 of 2 requests in 3,600 s")
+    limits.get_by_role("button", name="Forgive").click()
+    expect(page.locator("#toasts")).to_contain_text(f"Forgot what Few counted of {VISITOR}. Live")
+    expect(limits).to_contain_text("No policy counts requests of it now.")
+    assert answer(panel, "/", "few.example").startswith("HTTP/1.1 200")
+    page.goto(f"{panel.url}/system/traffic")
+    expect(page.get_by_role("row", name="Client limits, 1 h")).to_contain_text("1 of 100,000")
+
+
+def test_a_path_is_not_inspected_once_it_is_off(page: Page, panel: Panel, origin: int) -> None:
+    attack, host = "?a=1%27%20OR%20%271%27=%271", "strict.example"
+    with Person(panel) as ada:
+        made = ada.post("/virtual-hosts", a_host(origin, hostnames=host, enforcement_mode="block"))
+        assert made.status == 200
+    page.goto(f"{made.url}/paths/new")
+    page.get_by_label("Path", exact=True).fill("/static")
+    page.get_by_role("radio", name="Off", exact=True).check()
+    page.get_by_role("button", name="Add path binding and go live").click()
+    expect(page.locator("#toasts")).to_contain_text("Live in")
+    expect(page.locator(".sentence")).to_contain_text("are not inspected")
+    expect(page.locator("main")).to_contain_text("Any attack on these paths passes.")
+    statuses = [answer(panel, path + attack, host).split(" ")[1] for path in ("/static/a", "//static/a", "/other")]
+    assert statuses == ["200", "403", "403"]
 
 
 def test_a_path_is_redirected_once_it_is_said_where_to(page: Page, panel: Panel) -> None:

@@ -15,7 +15,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.certificates.test_client_cas import lists, whole
 from tests.e2e.conftest import PATIENCE_MS, Complaints, log_in
-from tests.factories import A_LOGO
+from tests.factories import A_LOGO, a_header_rule
+from tests.mmdb import database
 from tests.panel import Panel, running_panel
 from tests.web import EMAIL, Person, a_host, a_policy, an_account
 
@@ -38,7 +39,8 @@ PAGES = (
     "/access/bans", "/access/lists", "/access/lists/new", "/access/lists/1", "/access/lists/1/edit", "/access/lists/1/delete",
     "/saves/0123456789abcdef/progress",
     "/access/why?q=203.0.113.9", "/access/why?q=nobody", "/access/countries", "/virtual-hosts/1/paths/1", "/virtual-hosts/1/paths/1/edit",
-    "/traffic", "/virtual-hosts/1/traffic/paths", "/virtual-hosts/1/traffic/clients", "/virtual-hosts/1/traffic/log?paused=1",
+    "/access/lists/2", "/access/why?q=198.51.100.7", "/virtual-hosts/1/headers/1",
+    "/traffic", "/virtual-hosts/1/traffic", "/virtual-hosts/1/traffic/paths", "/virtual-hosts/1/traffic/clients", "/virtual-hosts/1/traffic/log?paused=1",
     "/virtual-hosts/1/traffic/log?client=nobody&paused=1",
 )  # fmt: skip
 
@@ -61,9 +63,13 @@ SAME_COLORS = "" if ALL else "color-contrast"
 
 
 @pytest.fixture(scope="module")
-def panel() -> Iterator[Panel]:
-    """One of its own: its pages are known by number."""
-    with running_panel() as running:
+def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
+    """One of its own: its pages are known by number. With data about countries, and a feed to download."""
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "feed.txt").write_text("203.0.113.0/24\n198.51.100.7\n127.0.0.1\n")
+    database(folder / "country.mmdb", {"203.0.113.0/24": "DE", "198.51.100.0/24": "FR"})
+    files = {"FEED_FILES": str(folder), "GEO_COUNTRY_FILE": str(folder / "country.mmdb")}
+    with running_panel(environment={f"GUARDPANEL_{name}": value for name, value in files.items()}) as running:
         an_account(running)
         yield running
 
@@ -76,7 +82,8 @@ def filled(panel: Panel, origin: int) -> Panel:
         for names in ("shop.example\nwww.shop.example", "bücher.example", "*.tenants.example", long):
             assert ada.post("/virtual-hosts", a_host(origin, hostnames=names)).status == 200
         assert ada.post("/virtual-hosts", a_host(1, hostnames="down.example", health_check_interval="1")).status == 200
-        assert ada.post("/policies", a_policy(name="Strict", enforcement_mode="block")).status == 200
+        geo = {"country_mode": "reject", "countries": "FR"}
+        assert ada.post("/policies", a_policy(name="Strict", enforcement_mode="block", **geo)).status == 200
         assert (
             ada.post(
                 "/virtual-hosts",
@@ -113,16 +120,21 @@ def filled(panel: Panel, origin: int) -> Panel:
         assert ada.post("/error-pages", {**pages, "logo": A_LOGO, "is_default": "on"}).status == 200
         text = 'SecRule ARGS:q "@rx ^x" "id:9000001,phase:2,deny,status:403,log,msg:\'Mine\'"'
         listed = {"name": "Scanners", "kind": "deny", "entries": "203.0.113.0/24 # all\n198.51.100.7 until 2096-10-02"}
-        assert (
-            ada.post("/access/lists", {"applies_to": "everywhere", "save_key": "0123456789abcdef", **listed}).status
-            == 200
-        )
+        listed["applies_to"] = "everywhere"
+        assert ada.post("/access/lists", {"save_key": "0123456789abcdef", **listed}).status == 200
         assert (
             ada.post("/access/bans", {"network": "203.0.113.9", "length": "forever", "reason": "Scans"}).status == 200
         )
+        feed = {"filled_from": "url", "feed_url": f"file://{panel.environment['GUARDPANEL_FEED_FILES']}/feed.txt"}
+        assert ada.post("/access/lists", {**listed, **feed, "name": "Feed", "entries": ""}).status == 200
+        assert "Waits for you" in ada.post("/access/lists/2/feed/download", {}).text
+        assert ada.post("/virtual-hosts/1/headers", a_header_rule()).status == 200
         redirect = {"redirect": "301", "redirect_to": "https://blog.example/archive"}
         binding = {"path_match": "below", "path": "/blog", **redirect}
         assert ada.post("/virtual-hosts/1/paths", {**binding}).status == 200
+        strict = {"path_match": "below", "path": "/shop", "policy_id": "2"}
+        assert ada.post("/virtual-hosts/1/paths", {**strict}).status == 200
+        assert "Edit this path" in ada.get("/access/why?q=198.51.100.7").text
         assert ada.post("/virtual-hosts/1/logins", {"name": "ada", "password": "correct horse battery"}).status == 200
         assert ada.post("/policies/1/custom-rules", {"seclang": text, "enabled": "on"}).status == 200
     httpx2.get(f"{panel.proxy}/?file=../../etc/passwd", headers={"host": long})

@@ -6,17 +6,20 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from guardpanel.engines.haproxy.master_cli import MasterCli
 from guardpanel.engines.runtime.outside_map import OutsideMap
-from guardpanel.errors import EngineUnavailable, NeedsConfirmation
+from guardpanel.errors import EngineUnavailable, NeedsConfirmation, NotFound
 from guardpanel.models.access.address_list import AddressListInput
 from guardpanel.models.access.ban import BanFields, BanLength
-from guardpanel.services import address_lists, virtual_hosts
-from guardpanel.services.access import access_checks
+from guardpanel.models.policies.policy import PolicyFields
+from guardpanel.services import address_lists, policies, virtual_hosts
+from guardpanel.services.access import access_checks, limit_checks
 from guardpanel.services.access.bans import Bans
+from guardpanel.services.access.limit_tables import limit_tables
 from guardpanel.services.events import Events
 from guardpanel.services.saving.changes import SaveRequest
 from tests.live.origins import Origin
@@ -139,6 +142,35 @@ async def test_why_an_address_is_rejected_is_asked_of_haproxy(here: Installation
     assert await why("127.9.2.1") == ("nothing ", [0, 0, 0])
     assert [status(here, f"127.9.{end}") for end in ("0.1", "0.8", "0.77", "1.1", "2.1")] == [403, 200, 403, 403, 200]
     await events.close()
+
+
+async def test_a_client_over_a_limit_is_forgiven_whatever_its_key(here: Installation) -> None:
+    """Each on a key of its own kind, beside a neighbor that stays where it is."""
+    cli, kinds = here.engines.cli, {"client": "", "network": "", "path": "", "header": "X-API-Key", "cookie": "session"}
+    for number, (by, name) in enumerate(kinds.items()):
+        again, neighbor = f"127.8.{number}.1", f"127.9.{number}.1"
+        limits: dict[str, Any] = {"client_limits": True, "rate_limit_requests": 2, "rate_limit_window_seconds": 3600}
+        fields = PolicyFields.model_validate(
+            {"name": "Limited", "enforcement_mode": "block", "limit_by": by, "limit_by_name": name, **limits}
+        )
+        await policies.update(here.changes, ADA, 1, fields)
+        for peer in (again, neighbor):
+            assert [status(here, peer) for _ in range(3)] == [200, 200, 429], by
+
+        async with here.changes.database.read() as session:
+            (limit,) = await limit_checks.used(session, cli, again)
+            assert (limit.is_over, limit.requests) == (True, 2), by
+            await limit_checks.forgive(session, cli, 1, f"::ffff:{again}")
+            assert not any(limit.is_over for limit in await limit_checks.used(session, cli, again)), by
+            with pytest.raises(NotFound):
+                await limit_checks.forgive(session, cli, 1, "127.7.0.1")
+
+        assert [status(here, again) for _ in range(3)] == [200, 200, 429], by
+        assert status(here, neighbor) == 429, by
+    (table,) = await limit_tables(cli)
+    assert table.seconds == 3600
+    assert 2 <= table.used <= 2 * len(kinds)  # After each save, what a reload kept.
+    assert (table.size, table.most_mb) == (100_000, 33.0) and table.used_mb < 0.01
 
 
 @pytest.mark.one_haproxy

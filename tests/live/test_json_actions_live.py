@@ -10,7 +10,7 @@ import pytest
 from tests.factories import a_react_policy, a_vhost
 from tests.live.stack import wait_until
 from tests.panel import Panel
-from tests.web import bearer
+from tests.web import EMAIL, bearer
 
 pytestmark = pytest.mark.one_haproxy
 
@@ -87,3 +87,53 @@ def test_drift_is_told_and_put_back(shared_panel: Panel, api: httpx2.Client, hos
     assert api.post("/drift/redeployment").status_code == 200
     assert api.get("/drift").json()["differences"] == []
     assert f" {HOST} {host['id']}\n" in master(shared_panel, "show map hosts.map")
+
+
+def visit(panel: Panel, peer: str) -> int:
+    """The status that a visitor gets: each address of 127.0.0.0/8 is this machine's."""
+    transport = httpx2.HTTPTransport(local_address=peer)
+    with httpx2.Client(transport=transport, headers={"host": HOST, "user-agent": "Mozilla/5.0"}) as visitor:
+        return visitor.get(f"{panel.proxy}/").status_code
+
+
+def undone(api: httpx2.Client, undo: dict[str, Any]) -> None:
+    path = undo["path"].removeprefix("/api/v1")
+    response = api.request(undo["method"], path, **({"json": undo["body"]} if undo["body"] else {}))
+    assert response.status_code in {200, 201}, response.text
+
+
+def test_why_an_address_is_rejected_names_who_put_it_there_and_undoes_just_that(
+    shared_panel: Panel, api: httpx2.Client, host: dict[str, Any]
+) -> None:
+    peer, others = "127.7.0.1", "127.7.0.2"
+    denied = api.post("/address-lists", json={"name": "Why", "kind": "deny", "entries": others})
+    assert denied.status_code == 201, denied.text
+    limits = {"ddos_protection_enabled": True, "rate_limit_requests": 3, "rate_limit_window_seconds": 3600}
+    assert api.patch(f"/policies/{host['policy_id']}", json=limits).status_code == 200
+    assert [visit(shared_panel, peer) for _ in range(4)] == [200, 200, 200, 429]
+    assert api.post("/bans", json={"network": peer, "reason": "scans"}).status_code == 201
+    entries = f"/address-lists/{denied.json()['id']}/entries"
+    assert api.post(entries, json={"entries": [f"{peer}/32 # seen"]}).status_code == 200
+
+    why = api.get("/access/why", params={"q": peer}).json()
+    ban, entry = why["findings"]
+    assert [(each["step"], each["decides"], each["network"], each["comment"]) for each in (ban, entry)] == [
+        ("ban", True, peer, "scans"),
+        ("deny_list", False, peer, "seen"),
+    ]
+    assert [each["origin"]["who"] for each in (ban, entry)] == [EMAIL, EMAIL]
+    assert api.get(f"/changes/{entry['origin']['change_id']}").json()["summary"] == f"Why: entries, {peer} added"
+    (limit,) = why["limits"]
+    assert (limit["policy_id"], limit["requests"], limit["is_over"]) == (host["policy_id"], 3, True)
+
+    statuses = []
+    for each in (ban, entry, limit):
+        undone(api, each["undo"])
+        statuses.append(visit(shared_panel, peer))
+    assert statuses == [403, 429, 200]
+    after = api.get("/access/why", params={"q": peer}).json()
+    assert (after["findings"], [used["requests"] for used in after["limits"]]) == ([], [1])
+    assert visit(shared_panel, others) == 403
+    assert api.post(f"/policies/{host['policy_id']}/forgive", json={"address": others}).status_code == 404
+    assert api.post(f"/policies/{host['policy_id']}/forgive", json={"address": "here"}).status_code == 422
+    assert api.patch(f"/policies/{host['policy_id']}", json={"ddos_protection_enabled": False}).status_code == 200

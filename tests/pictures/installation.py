@@ -60,7 +60,14 @@ HOSTS: list[dict[str, Any]] = [
     {"hostnames": ["old.example"], "servers": 1, "policy": 1, "is_active": False},
     {"hostnames": ["empty.example"], "servers": 1, "policy": 1, "out": True},
     {"hostnames": ["static.example", *(f"cdn{n}.static.example" for n in range(1, 9))], "servers": 1, "policy": 5},
-    {"hostnames": ["api.example"], "servers": 2, "policy": 3, "compression": True, "security_headers": "unless_set"},
+    {
+        "hostnames": ["api.example"],
+        "servers": 2,
+        "policy": 3,
+        "compression": True,
+        "security_headers": "unless_set",
+        "managed_by_file": "site.yaml",
+    },
 ]
 
 CHILDREN: list[tuple[str, dict[str, Any]]] = [

@@ -6,12 +6,15 @@ from typing import Any
 import pytest
 
 from guardpanel.engines.haproxy.map_commands import MapCommands
+from guardpanel.errors import EngineUnavailable
 from guardpanel.models import Policy
 from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.panel import Panel
 from guardpanel.services.access.limit_checks import MIB, Used, used
 
 pytestmark = pytest.mark.anyio
+
+PATHS = ("2:2001:db8:0:1:::17", "2:2001:db8:0:1:::-4", "2:2001:db8:0:2:::17", "3:2001:db8:0:1:::17", "2:203.0.113.9:5")
 
 TABLE = "# table: requests_per_10, type: string, size:102400, used:1\n"
 
@@ -73,12 +76,33 @@ async def test_where_networks_count_it_is_that_of_the_address(panel: Panel) -> N
     assert cli.commands[-1] == "@1 show table requests_per_10 key 3:203.0.113.0"
 
 
-async def test_what_clients_send_is_not_asked_for(panel: Panel) -> None:
-    cli = Answers(TABLE)
+async def test_without_what_counts_the_client_does(panel: Panel) -> None:
+    cli = Answers(f"{TABLE}0x55d: key=2:203.0.113.9 use=0 exp=1 http_req_rate(10000)=4 conn_cur=0\n\n")
 
-    assert await ask(panel, cli, "203.0.113.9", limit_by="header", limit_by_name="X-API-Key") == []
+    (limit,) = await ask(panel, cli, "203.0.113.9", limit_by="header", limit_by_name="X-API-Key")
 
-    assert cli.commands == []
+    assert (limit.of, limit.is_over) == ("without X-API-Key", True)
+
+
+async def test_of_the_paths_of_a_client_those_over_a_limit(panel: Panel) -> None:
+    lines = [f"0x5{at}: key={key} use=0 exp=1 http_req_rate(10000)=9 conn_cur=0" for at, key in enumerate(PATHS)]
+    cli = Answers("\n".join([TABLE.strip(), *lines, "", ""]))
+
+    limits = await ask(panel, cli, "2001:db8:0:1::7", limit_by="path", errors_per_period=7)
+
+    assert [(limit.key, limit.of) for limit in limits] == [(PATHS[0], "of one path"), (PATHS[1], "of one path")]
+    names = ("http_req_rate ge 4", "conn_cur ge 2", "http_err_rate ge 7")
+    assert cli.commands == [f"@1 show table requests_per_10 data.{name}" for name in names]
+
+
+async def test_a_table_that_keeps_what_it_should_forget_is_an_error(panel: Panel) -> None:
+    key = "2:203.0.113.9"
+    cli = Answers(f"{TABLE}0x55d: key={key} use=1 exp=1 http_req_rate(10000)=4 conn_cur=1\n\n")
+
+    with pytest.raises(EngineUnavailable, match=f"HAProxy still has what it counted of {key}."):
+        await cli.forget_rates("requests_per_10", key)
+
+    assert cli.commands[1] == f"@1 set table requests_per_10 key {key} data.http_req_rate 0"
 
 
 @pytest.mark.parametrize("answer", [TABLE + "\n", "No such table\n", ""])

@@ -266,6 +266,24 @@ async def test_an_event_says_whose_client_certificate_it_was(ada: Client, ada_ap
     assert item["raw_context"]["haproxy"]["client_certificate"] == "CN=ada,O=Shop"
 
 
+@pytest.mark.parametrize("verdict", ["country", "network", "geo_passed"])
+async def test_an_event_shows_where_its_client_is_from(ada: Client, ada_api: Client, file: Path, verdict: str) -> None:
+    status = 200 if verdict == "geo_passed" else 403
+    line = a_log_line(
+        an_event(rules=[]), verdict=verdict, status=status, country="FR", network="--", rules="", score=""
+    )
+    store(file, [], [line])
+
+    page = await page_of(ada, f"/events/{line['id']}")
+    (item,) = (await ada_api.get("/api/v1/logs", params={"q": line["id"]})).json()["items"]
+
+    assert "Country FR" in page.text
+    assert "Network unknown" in page.text
+    assert f"/access/why?q={line['id']}" in hrefs(page)
+    logged = item["raw_context"]["haproxy"]
+    assert (logged["country"], logged["network"]) == ("FR", "--")
+
+
 async def test_the_lines_are_given_as_a_file(ada: Client, file: Path) -> None:
     event = an_event(uri="/\udcff<script>")
     store(file, [event], [a_log_line(event, path="/")])

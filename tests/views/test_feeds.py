@@ -15,6 +15,7 @@ from tests.events import a_log_line, an_event, store
 from tests.factories import an_address_list
 from tests.fakes import FakeEngines
 from tests.html import read
+from tests.views.test_request_counts import an_hour_ago, keep_lines
 
 pytestmark = pytest.mark.anyio
 
@@ -169,6 +170,30 @@ async def test_it_is_tried_on_the_last_weeks_visitors(
 
     listed.write_text("192.0.2.78\n2001:db8::/32\n")
     assert "It contains none of the 3 clients with events in the last 7 days." in await downloaded(ada)
+
+
+async def test_it_is_tried_on_the_clients_with_most_requests_too(
+    ada: httpx2.AsyncClient, vera_api: httpx2.AsyncClient, panel: Panel, listed: Path
+) -> None:
+    """They need no events. An IPv6 client is known by its /64 alone."""
+    clients = ["203.0.113.9"] * 3 + ["2001:db8:0:1::7", "192.0.2.77", "192.0.2.77"]
+    lines = [an_hour_ago(client=client) for client in clients]
+    keep_lines(panel, *lines, an_hour_ago(client="203.0.113.9", verdict="blocked", status=403))
+    listed.write_text("203.0.113.0/24\n2001:db8:0:1::7\n2001:db8:0:2::/64\n192.0.2.76\n")
+
+    page = await downloaded(ada)
+
+    assert "There were no events in the last 7 days to try it on." in page
+    assert "Of the 3 clients with most requests in the last 7 days, it contains 2." in page
+    trial = (await vera_api.get(f"{API}/1/feed/trial")).json()
+    assert (trial["clients"], trial["busy_clients"]) == (0, 3)
+    assert trial["busy_contained"] == [
+        {"client": "203.0.113.9", "requests": 4, "passed": 3},
+        {"client": "2001:db8:0:1::/64", "requests": 1, "passed": 1},
+    ]
+
+    listed.write_text("192.0.2.78\n")
+    assert "Of the 3 clients with most requests in the last 7 days, it contains none." in await downloaded(ada)
 
 
 async def test_entries_come_from_one_place(

@@ -10,6 +10,7 @@ from guardpanel.panel import Panel
 from guardpanel.services import traffic
 from tests.conftest import Person
 from tests.factories import a_traffic
+from tests.html import read
 
 pytestmark = pytest.mark.anyio
 
@@ -35,6 +36,7 @@ async def test_a_save_is_shown_and_in_the_history(ada: Person) -> None:
     page = (await ada.get("/system/traffic")).text
     assert "10.0.0.0/8" in page
     assert "192.0.2.7" in page
+    assert "Client limits unknown: HAProxy is not responding" in read(page).text
     assert "Traffic settings: client IP source connection → X-Forwarded-For" in page
     changes = (await ada.get("/changes?noun=traffic&id=1")).text
     assert 'href="/system/traffic"' in changes

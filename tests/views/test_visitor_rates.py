@@ -43,10 +43,33 @@ async def test_the_form_says_who_would_have_met_the_limit(ada: httpx2.AsyncClien
     assert (
         "none of 41 visitors sent more than 200 requests" in read((await ada.post("/policies/2", data=typed)).text).text
     )
-    for odd in ({"limit_by": "network"}, {"rate_limit_requests": "9" * 5_000}, {"rate_limit_window_seconds": "0"}):
+    for odd in ({"rate_limit_requests": "9" * 5_000}, {"rate_limit_window_seconds": "0"}):
         answer = await ada.post("/policies/2", data=a_policy("", version="1", **odd))
         assert answer.status_code == 422
         assert "In the last 24 hours" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("by", "why"),
+    [
+        ("network", "only a sample is counted, each by itself."),
+        ("path", "whatever path they ask for."),
+        ("header", "HAProxy’s log does not have the header’s values."),
+        ("cookie", "HAProxy’s log does not have the cookie’s values."),
+    ],
+)
+async def test_where_it_is_not_known_the_form_says_why(
+    ada: httpx2.AsyncClient, panel: Panel, by: str, why: str
+) -> None:
+    name = "session" if by in {"header", "cookie"} else ""
+    await ada.post("/policies", data=a_policy("Strict", limit_by=by, limit_by_name=name))
+    keep(panel, 40, 101)
+
+    page = await hints(ada)
+
+    assert "How many would have met this limit in the last 24 hours is not known:" in page
+    assert why in page
+    assert "of 41 visitors" not in page
 
 
 async def test_of_many_visitors_it_is_a_sample(ada: httpx2.AsyncClient, panel: Panel) -> None:

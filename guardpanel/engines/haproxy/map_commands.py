@@ -1,5 +1,5 @@
 """HAProxy's maps over its CLI: counted, changed by entry or as a whole, and asked for what they would answer. And what a table
-has counted of a key.
+has counted of a key, and forgets.
 
 Maps are named by number: their files' names may hold what the CLI reads as something else. Formats as HAProxy 2.6 to 3.4 answer
 (Management Guide §9.3, `show map`, `prepare map`, `get map`).
@@ -20,6 +20,10 @@ LISTED = re.compile(r"^(\d+) \((.+)\) pattern loaded from .*entry_cnt=(\d+)", re
 COUNT = re.compile(r"\b(\w+)(?:\(\d+\))?=(\d+)")
 "Of a table's entry: `http_req_rate(10000)=3`."
 
+TABLE = re.compile(r"^# table: (\S+), type: \w+, size:(\d+), used:(\d+)", re.MULTILINE)
+
+TABLE_ENTRY = re.compile(r"^0x\w+: key=(\S+) (.*)$", re.MULTILINE)
+
 ENTRY = re.compile(r'found=yes.*?key="([^"]*)", value="([^"]*)"')
 
 VALUE = re.compile(r"[A-Za-z0-9-]{1,20}")
@@ -33,6 +37,12 @@ class MapState(NamedTuple):
     number: int
     entries: int
     "Of all versions together, while one is prepared."
+
+
+class TableSize(NamedTuple):
+    used: int
+    size: int
+    "Entries at most."
 
 
 class MapCommands(ABC):
@@ -54,11 +64,29 @@ class MapCommands(ABC):
 
     async def counts(self, table: str, key: str) -> dict[str, int]:
         """What a table has counted of a key, by name: `conn_cur`. Empty: nothing, or there is no such table."""
-        if not re.fullmatch(r"[a-z0-9_]{1,64}", table) or not re.fullmatch(r"[0-9a-f.:]{1,64}", key):
-            raise ValueError(f"not a table's name and key: {table!r}, {key!r}")
-        answer = await self._ask(f"@1 show table {table} key {key}")
-        entry = next((line for line in answer.splitlines() if f" key={key} " in line), "")
-        return {name: int(number) for name, number in COUNT.findall(entry.partition(f" key={key} ")[2])}
+        answer = await self._ask(f"@1 show table {_table(table)} key {_key(key)}")
+        return dict(_entries(answer)).get(key, {})
+
+    async def table_sizes(self) -> dict[str, TableSize]:
+        """By table, those of peers and of what HAProxy itself counts included."""
+        listed = await self._ask("@1 show table")
+        return {name: TableSize(int(used), int(size)) for name, size, used in TABLE.findall(listed)}
+
+    async def counts_from(self, table: str, name: str, least: int) -> dict[str, dict[str, int]]:
+        """The same of all keys of which it has counted this much, by key."""
+        answer = await self._ask(f"@1 show table {_table(table)} data.{_table(name)} ge {least:d}")
+        return dict(_entries(answer))
+
+    async def forget_rates(self, table: str, key: str) -> None:
+        """What is in progress stays counted: `clear table` would refuse. Raises EngineUnavailable if it still has them."""
+        before = {name: number for name, number in (await self.counts(table, key)).items() if name.endswith("_rate")}
+        if not before:
+            return
+        zeros = " ".join(f"data.{name} 0" for name in before)
+        answer = (await self._ask(f"@1 set table {_table(table)} key {_key(key)} {zeros}")).strip()
+        after = await self.counts(table, key)
+        if answer or any(after.get(name, 0) >= number for name, number in before.items() if number):
+            raise EngineUnavailable(f"HAProxy still has what it counted of {key}. {answer[:200]}".strip())
 
     async def prepare_map(self, number: int, pid: int = 0) -> int:
         """Begin a new version of it."""
@@ -93,6 +121,23 @@ class MapCommands(ABC):
         answer = (await self._ask(f"@1 {command}")).strip()
         if answer:
             raise EngineUnavailable(f"HAProxy did not change a map: {answer[:200]}")
+
+
+def _table(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_]{1,64}", name):
+        raise ValueError(f"not a table's name: {name!r}")
+    return name
+
+
+def _key(key: str) -> str:
+    if not re.fullmatch(r"[0-9a-z.:-]{1,64}", key):
+        raise ValueError(f"not a table's key: {key!r}")
+    return key
+
+
+def _entries(answer: str) -> Iterator[tuple[str, dict[str, int]]]:
+    for key, counted in TABLE_ENTRY.findall(answer):
+        yield key, {name: int(number) for name, number in COUNT.findall(counted)}
 
 
 def worker(pid: int) -> str:

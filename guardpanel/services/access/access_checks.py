@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from pathlib import Path
 
 from sqlmodel import col, select
@@ -21,7 +20,8 @@ from guardpanel.models import AddressList, Ban
 from guardpanel.models.access.address_list import AppliesTo, ListKind
 from guardpanel.services.access import feed_states
 from guardpanel.services.access.geo_checks import NOWHERE, Place, Where, rejecting, where_is
-from guardpanel.services.access.limit_checks import Used, used
+from guardpanel.services.access.limit_checks import Used, plain_address, used
+from guardpanel.services.access.origins import Origin, of_ban, of_entry, of_place
 from guardpanel.services.events import EventDetail, Events
 
 BY_REQUEST: Mapping[Verdict | Reason, int] = {
@@ -30,6 +30,7 @@ BY_REQUEST: Mapping[Verdict | Reason, int] = {
     Reason.NO_CLIENT_CERTIFICATE: 6,
     Reason.AMBIGUOUS_PATH: 6,
     Verdict.BLOCKED: 9,
+    Verdict.LOGIN_FAILED: 10,
 }
 "Steps of the order that decide by the request, rather than by its client."
 
@@ -44,6 +45,8 @@ class Finding:
     listed: AddressList | None = None
     ban: Ban | None = None
     place: Place | None = None
+    origin: Origin | None = None
+    "None: a feed, or further back than what is stored."
 
     @property
     def is_partial(self) -> bool:
@@ -90,8 +93,12 @@ class Answer:
 
     @property
     def decides(self) -> Finding | None:
-        each = (*self.allow, *self.bans, *self.deny, *self.places)
-        return next((finding for finding in each if self._holds(finding)), None)
+        return next((finding for finding in self.findings if self._holds(finding)), None)
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """In the order in which HAProxy decides."""
+        return (*self.allow, *self.bans, *self.deny, *self.places)
 
     @property
     def over(self) -> Used | None:
@@ -106,7 +113,7 @@ class Answer:
 
 async def why(session: AsyncSession, engines: Engines, events: Events, text: str, geo_dir: Path) -> Answer:
     """Of an IP address, or of a request by its id. Raises Invalid (422), NotFound (404), and EngineUnavailable (503)."""
-    address, event = await _asked(events, text.strip())
+    address, event = await _address_of(events, text.strip())
     states = await engines.bans.cli.map_states()
     lists = (await session.exec(select(AddressList).order_by(col(AddressList.id)))).all()
     findings = [finding for row in lists if (finding := await _in_list(session, engines, row, states, address))]
@@ -116,7 +123,10 @@ async def why(session: AsyncSession, engines: Engines, events: Events, text: str
     bans = await _bans(session, engines.bans, states, address)
     limits = await used(session, engines.bans.cli, address)
     where = await where_is(engines.bans.cli, states, geo_dir, address)
-    places = [Finding(place.network, None, "", place=place) for place in await rejecting(session, where)]
+    places = [
+        Finding(place.network, None, "", place=place, origin=await of_place(session, place))
+        for place in await rejecting(session, where)
+    ]
     allow, deny = by_kind[ListKind.ALLOW], by_kind[ListKind.DENY]
     if event is None:
         return Answer(address, None, allow, bans, deny, limits, places, where)
@@ -126,16 +136,15 @@ async def why(session: AsyncSession, engines: Engines, events: Events, text: str
     )
 
 
-async def _asked(events: Events, text: str) -> tuple[str, EventDetail | None]:
+async def _address_of(events: Events, text: str) -> tuple[str, EventDetail | None]:
     try:
-        address = ip_address(text)
+        return plain_address(text), None
     except ValueError:
         event = await events.pasted(text)
         if event is None:
             words = "Enter an IP address, or the ID of a request that is among the events."
             raise Invalid.at("q", words) from None
         return event.item.client, event
-    return str(getattr(address, "ipv4_mapped", None) or address), None
 
 
 async def _in_list(
@@ -148,7 +157,8 @@ async def _in_list(
     feed = await feed_states.find(session, row) if row.is_fed else None
     entries = await contents.read(session, (feed or row).reference.digest)
     listed = entries.find(entry[0])
-    return Finding(entry[0], _moment(int(entry[1])), listed.comment if listed else "", listed=row)
+    origin = None if row.is_fed else await of_entry(session, row, entry[0])
+    return Finding(entry[0], _moment(int(entry[1])), listed.comment if listed else "", listed=row, origin=origin)
 
 
 async def _bans(session: AsyncSession, ban_map: OutsideMap, states: dict[str, MapState], address: str) -> list[Finding]:
@@ -161,7 +171,7 @@ async def _bans(session: AsyncSession, ban_map: OutsideMap, states: dict[str, Ma
     inner = span(address)
     bans = (await session.exec(select(Ban).where(col(Ban.lifted_at).is_(None)).order_by(col(Ban.id).desc()))).all()
     return [
-        Finding(ban.network, ban.ends_at, ban.reason, ban=ban)
+        Finding(ban.network, ban.ends_at, ban.reason, ban=ban, origin=of_ban(ban))
         for ban in bans
         if ban.is_active(now) and span(ban.network).contains(inner)
     ]

@@ -12,14 +12,20 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.access import contents
 from guardpanel.access.entries import Entries
 from guardpanel.access.spans import span
+from guardpanel.events.busiest import Kind
+from guardpanel.events.traffic import ALL
 from guardpanel.models import AddressList, Feed
 from guardpanel.models.access.address_list import ListKind
 from guardpanel.services.access.lockout import doors, locked_out
 from guardpanel.services.events import Events
+from guardpanel.services.events.busiest import Busy
 from guardpanel.services.events.visitors import Visitor
 from guardpanel.services.saving.changes import Changes
 
 PERIOD = timedelta(days=7)
+
+MOST_BUSY = 1_000
+"Of the clients with most requests, which are about 40 an hour."
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,10 @@ class Trial:
     "With events in the last week."
     contained: Sequence[Visitor]
     "Those of them in the list. Whoever was not rejected comes first."
+    busy: int
+    "Clients with most requests in the last week, with or without events."
+    busy_contained: Sequence[Busy]
+    "Those of them in the list, most requests first. IPv6 networks are, if a part is."
     warnings: Sequence[str] = ()
     "Who would lock themselves out, in sentences."
 
@@ -47,24 +57,28 @@ async def tried(
     entries = await contents.read(session, reference.digest)
     now = datetime.now(UTC)
     visitors = await events.visitors(now - PERIOD)
-    contained = await asyncio.to_thread(contained_in, entries, visitors, now.timestamp())
+    busiest = (await events.busiest(Kind.CLIENT, ALL, now - PERIOD, now, MOST_BUSY)).rows
+    areas = await asyncio.to_thread(Areas, entries, now.timestamp())
+    contained = [visitor for visitor in visitors if areas.touch(visitor.address)]
+    busy_contained = [client for client in busiest if areas.touch(client.name)]
     warnings: Sequence[str] = ()
     if row.kind is ListKind.DENY:
         open_doors = await doors(changes, session, client)
         networks = [entry.network for entry in entries.items]
         warnings = await asyncio.to_thread(locked_out, open_doors, networks)
-    return Trial(len(visitors), contained, warnings)
+    return Trial(len(visitors), contained, len(busiest), busy_contained, warnings)
 
 
-def contained_in(entries: Entries, visitors: Sequence[Visitor], now: float) -> list[Visitor]:
-    """Entries are in order of their first addresses: one contains an address if the furthest end of all that begin before it
-    is behind it."""
-    spans = [span(entry.network) for entry in entries.items if entry.end > now]
-    firsts, furthest = [area.first for area in spans], [*accumulate((area.last for area in spans), max)]
-    contained = []
-    for visitor in visitors:
-        place = span(visitor.address).first
-        before = bisect_right(firsts, place)
-        if before and furthest[before - 1] >= place:
-            contained.append(visitor)
-    return contained
+class Areas:
+    """What the entries contain that have not ended. They are in order of their first addresses: one touches a network if the
+    furthest end of all that begin before the network ends is not before its beginning."""
+
+    def __init__(self, entries: Entries, now: float) -> None:
+        spans = [span(entry.network) for entry in entries.items if entry.end > now]
+        self._firsts = [area.first for area in spans]
+        self._furthest = [*accumulate((area.last for area in spans), max)]
+
+    def touch(self, network: str) -> bool:
+        place = span(network)
+        before = bisect_right(self._firsts, place.last)
+        return bool(before) and self._furthest[before - 1] >= place.first

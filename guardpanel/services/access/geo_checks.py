@@ -35,17 +35,25 @@ class Where:
 
 NOWHERE = Where("", {})
 
+CHOICES = {GeoKind.COUNTRY: ("country_mode", "countries"), GeoKind.NETWORK: ("asn_mode", "asns")}
+"The fields of a policy by kind: the mode, and what it names."
+
 
 @dataclass(frozen=True)
 class Place:
-    """A policy that rejects it, on these virtual hosts or some of their paths."""
+    """A policy that rejects it, where it blocks."""
 
     policy: Policy
     kind: GeoKind
     value: str
     network: str
     "The network that HAProxy's map has it for, or the address."
-    virtual_host_ids: Collection[int]
+    uses: Sequence[policy_uses.Place]
+    "Of enabled virtual hosts, and of paths."
+
+    @property
+    def virtual_host_ids(self) -> Collection[int]:
+        return {use.virtual_host.id or 0 for use in self.uses}
 
     @property
     def field(self) -> str:
@@ -66,24 +74,27 @@ async def rejecting(session: AsyncSession, where: Where) -> Sequence[Place]:
         return ()
     asking = (Policy.country_mode != GeoMode.OFF) | (Policy.asn_mode != GeoMode.OFF)
     policies = (await session.exec(select(Policy).where(asking).order_by(col(Policy.id)))).all()
-    hosts = await _blocking(session, {policy.id or 0: policy for policy in policies})
+    uses = await _blocking(session, {policy.id or 0: policy for policy in policies})
     return [
-        Place(policy, kind, value, network, hosts[policy.id])
+        Place(policy, kind, value, network, uses[policy.id])
         for policy in policies
-        if policy.id in hosts
+        if policy.id in uses
         for kind, (network, value) in where.entries.items()
-        if rejects(*_choice(policy, kind), value)
+        if _rejects(policy, kind, value)
     ]
 
 
-async def _blocking(session: AsyncSession, policies: Mapping[int, Policy]) -> Mapping[int | None, Collection[int]]:
-    """By policy: the enabled virtual hosts on which it blocks, or on some paths of which."""
-    hosts: dict[int | None, set[int]] = {}
+async def _blocking(
+    session: AsyncSession, policies: Mapping[int, Policy]
+) -> Mapping[int | None, Sequence[policy_uses.Place]]:
+    """By policy: where it blocks."""
+    uses: dict[int | None, list[policy_uses.Place]] = {}
     for place in await policy_uses.inspected(session, policies.keys()):
         if place.mode_under(policies[place.policy_id or 0]) is EnforcementMode.BLOCK:
-            hosts.setdefault(place.policy_id, set()).add(place.virtual_host.id or 0)
-    return hosts
+            uses.setdefault(place.policy_id, []).append(place)
+    return uses
 
 
-def _choice(policy: Policy, kind: GeoKind) -> tuple[GeoMode, list[str]]:
-    return (policy.country_mode, policy.countries) if kind is GeoKind.COUNTRY else (policy.asn_mode, policy.asns)
+def _rejects(policy: Policy, kind: GeoKind, value: str) -> bool:
+    mode, named = CHOICES[kind]
+    return rejects(getattr(policy, mode), getattr(policy, named), value)

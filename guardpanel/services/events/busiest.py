@@ -22,6 +22,11 @@ class Busy:
     name: str
     count: Count
 
+    @property
+    def passed(self) -> int:
+        """Requests that were not rejected."""
+        return self.count.requests - self.count.rejected
+
 
 @dataclass(frozen=True)
 class Busiest:

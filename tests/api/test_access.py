@@ -1,0 +1,59 @@
+"""Why an address is rejected, as JSON. HAProxy does not respond here: tests/live/test_json_actions_live.py has what it answers."""
+
+import httpx2
+import pytest
+
+from guardpanel.access.geo_files import GeoKind
+from guardpanel.api.access import undo_of
+from guardpanel.models import AddressList, Ban, Policy
+from guardpanel.models.access.address_list import AddressListInput, ListKind
+from guardpanel.models.access.feed import FilledFrom
+from guardpanel.services.access.access_checks import Finding
+from guardpanel.services.access.geo_checks import Place
+
+pytestmark = pytest.mark.anyio
+
+WHY, ADDRESS = "/api/v1/access/why", "203.0.113.7"
+
+PLACE = Place(Policy(id=1), GeoKind.COUNTRY, "FR", "203.0.113.0/24", ())
+
+
+def a_list(number: int, kind: ListKind, filled_from: FilledFrom = FilledFrom.HAND) -> AddressList:
+    return AddressList(id=number, name="List", kind=kind, filled_from=filled_from)
+
+
+@pytest.mark.parametrize(("q", "status"), [(ADDRESS, 503), ("0198a000-0000", 422), (" ", 422), ("", 422)])
+async def test_what_cannot_be_answered(vera_api: httpx2.AsyncClient, q: str, status: int) -> None:
+    answer = await vera_api.get(WHY, params={"q": q})
+
+    assert answer.status_code == status, answer.text
+
+
+async def test_only_administrators_forgive(vera_api: httpx2.AsyncClient) -> None:
+    assert (await vera_api.post("/api/v1/policies/1/forgive", json={"address": ADDRESS})).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("finding", "undo"),
+    [
+        (Finding(ADDRESS, None, "", ban=Ban(id=3, network=ADDRESS)), "DELETE /api/v1/bans/3"),
+        (
+            Finding("203.0.113.0/24", None, "", listed=a_list(4, ListKind.DENY)),
+            "DELETE /api/v1/address-lists/4/entries/203.0.113.0/24",
+        ),
+        (
+            Finding(ADDRESS, None, "", listed=a_list(4, ListKind.ALLOW)),
+            f"DELETE /api/v1/address-lists/4/entries/{ADDRESS}",
+        ),
+        (Finding(ADDRESS, None, "", listed=a_list(4, ListKind.DENY, FilledFrom.URL)), "POST /api/v1/address-lists"),
+        (Finding(ADDRESS, None, "", listed=a_list(4, ListKind.ALLOW, FilledFrom.URL)), ""),
+        (Finding(PLACE.network, None, "", place=PLACE), "POST /api/v1/address-lists"),
+    ],
+)
+async def test_each_finding_has_what_undoes_just_that(finding: Finding, undo: str) -> None:
+    operation = undo_of(finding, ADDRESS)
+
+    assert (f"{operation.method} {operation.path}" if operation else "") == undo
+    if operation and operation.body is not None:
+        fields = AddressListInput.model_validate(operation.body)
+        assert (fields.kind, fields.entries) == (ListKind.ALLOW, ADDRESS)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 
 from guardpanel.background import Background
 from guardpanel.bundle import KINDS, WITHOUT_KEYS, Bundle, NamedServer
@@ -101,7 +101,8 @@ class Deployer:
             await self._load_applications(release, bundle, keep)
             is_swapped = await self.publisher.publish(release, bundle, tell, again=again)
             tell("verify")
-            await self.verifier.prove(bundle, changed, over_tls=not is_swapped)
+            async with nullcontext() if is_swapped else self.telling.leaving(bundle.files["haproxy.cfg"].decode()):
+                await self.verifier.prove(bundle, changed, over_tls=not is_swapped)
             await asyncio.to_thread(self.releases.must_be_whole, release, WITHOUT_KEYS if is_swapped else KINDS)
             await self.old_workers.follow(release)
 
@@ -231,8 +232,7 @@ class Deployer:
     async def reload_again(self) -> None:
         """Reload the same configuration: HAProxy cannot give an address at run time to a server that had none. Raises
         DeploymentFailed."""
-        number = self.releases.current_number()
-        if number is None:
+        if (number := self.releases.current_number()) is None:
             return
         async with self._deploying():
             release = await asyncio.to_thread(self.releases.open, number)

@@ -92,14 +92,15 @@ def sweep_drafts(path: Path) -> None:
             draft.unlink()
 
 
-def write_atomically(path: Path, content: bytes, mode: int = 0o640) -> None:
-    """Replace a file atomically: readers see the old bytes or the new ones."""
+def write_atomically(path: Path, content: bytes, mode: int = 0o640, *, sync: bool = True) -> None:
+    """Replace a file atomically: readers see the old bytes or the new ones. Without `sync`, a power failure may empty it."""
     draft = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")
     try:
         draft.unlink(missing_ok=True)
-        write_new(draft, content, mode)
+        write_new(draft, content, mode, sync=sync)
         draft.rename(path)
-        sync_directory(path.parent)
+        if sync:
+            sync_directory(path.parent)
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
@@ -114,13 +115,14 @@ def make_empty(*paths: Path) -> None:
                 write_new(path, b"")
 
 
-def write_new(path: Path, content: bytes, mode: int = 0o640) -> None:
+def write_new(path: Path, content: bytes, mode: int = 0o640, *, sync: bool = True) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         view = memoryview(content)
         while view:
             view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
+        if sync:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -81,11 +81,14 @@ class Publisher:
         keys = await asyncio.to_thread(self.releases.differing_secrets, release.number)
         data = await asyncio.to_thread(self.releases.differing_data, release.number)
         await self._load(release, bundle, keys, again=bool(keys or data))
+        await self.telling.leave_addresses(bundle.files["haproxy.cfg"].decode())
 
     async def load_again(self, release: Release) -> None:
         """The current release, as it is on disk."""
-        async with self.telling.handing_over(content_of(release.path / "haproxy.cfg").decode(), release.checksum):
+        configuration = content_of(release.path / "haproxy.cfg").decode()
+        async with self.telling.handing_over(configuration, release.checksum):
             await self.reloader.reload(release.checksum, again=True)
+        await self.telling.leave_addresses(configuration)
         await self.verifier.prove_listeners(release.checksum)
 
 

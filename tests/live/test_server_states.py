@@ -124,10 +124,10 @@ async def test_a_disk_that_takes_no_states_takes_no_server_down(
     """Of what a worker never read it has counted nothing."""
     states = running.settings.server_states
 
-    def full(path: Path, content: bytes) -> None:
+    def full(path: Path, content: bytes, *, sync: bool) -> None:
         if path == states:
             raise OSError(errno.ENOSPC, "No space left on device")
-        write_atomically(path, content)
+        write_atomically(path, content, sync=sync)
 
     with origin() as first, origin() as second:
         operator = Operator(running, [first, second], interval=3600, fall=3)

@@ -17,6 +17,9 @@ START_PATIENCE_SECONDS = 15.0
 
 RELOAD_PATIENCE_SECONDS = 15.0
 
+PAUSE_SECONDS, LONGEST_PAUSE = 0.002, 0.01
+"Seconds between looks for the new worker: few configurations take long, and those that do need the processor themselves."
+
 STILL_LOADING = "Another reload is still in progress"
 """The answer of a master (3.1 and newer) that still loads another worker, including its first (cli_parse_reload() in its
 src/mworker.c): it ignored the reload, so it is sent again."""
@@ -59,7 +62,7 @@ class Reloader:
     async def _wait_for_a_new_worker(self, reading: Reading, answer: str) -> None:
         """`answer` is the master's to the reload. Raises DeploymentFailed if there is none."""
         before = reading.before
-        patience = Patience(RELOAD_PATIENCE_SECONDS, reading.processes)
+        patience, pause = Patience(RELOAD_PATIENCE_SECONDS, reading.processes), PAUSE_SECONDS
         while True:
             try:
                 now = await self.cli.processes()
@@ -80,7 +83,8 @@ class Reloader:
             if patience.is_over:
                 await end_loading_worker(self.cli)
                 raise DeploymentFailed("HAProxy did not start a new worker.", step="reload", evidence=answer)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(pause)
+            pause = min(1.05 * pause, LONGEST_PAUSE)
 
     async def runs(self, checksum: str, patience: float = START_PATIENCE_SECONDS) -> bool:
         """Whether HAProxy's newest worker has loaded this configuration. False if it does not respond in time."""

@@ -36,11 +36,19 @@ class ServerSync:
 
     @asynccontextmanager
     async def handing_over(self, configuration: str, checksum: str) -> AsyncIterator[None]:
-        """Wraps a reload: the next worker learns what the previous one knows, and a later start learns the names' addresses."""
+        """Wraps a reload: the next worker learns what the previous one knows."""
         pid, rows = await self._hand_over(configuration, checksum)
         yield
         await self._note_handed(pid, rows)
-        await self.leave_addresses(configuration)
+
+    @asynccontextmanager
+    async def leaving(self, configuration: str) -> AsyncIterator[None]:
+        """Wraps what takes as long as `leave_addresses`, which ends before anything else writes that file."""
+        leaving = asyncio.create_task(self.leave_addresses(configuration))
+        try:
+            yield
+        finally:
+            await leaving
 
     async def check_names(self, servers: Collection[NamedServer], bundle: Bundle) -> None:
         """The rendered configuration tolerates names without an address, since a resolver failure must not prevent a reload.
@@ -123,7 +131,7 @@ class ServerSync:
             ran = pid = text = ""
         live = configuration if ran == checksum else await asyncio.to_thread(self._configuration_of, ran)
         lines = await asyncio.to_thread(self._states, handover.servers_in(live), new, pid, text)
-        is_written = await self._leave_states(lines)
+        is_written = await self._leave_states(lines, sync=False)  # Only for the worker that starts now.
         return pid, handover.rows_in("\n".join(lines)) if is_written else {}
 
     def _states(self, live: Backends, new: Backends, pid: str, text: str) -> list[str]:
@@ -132,11 +140,11 @@ class ServerSync:
         self.addresses.take(handover.addresses_in(before, live))
         return handover.state_lines(before, live, new, handed=handed, addresses=self.addresses.all())
 
-    async def _leave_states(self, lines: Sequence[str]) -> bool:
+    async def _leave_states(self, lines: Sequence[str], *, sync: bool = True) -> bool:
         """Whether it was written. A full disk must not prevent a rollback: servers start UP then."""
         try:
             text = "\n".join(lines) + "\n"
-            await asyncio.to_thread(write_atomically, self.settings.server_states, text.encode())
+            await asyncio.to_thread(write_atomically, self.settings.server_states, text.encode(), sync=sync)
         except OSError as error:
             log.warning("cannot write the state of servers: %s", error.strerror or error)
             return False

@@ -63,6 +63,9 @@ def a_virtual_host(hosts: str = "shop.example", **others: Any) -> Form:
         "sticky_sessions": "off",
         "sticky_cookie": "GPSRV",
         "sticky_same_site": "lax",
+        "redirect": "no",
+        "redirect_to": "",
+        "redirect_rest": "on",
         "notes": "",
     }
     return {key: value for key, value in {**typed, **others}.items() if value is not None}

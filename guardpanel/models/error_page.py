@@ -7,10 +7,10 @@ from pydantic import AfterValidator, StringConstraints
 from sqlmodel import Field
 
 from guardpanel.models.certificates.issuing import email_address
+from guardpanel.models.delivery.redirect import redirect_target
 from guardpanel.models.logo import Logo
 from guardpanel.models.meta import described
 from guardpanel.models.noun import Menu, Noun
-from guardpanel.models.path_binding import redirect_target
 from guardpanel.models.types import Fields, Name, Notes, notes, refuse, visible
 from guardpanel.models.versioned_row import VersionedRow
 

@@ -1,6 +1,5 @@
 """Path bindings: what a path of a virtual host gets that its other paths do not."""
 
-import re
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
@@ -13,18 +12,16 @@ from guardpanel.models.delivery.path_delivery import (
     is_different,
     needs_section,
 )
+from guardpanel.models.delivery.redirect import Redirect, RedirectColumns
 from guardpanel.models.header_rule import change_in_words
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Noun, Part
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.policies.path_condition import bound_path
 from guardpanel.models.references import OptionalId
-from guardpanel.models.site import site
-from guardpanel.models.types import Notes, refuse, stored, visible
+from guardpanel.models.types import Notes, refuse, stored
 from guardpanel.models.versioned_row import VersionedRow
 from guardpanel.models.virtual_host import OptionalMode
-
-LONGEST_TARGET = 1000
 
 
 class BoundPath(Choice):
@@ -32,41 +29,7 @@ class BoundPath(Choice):
     EXACT = "exact", "Exactly"
 
 
-class Redirect(Choice):
-    """By status (RFC 9110 §15.4)."""
-
-    NO = "no", "No redirect"
-    MOVED = "301", "Permanent (301)"
-    PERMANENT = "308", "Permanent, same method (308)"
-    FOUND = "302", "Temporary (302)"
-    TEMPORARY = "307", "Temporary, same method (307)"
-
-
-SIGN = r"(?:[A-Za-z0-9/._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})"
-TARGET = re.compile(rf"(?:(?P<scheme>https?)://(?P<host>[^/?#]+))?(?P<path>/{SIGN}*)?(?P<query>\?(?:{SIGN}|\?)*)?")
-"What a visitor’s browser reads in one way: ASCII, encoded, without a fragment."
-
-
-def redirect_target(text: str) -> str:
-    """`https://new.example`, `https://new.example/shop` or `/new`: never another site's by what a visitor sends."""
-    target = visible(text.strip())
-    if not target:
-        return ""
-    parts = TARGET.fullmatch(target)
-    if re.match("https?://[^/?#]*@", target):
-        raise refuse("Enter the URL without a user name and password: everyone who follows it would see them.")
-    if not re.match("https?://|/(?!/)", target):
-        raise refuse("Start with https:// or with a single /.")
-    if parts is None or len(target) > LONGEST_TARGET:
-        raise refuse(
-            f"Enter a URL or a path of letters, digits and the signs of URLs, encoded: {LONGEST_TARGET} at most."
-        )
-    if not parts["host"]:
-        return target
-    return f"{parts['scheme']}://{site(parts['host'])}{parts['path'] or ''}{parts['query'] or ''}"
-
-
-class PathBindingColumns(PathDeliveryColumns):
+class PathBindingColumns(RedirectColumns, PathDeliveryColumns):
     """What form, JSON and table have in common."""
 
     path_match: BoundPath = described("Path match", BoundPath.BELOW, sa_type=stored(BoundPath))
@@ -74,12 +37,6 @@ class PathBindingColumns(PathDeliveryColumns):
         "Path",
         placeholder="/login",
         hint="Without the query, decoded: /café. Upper and lower case are the same, and so are /login and /login/.",
-    )
-    redirect: Redirect = described(
-        "Redirect",
-        Redirect.NO,
-        sa_type=stored(Redirect),
-        hint="Instead of the servers. Redirected requests are not inspected.",
     )
     requires_login: bool = described(
         "Requires login",
@@ -95,12 +52,6 @@ class PathBindingColumns(PathDeliveryColumns):
         unset="Same as policy",
         hint="Overrides the policy’s mode. Off skips inspection.",
     )
-    redirect_to: Annotated[str, AfterValidator(redirect_target)] = described(
-        "Redirect to", "", placeholder="https://new.example/shop", hint="A URL, or a path of this virtual host."
-    )
-    redirect_rest: bool = described(
-        "Keep the rest", True, hint="What follows the path, and the query, are added to the target."
-    )
     notes: Notes = described("Notes", "")
 
 
@@ -111,7 +62,7 @@ class PathBindingFields(PathBindingColumns, OwnHeadersFields):
     @classmethod
     def what_is_asked_for(cls, data: Any) -> Any:
         """Also where they are not sent: what is left out would not be looked at."""
-        return {"enforcement_mode": None, "redirect_to": "", **data} if isinstance(data, dict) else data
+        return {"enforcement_mode": None, **data} if isinstance(data, dict) else data
 
     @field_validator("path")
     @classmethod
@@ -137,20 +88,6 @@ class PathBindingFields(PathBindingColumns, OwnHeadersFields):
                 "Choose a policy, a mode, a redirect, a login, or delivery. Without any, the path is like the rest."
             )
         return mode
-
-    @field_validator("redirect_to")
-    @classmethod
-    def a_target_for_a_redirect(cls, target: str, info: ValidationInfo) -> str:
-        if not target and info.data.get("redirect", Redirect.NO) is not Redirect.NO:
-            raise refuse("Enter a URL or a path to redirect to.")
-        return target
-
-    @field_validator("redirect_rest")
-    @classmethod
-    def rest_has_its_place(cls, keeps: bool, info: ValidationInfo) -> bool:
-        if keeps and "?" in info.data.get("redirect_to", ""):
-            raise refuse("The target has a query already. Clear this, or leave the target’s query out.")
-        return keeps
 
     @property
     def name(self) -> str:

@@ -14,6 +14,16 @@ from guardpanel.models.references import blank_is_none
 from guardpanel.models.types import Endpoint, Fields, endpoint, refuse
 
 
+class Balance(Choice):
+    """HAProxy's `balance` algorithms that suit HTTP servers (HAProxy configuration manual, `balance`)."""
+
+    ROUNDROBIN = "roundrobin", "Round robin"
+    LEASTCONN = "leastconn", "Least connections"
+    SOURCE = "source", "Client IP hash"
+    RANDOM = "random", "Random"
+    FIRST = "first", "First available"
+
+
 class TlsVerify(Choice):
     """How an https server's certificate is verified."""
 

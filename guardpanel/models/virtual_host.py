@@ -16,29 +16,20 @@ from guardpanel.models.certificates.certificate import Certificate
 from guardpanel.models.certificates.https import HttpsColumns
 from guardpanel.models.certificates.issuing import NewCertificateInput
 from guardpanel.models.delivery.delivery import DeliveryColumns
+from guardpanel.models.delivery.redirect import Redirect
 from guardpanel.models.hostname import Hostname, Hostnames, first_name
-from guardpanel.models.meta import Choice, described
+from guardpanel.models.meta import described
 from guardpanel.models.noun import Menu, Noun, Part
 from guardpanel.models.policies.enforcement import EnforcementMode, effective_mode
 from guardpanel.models.policies.policy import Policy
 from guardpanel.models.references import OptionalId, blank_is_none
-from guardpanel.models.server import Server, ServerFields, TlsVerify, certificates, server_in_words
+from guardpanel.models.server import Balance, Server, ServerFields, TlsVerify, certificates, server_in_words
 from guardpanel.models.site import OptionalHostname
 from guardpanel.models.types import FilePlace, Name, Notes, Path, display_name, refuse, stored
 from guardpanel.models.types import lines as split_lines
 from guardpanel.models.versioned_row import VersionedRow
 
 STATUS_LIST = r"[1-5][0-9]{2}(?:-[1-5][0-9]{2})?(?:,[1-5][0-9]{2}(?:-[1-5][0-9]{2})?)*"
-
-
-class Balance(Choice):
-    """HAProxy's `balance` algorithms that suit HTTP servers (HAProxy configuration manual, `balance`)."""
-
-    ROUNDROBIN = "roundrobin", "Round robin"
-    LEASTCONN = "leastconn", "Least connections"
-    SOURCE = "source", "Client IP hash"
-    RANDOM = "random", "Random"
-    FIRST = "first", "First available"
 
 
 OptionalMode = Annotated[EnforcementMode | None, BeforeValidator(blank_is_none)]
@@ -122,7 +113,7 @@ class VirtualHostFields(VirtualHostColumns):
     )
     servers: list[ServerFields] = described(
         "Servers",
-        min_length=1,
+        default_factory=list,
         max_length=200,
         hint="Names must resolve when you save, unless you select Resolve later. A resolved address is kept while the name "
         "has none. A backup gets traffic only when all other servers are down, one that drains no new requests. Requests wait "
@@ -131,10 +122,19 @@ class VirtualHostFields(VirtualHostColumns):
 
     @model_validator(mode="before")
     @classmethod
-    def named_after_first_hostname(cls, data: Any) -> Any:
-        if isinstance(data, dict) and not str(data.get("name") or "").strip():
-            return {**data, "name": first_name(split_lines(data.get("hostnames")))}
-        return data
+    def what_is_left_out(cls, data: Any) -> Any:
+        """It is called like its first hostname. Servers are looked at where none are sent, too."""
+        if not isinstance(data, dict):
+            return data
+        name = str(data.get("name") or "").strip() or first_name(split_lines(data.get("hostnames")))
+        return {"servers": [], **data, "name": name}
+
+    @field_validator("servers")
+    @classmethod
+    def servers_or_a_redirect(cls, servers: list[ServerFields], info: ValidationInfo) -> list[ServerFields]:
+        if not servers and info.data.get("redirect") is Redirect.NO:
+            raise refuse("Add a server, or redirect all requests.")
+        return servers
 
     @field_validator("tls_ca")
     @classmethod

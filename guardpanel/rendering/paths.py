@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from guardpanel.models.path_binding import BoundPath, Redirect
+from guardpanel.models.delivery.redirect import Redirect
+from guardpanel.models.path_binding import BoundPath
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.rendering.bound_paths import fold, outer_paths, spellings, with_slash
 from guardpanel.rendering.rest import Rest
@@ -25,6 +26,8 @@ UNESCAPED = "/!$&()*+,:=@-._~"
 "What clients leave as it is in a path (RFC 3986 §3.3)."
 
 LETTERS_A_LINE = 10
+
+ALL_OF_IT = "-"
 
 WEAK = "weak"
 "Marks what inspects less than what is around it: it only gets requests whose path is written as such."
@@ -78,25 +81,33 @@ def strictness(state: DesiredState, host: VirtualHostState) -> int:
     return STRICTNESS.index(state.effective(host)[1])
 
 
-def redirects(state: DesiredState) -> list[tuple[str, PathState]]:
-    return [(bound.key, path) for path, bound in state.bound_paths if path.redirect is not Redirect.NO]
+class RedirectRule(NamedTuple):
+    """What is redirected, by what it is bound to."""
+
+    key: str
+    code: Redirect
+    parts: int | None
+    "Of a request's path, which the target replaces. None: all of it, and the query."
+    target: str
+
+    @property
+    def line(self) -> str:
+        """`17.4 301;1;https://new.example`: status, parts that are replaced, target."""
+        parts = ALL_OF_IT if self.parts is None else self.parts
+        return f"{self.key} {self.code};{parts};{self.target.removesuffix('/') if self.parts is not None else self.target}\n"
 
 
-def depth(path: PathState) -> int:
-    """How many parts of a request's path its target replaces. 0: all, and the query."""
-    return path.path.count("/") if path.redirect_rest else 0
-
-
-def parts_replaced(state: DesiredState) -> list[int]:
-    return sorted({depth(path) for _, path in redirects(state)} - {0})
-
-
-def redirects_map(state: DesiredState) -> str:
-    """`17.4 301;1;https://new.example`: status, parts that are replaced, target."""
-    return "".join(
-        f"{key} {path.redirect};{depth(path)};{path.redirect_to.removesuffix('/') if depth(path) else path.redirect_to}\n"
-        for key, path in redirects(state)
-    )
+def redirects(state: DesiredState) -> list[RedirectRule]:
+    """Of virtual hosts, which keep all of a path, and of paths."""
+    bound: list[tuple[str, VirtualHostState | PathState, int]] = [
+        *((str(host.id), host, 0) for host in state.virtual_hosts),
+        *((bound.key, path, path.path.count("/")) for path, bound in state.bound_paths),
+    ]
+    return [
+        RedirectRule(key, each.redirect, parts if each.redirect_rest else None, each.redirect_to)
+        for key, each, parts in bound
+        if each.redirect is not Redirect.NO
+    ]
 
 
 def spelled_letters(paths: Iterable[str]) -> list[Token]:
@@ -108,11 +119,12 @@ def spelled_letters(paths: Iterable[str]) -> list[Token]:
 
 def parameters(state: DesiredState) -> dict[str, Any]:
     """What the config templates need."""
-    bound = entries(state)
+    bound, rules = entries(state), redirects(state)
     return {
         "paths": bool(reading(state)),
-        "redirect_codes": sorted({int(path.redirect) for _, path in redirects(state)}),
-        "redirect_rests": [Rest(parts) for parts in parts_replaced(state)],
+        "redirect_codes": sorted({int(rule.code) for rule in rules}),
+        "redirect_rests": [Rest(parts) for parts in sorted({rule.parts for rule in rules if rule.parts})],
+        "redirects_whole": any(rule.parts == 0 for rule in rules),
         "spelled_letters": spelled_letters(path.path for path in state.paths),
         "login_paths": any(path.requires_login for path in state.paths),
         "weak_paths": any(entry.is_weak for entry in bound),
@@ -137,15 +149,14 @@ def reading(state: DesiredState) -> list[int]:
 
 def files(state: DesiredState) -> dict[str, str]:
     bound = sorted(entries(state))
+    maps = {REDIRECTS_MAP: "".join(rule.line for rule in rules)} if (rules := redirects(state)) else {}
     if not (hosts := reading(state)):
-        return {}
-    maps = {
+        return maps
+    maps |= {
         HOSTS_MAP: "".join(f"{number} 1\n" for number in hosts),
         BELOW_MAP: "".join(entry.line for entry in bound if not entry.is_exact),
         EXACT_MAP: "".join(entry.line for entry in bound if entry.is_exact),
     }
-    if redirects(state):
-        maps[REDIRECTS_MAP] = redirects_map(state)
     if any(entry.is_weak for entry in bound):
         maps[STRONG_BELOW_MAP] = "".join(entry.line for entry in bound if not entry.is_exact and not entry.is_weak)
         maps[STRONG_EXACT_MAP] = "".join(entry.line for entry in bound if entry.is_exact and not entry.is_weak)

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from guardpanel.models.delivery import path_delivery
-from guardpanel.models.path_binding import BoundPath, PathBindingColumns, Redirect
+from guardpanel.models.delivery.redirect import Redirect
+from guardpanel.models.path_binding import BoundPath, PathBindingColumns
 from guardpanel.models.policies.enforcement import EnforcementMode, at_path, effective_mode
 from guardpanel.rendering import acme, error_pages, header_rules, login_maps
 from guardpanel.rendering.address_list import AddressListState

@@ -2,11 +2,13 @@
 
 from typing import Any, Unpack
 
+from sqlalchemy.orm import selectinload
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.models import PathBinding, Policy, VirtualHost
 from guardpanel.models.delivery.path_delivery import differences, is_different
+from guardpanel.models.delivery.redirect import Redirect
 from guardpanel.models.meta import About, about
 from guardpanel.models.path_binding import (
     NOUN,
@@ -14,7 +16,6 @@ from guardpanel.models.path_binding import (
     PathBindingColumns,
     PathBindingFields,
     PathBindingInput,
-    Redirect,
 )
 from guardpanel.models.policies.enforcement import EnforcementMode, at_path
 from guardpanel.services.access.geo_doubts import must_let_in_where
@@ -60,13 +61,14 @@ class PathBindings(Crud[PathBinding, PathBindingFields]):
         """Raises NeedsConfirmation (409) if no server would take requests, or if the path's policy would reject whoever saves
         it, and what is there did not."""
         async with changes.database.read() as session:
-            host = await session.get(VirtualHost, self.parent_id)
+            servers = selectinload(VirtualHost.servers)  # type: ignore[arg-type]
+            host = await session.get(VirtualHost, self.parent_id, options=[servers])
             row = await self.find(session, number) if number is not None else None
         if host is None or not host.enabled or fields.redirect is not Redirect.NO:
             return
         before = at_path(row, host) if row and row.redirect is Redirect.NO else (host.policy_id, host.enforcement_mode)
         is_meant = isinstance(fields, PathBindingInput) and bool(fields.save_anyway)
-        path_must_be_meant(fields, row, is_meant=is_meant)
+        path_must_be_meant(fields, row, host, is_meant=is_meant)
         await must_let_in_where(changes, request.client, [(at_path(fields, host), before)], is_meant=is_meant)
 
 

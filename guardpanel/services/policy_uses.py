@@ -9,7 +9,8 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.models import PathBinding, Policy, VirtualHost
-from guardpanel.models.path_binding import BoundPath, PathBindingColumns, Redirect
+from guardpanel.models.delivery.redirect import Redirect
+from guardpanel.models.path_binding import BoundPath, PathBindingColumns
 from guardpanel.models.policies.enforcement import EnforcementMode, at_path, effective_mode
 from guardpanel.models.virtual_host import VirtualHostFields
 
@@ -33,7 +34,7 @@ class Place(NamedTuple):
     @property
     def is_inspected(self) -> bool:
         """False for a redirect: its policy has no effect."""
-        return self.path is None or self.path.redirect is Redirect.NO
+        return (self.path or self.virtual_host).redirect is Redirect.NO
 
     @property
     def words(self) -> str:
@@ -68,12 +69,13 @@ def choices(
     """What a virtual host that is saved with these fields and its paths choose, each with what they choose now."""
     if not fields.enabled:
         return []
+    own = [(fields.policy_id, fields.enforcement_mode)] * (fields.redirect is Redirect.NO)
     if row is None:
-        return [((fields.policy_id, fields.enforcement_mode), None)]
+        return [(after, None) for after in own]
+    before = (row.policy_id, row.enforcement_mode) if row.enabled and row.redirect is Redirect.NO else None
     paths = [place.path for place in now if place.path and place.is_inspected]
-    own = (fields.policy_id, fields.enforcement_mode), (row.policy_id, row.enforcement_mode)
-    both = [own, *((at_path(path, fields), at_path(path, row)) for path in paths)]
-    return [(after, before if row.enabled else None) for after, before in both]
+    of_paths = ((at_path(path, fields), at_path(path, row) if row.enabled else None) for path in paths)
+    return [*((after, before) for after in own), *of_paths]
 
 
 def of_paths(places: Sequence[Place]) -> list[int]:

@@ -58,9 +58,11 @@ class VirtualHosts(Crud[VirtualHost, VirtualHostFields]):
         names = (ready.parsed.names if ready.parsed else ready.hostnames) if ready.is_asked_for else ()
         async with changes.database.read() as session:
             row = await self.find(session, number) if number is not None else None
-            serving.must_be_meant(ready, row, is_meant=bool(ready.save_anyway))
+            places = await policy_uses.of_host(session, row) if row else ()
+            paths = [place.path for place in places if place.path]
+            serving.must_be_meant(ready, row, paths, is_meant=bool(ready.save_anyway))
             await https_doubts.must_be_meant(session, ready, row, names, is_meant=bool(ready.save_anyway))
-            uses = policy_uses.choices(ready, row, await policy_uses.of_host(session, row) if row else ())
+            uses = policy_uses.choices(ready, row, places)
         await must_let_in_where(changes, request.client, uses, is_meant=bool(ready.save_anyway))
         return ready
 

@@ -59,6 +59,13 @@ def renumbered(typed: Row, model: type[BaseModel] | None = None) -> dict[str, li
     return numbered
 
 
+def is_left_out(typed: Row, name: str, at: int, model: type[BaseModel]) -> bool:
+    """Whether nothing was typed in a row of a list that may be empty."""
+    start, untyped = f"{name}.{at}.", _untyped(name, model)
+    row = {key.removeprefix(start): values for key, values in typed.items() if key.startswith(start)}
+    return not model.model_fields[name].is_required() and not _is_typed(row, untyped)
+
+
 def _untyped(name: str, model: type[BaseModel] | None) -> frozenset[str]:
     """The fields of a row that have a value even if the operator typed none: ticks, choices, and what starts with one."""
     info = model.model_fields.get(name) if model else None

@@ -18,7 +18,7 @@ from guardpanel.models.meta import About, about_field
 from guardpanel.services.input import validated
 from guardpanel.services.saving.changes import SaveRequest
 from guardpanel.views.form_keys import counter, digest
-from guardpanel.views.form_rows import ROW, new_row, renumbered, row_model, texts
+from guardpanel.views.form_rows import ROW, is_left_out, new_row, renumbered, row_model, texts
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -154,7 +154,8 @@ class Form:
         for name, info in model.model_fields.items():
             row = row_model(info.annotation)
             if row is not None:
-                data[name] = [self._row(row, name, at) for at in self.rows(name)]
+                rows = (at for at in self.rows(name) if not is_left_out(self.typed, name, at, model))
+                data[name] = [self._row(row, name, at) for at in rows]
             elif info.annotation is bool:
                 data[name] = self.checked(name)
             elif name in self.typed:

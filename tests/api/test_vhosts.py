@@ -491,3 +491,25 @@ async def test_a_policy_that_no_row_can_have_is_not_found(ada_api: httpx2.AsyncC
 
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/policy_id")
     assert (await ada_api.get(VHOST)).json()["version"] == 1
+
+
+async def test_one_that_redirects_needs_no_servers(ada_api: httpx2.AsyncClient) -> None:
+    moved = {"hostnames": ["old.example"], "redirect": "308", "redirect_to": "https://new.example"}
+    row = (await ada_api.post("/api/v1/vhosts", json=moved)).json()
+    assert (row["servers"], row["backends"], row["backend_url"]) == ([], [], "")
+
+    as_read = {"domain": "old.example", "backend_url": "", "backends": [], "description": "Moved", "is_active": True}
+    answer = await ada_api.patch(f"/api/v1/vhosts/{row['id']}", json=as_read)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["description"] == "Moved"
+
+    path = {"path": "/api", "enforcement_mode": "detect_only"}
+    answer = await ada_api.post(f"/api/v1/vhosts/{row['id']}/policy-bindings", json=path)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (409, "own_servers")
+    served = await ada_api.post(
+        f"/api/v1/vhosts/{row['id']}/policy-bindings", json={"path": "/api", "own_servers": ["10.0.0.7:3000"]}
+    )
+    assert served.status_code == 201
+
+    answer = await ada_api.patch(f"/api/v1/vhosts/{row['id']}", json={"redirect": "no"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "servers")

@@ -189,6 +189,10 @@ SAVES = [
     Save("a redirect", ("/virtual-hosts/1/paths", a_path_binding(
             path="/old", enforcement_mode="", redirect="308", redirect_to="https://NEW.example:8443/a")),
          ("POST", "/api/v1/vhosts/1/policy-bindings", {"path": "/old", "redirect": "308", "redirect_to": "https://new.example:8443/a"})),
+    Save("a virtual host that is redirected", ("/virtual-hosts", a_virtual_host(
+            "former.example", redirect="308", redirect_to="https://NEW.example", **{"servers.0.address": ""})),
+         ("POST", "/api/v1/vhosts", {
+             "hostnames": ["former.example"], "redirect": "308", "redirect_to": "https://new.example", "policy_id": 1})),
     Save("a path binding by the panel before", ("/virtual-hosts/1/paths", a_path_binding(policy_id="1", enforcement_mode="", notes="Old")),
          ("POST", "/api/v1/vhosts/1/policy-bindings", {"path_prefix": "/api", "policy_id": 1, "priority": 0, "comment": "Old"})),
     Save("a header rule", ("/virtual-hosts/1/headers", a_header_rule(

@@ -190,7 +190,7 @@ def usual(path: str, place: Path_ = (), bind: str = "") -> dict[str, Any]:
     body = (
         a_react_policy(detection_paranoia_level=4)
         if "policies" in path
-        else a_vhost(https_redirect=False, hsts_seconds=0)
+        else a_vhost(https_redirect=False, hsts_seconds=0, redirect_to="https://new.example")
     )
     if place and place[0] == "servers":
         body["servers"] = [{"address": "127.0.0.1:3000"}]

@@ -63,6 +63,17 @@ REDIRECTS: list[dict[str, Any]] = [
     )
 ]
 
+MOVED: dict[str, dict[str, Any]] = {
+    "moved.test": {"https": True, "redirect": "308", "redirect_to": "https://new.test/shop/"},
+    "gone.test *.gone.test": {
+        "https": True,
+        "redirect": "302",
+        "redirect_to": "https://new.test/sorry?a=1",
+        "redirect_rest": False,
+    },
+}
+"Virtual hosts that redirect everything, without servers. The first has a path that is served."
+
 SPELLINGS: dict[str, dict[str, str]] = {
     "written so": {
         "/": "Uploads", "/?q=1": "Uploads", "/x": "Site", "/admin": "Admin", "/admin/": "Admin", "/admin/x/y": "Admin",
@@ -127,8 +138,9 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
         "policy": "Site",
         "https": True,
     }
-    hosts = {"site.test": common, "other.test": common, "old.test": common}
-    given = rows(POLICIES, hosts, paths=[*PATHS, *REDIRECTS])
+    hosts = {"site.test": common, "other.test": common, "old.test": common, **MOVED}
+    kept = {"virtual_host_id": 4, "path": "/api", "own_servers": [f"http://{server.address}"]}
+    given = rows(POLICIES, hosts, paths=[*PATHS, *REDIRECTS, kept])
     with Stack(haproxy, given, agent_seconds=60) as running:
         running.again(given)
         yield running
@@ -267,3 +279,36 @@ def test_a_redirect_leads_where_it_was_set(channel: Stack, target: str, status: 
     answer = channel.get("old.test", target)
 
     assert (answer.status, answer.headers.get("location")) == (status, location)
+
+
+@pytest.mark.parametrize(
+    ("host", "target", "status", "location"),
+    [
+        ("moved.test", "/", 308, "https://new.test/shop/"),
+        ("moved.test", "/A%20b/c;d?q=1&r=%2F", 308, "https://new.test/shop/A%20b/c;d?q=1&r=%2F"),
+        ("moved.test", "/?q", 308, "https://new.test/shop/?q"),
+        ("moved.test", "//evil.test/x", 308, "https://new.test/shop/evil.test/x"),
+        ("moved.test", "/\\evil.test", 308, "https://new.test/shop/evil.test"),
+        ("moved.test", "/@evil.test", 308, "https://new.test/shop/@evil.test"),
+        ("moved.test", "/api/x?q=1", 200, None),
+        ("moved.test", "/apis", 308, "https://new.test/shop/apis"),
+        ("moved.test", "/x/%2e%2e/api", 400, None),
+        ("gone.test", "/x?q=1", 302, "https://new.test/sorry?a=1"),
+        ("a.gone.test", "/x/%2e%2e/y", 302, "https://new.test/sorry?a=1"),
+        ("other.test", "/x", 200, None),
+    ],
+)
+def test_a_virtual_host_is_redirected_but_for_what_its_paths_have(
+    channel: Stack, host: str, target: str, status: int, location: str | None
+) -> None:
+    answer = channel.get(host, target)
+
+    assert (answer.status, answer.headers.get("location")) == (status, location)
+
+
+def test_what_is_asked_of_the_server_itself_is_redirected_without_a_path(stack: Stack) -> None:
+    """A target with `*` behind it would be another host. 3.0 takes it for `/` over HTTP/2."""
+    for channel in (stack, OverH2.of(stack)):
+        answer = channel.request("OPTIONS", "moved.test", "*")
+
+        assert (answer.status, answer.headers.get("location", "").rstrip("/")) == (308, "https://new.test/shop"), answer

@@ -10,7 +10,7 @@ import pytest
 
 from guardpanel.engines.servers.names import Names
 from guardpanel.models import VirtualHost
-from guardpanel.models.virtual_host import Balance
+from guardpanel.models.server import Balance
 from guardpanel.services import virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest, SaveResult
 from guardpanel.services.truth.name_following import Follower

@@ -8,8 +8,7 @@ import pytest
 from guardpanel.models import NOUNS
 from guardpanel.models.listener import ListenerFields
 from guardpanel.models.policies.enforcement import EnforcementMode
-from guardpanel.models.server import ServerFields
-from guardpanel.models.virtual_host import Balance
+from guardpanel.models.server import Balance, ServerFields
 from guardpanel.rendering import DesiredState, render
 from tests.rows import FACTS, rows
 

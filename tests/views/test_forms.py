@@ -132,7 +132,13 @@ def test_rows_in_which_nothing_was_typed_do_not_count_and_numbers_have_no_gaps()
 def test_one_empty_row_stays_to_be_filled() -> None:
     form = refused(a_form(a_virtual_host(**{"servers.0.address": ""})), VirtualHostFields)
 
-    assert form.error("servers.0.address") is not None
+    assert (form.error("servers") is not None, form.rows("servers")) == (True, [0])
+
+
+def test_an_empty_row_is_none_where_none_is_needed() -> None:
+    moved = a_form(a_virtual_host(redirect="301", redirect_to="https://new.example", **{"servers.0.address": ""}))
+
+    assert VirtualHostFields.model_validate(moved.data(VirtualHostFields)).servers == []
 
 
 def test_rows_are_added_and_removed_without_javascript() -> None:

@@ -11,6 +11,7 @@ from guardpanel.api.saves import Body
 from guardpanel.errors import FieldError, Invalid
 from guardpanel.field_codes import FieldCode
 from guardpanel.models import VirtualHost
+from guardpanel.models.delivery.redirect import Redirect
 from guardpanel.models.server import Server, ServerFields
 from guardpanel.models.types import endpoint
 
@@ -155,6 +156,8 @@ def own_keys(backend: dict[str, Any]) -> dict[str, Any]:
 
 def has_a_server(data: Mapping[str, Any]) -> None:
     """The React panel has no maintenance page: it must not switch off all that answers."""
+    if data.get("redirect", Redirect.NO) is not Redirect.NO:
+        return
     if data.get("enabled", True) and not any(server.get("enabled", True) for server in data.get("servers") or [{}]):
         words = "An active virtual host needs an active backend. Activate one, or deactivate the virtual host."
         raise Invalid.at("backends.0.is_active", words)

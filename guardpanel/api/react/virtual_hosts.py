@@ -131,7 +131,7 @@ class VirtualHostDialect(Dialect):
         return {
             "domain": first,
             "domain_shown": display_name(first),
-            "backend_url": row.servers[0].url,
+            "backend_url": row.servers[0].url if row.servers else "",
             "backends": backends_of(row),
             "description": row.notes or None,
             "is_active": row.enabled,

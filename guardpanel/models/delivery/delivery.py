@@ -4,6 +4,7 @@ from guardpanel.models.delivery.compression import CompressionColumns
 from guardpanel.models.delivery.cors import CorsColumns
 from guardpanel.models.delivery.logins import LoginColumns
 from guardpanel.models.delivery.protocols import ProtocolsColumns
+from guardpanel.models.delivery.redirect import RedirectColumns
 from guardpanel.models.delivery.security_headers import SecurityHeadersColumns
 from guardpanel.models.delivery.server_path import ServerPathColumns
 from guardpanel.models.delivery.servers_asked import ServersAskedColumns
@@ -21,6 +22,7 @@ class DeliveryColumns(
     CorsColumns,
     SecurityHeadersColumns,
     LoginColumns,
+    RedirectColumns,
 ):
     """The fields that form, JSON and table share. In their order, the last base comes first."""
 

@@ -4,8 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from guardpanel.models.delivery.own_server import line_of
-from guardpanel.models.server import ServerFields
-from guardpanel.models.virtual_host import Balance
+from guardpanel.models.server import Balance, ServerFields
 from guardpanel.services.importing.checks import check, http_check, tcp_check
 from guardpanel.services.importing.hosts import Host, Row
 from guardpanel.services.importing.outcomes import UNKNOWN, Line

@@ -6,7 +6,9 @@ from functools import cached_property
 from typing import NamedTuple, Self
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from guardpanel.models.path_binding import BoundPath, Redirect
+from guardpanel.models.delivery.redirect import Redirect
+from guardpanel.models.noun import Key
+from guardpanel.models.path_binding import BoundPath
 from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.rendering.bound_paths import BoundPaths, as_read
 from guardpanel.services.saving.proposal import Proposal, Row, Violation
@@ -21,34 +23,55 @@ BELOW = "/…"
 
 
 def redirects_end(proposal: Proposal) -> Iterator[Violation]:
-    redirecting = [row for row in proposal.rows["pathbinding"] if row["redirect"] != Redirect.NO]
     sites = Sites(proposal.rows, proposal.facts)
-    circles = [(row, circle) for row in redirecting if (circle := sites.circle(row))]
-    own = [(row, circle) for row, circle in circles if ("path_binding", row["id"]) in proposal.touched]
-    for row, circle in own:
+    circles = [(rule, circle) for rule in sites.rules.values() if (circle := sites.circle(rule))]
+    own = [(rule, circle) for rule, circle in circles if rule.key in proposal.touched]
+    for rule, circle in own:
         words = f"Visitors would be redirected in a circle: {circle.words}"
-        yield from proposal.at(("path_binding", row["id"]), "redirect_to", words)
+        yield from proposal.at(rule.key, "redirect_to", words)
     if circles and not own:
         yield from _closed_elsewhere(proposal, circles)
 
 
-def _closed_elsewhere(proposal: Proposal, circles: Iterable[tuple[Row, "Circle"]]) -> Iterator[Violation]:
+def _closed_elsewhere(proposal: Proposal, circles: Iterable[tuple["Rule", "Circle"]]) -> Iterator[Violation]:
     """By what the change touched. One redirect is named, since thousands may lead there."""
     earlier = Sites(proposal.before, proposal.facts)
-    was = {row["id"]: row for row in proposal.before["pathbinding"]}
-    new = ((row, circle) for row, circle in circles if row["id"] in was and not earlier.circle(was[row["id"]]))
+    was = earlier.rules
+    new = ((rule, circle) for rule, circle in circles if rule.key in was and not earlier.circle(was[rule.key]))
     if (first := next(new, None)) is None:
         return
-    row, circle = first
-    words = f"Visitors of {row['path']} would be redirected in a circle: {circle.words}"
-    for number in circle.bindings:
-        yield from proposal.at(("path_binding", number), "redirect_to", words)
+    rule, circle = first
+    words = f"Visitors of {rule.path or '/'} would be redirected in a circle: {circle.words}"
+    for key in circle.keys:
+        yield from proposal.at(key, "redirect_to", words)
     for number in circle.virtual_hosts:
         yield from proposal.at(("virtual_host", number), "hostnames", words)
     left = {("path_binding", each["id"]) for each in proposal.rows["pathbinding"]}
     for key in proposal.touched - left:
         if key[0] == "path_binding":
             yield Violation(*key, proposal.name(key, proposal.before), "", words)
+
+
+class Rule(NamedTuple):
+    """A redirect, of a path or of a whole virtual host."""
+
+    key: Key
+    virtual_host: int
+    path: str
+    "Empty: everything."
+    match: BoundPath
+    to: str
+    keeps_rest: bool
+
+    @classmethod
+    def of_path(cls, row: Row) -> Self:
+        key, match = ("path_binding", row["id"]), BoundPath(row["path_match"])
+        return cls(key, row["virtual_host_id"], row["path"], match, row["redirect_to"], row["redirect_rest"])
+
+    @classmethod
+    def of_host(cls, row: Row) -> Self:
+        key = "virtual_host", row["id"]
+        return cls(key, row["id"], "", BoundPath.BELOW, row["redirect_to"], row["redirect_rest"])
 
 
 class Stop(NamedTuple):
@@ -59,8 +82,8 @@ class Stop(NamedTuple):
     site: str = ""
 
     @classmethod
-    def of(cls, row: Row, below: str) -> Self:
-        return cls(row["virtual_host_id"], quote(row["path"].removesuffix("/") + below, safe="/") or "/")
+    def of(cls, rule: Rule, below: str) -> Self:
+        return cls(rule.virtual_host, quote(rule.path.removesuffix("/") + below, safe="/") or "/")
 
     @property
     def words(self) -> str:
@@ -69,7 +92,7 @@ class Stop(NamedTuple):
 
 class Circle(NamedTuple):
     stops: Sequence[Stop]
-    bindings: Sequence[int]
+    keys: Sequence[Key]
 
     @property
     def virtual_hosts(self) -> Sequence[int]:
@@ -89,32 +112,32 @@ class Sites:
     def __init__(self, rows: Rows, facts: EngineFacts) -> None:
         self.rows, self.facts = rows, facts
 
-    def circle(self, row: Row) -> Circle | None:
+    def circle(self, rule: Rule) -> Circle | None:
         """Where the redirect leads to if it never ends. Paths below its own may be bound otherwise than its own."""
-        begins = ["", *([BELOW] if row["path_match"] == BoundPath.BELOW else [])]
-        return next((circle for below in begins if (circle := self._followed(Stop.of(row, below)))), None)
+        begins = ["", *([BELOW] if rule.match is BoundPath.BELOW else [])]
+        return next((circle for below in begins if (circle := self._followed(Stop.of(rule, below)))), None)
 
     def _followed(self, stop: Stop | None) -> Circle | None:
         stops: list[Stop] = []
-        bindings: list[int] = []
-        while stop is not None and (row := self._bound(stop)) is not None:
+        keys: list[Key] = []
+        while stop is not None and (rule := self._bound(stop)) is not None:
             stops.append(stop)
-            if row["id"] in bindings and (_is_among(stop, stops[:-1]) or len(stops) > MOST_HOPS):
-                return Circle(stops[: _first_again(bindings, row["id"]) + 1], bindings)
-            bindings.append(row["id"])
-            stop = self._next(stop, row)
+            if rule.key in keys and (_is_among(stop, stops[:-1]) or len(stops) > MOST_HOPS):
+                return Circle(stops[: _first_again(keys, rule.key) + 1], keys)
+            keys.append(rule.key)
+            stop = self._next(stop, rule)
         return None
 
-    def _bound(self, stop: Stop) -> Row | None:
+    def _bound(self, stop: Stop) -> Rule | None:
         paths = self._paths.get(stop.virtual_host)
-        row = paths.at(stop.path) if paths else None
-        return row if row and row["redirect"] != Redirect.NO else None
+        number = paths.at(stop.path) if paths else None
+        return self.rules.get(("virtual_host", stop.virtual_host) if number is None else ("path_binding", number))
 
-    def _next(self, stop: Stop, row: Row) -> Stop | None:
+    def _next(self, stop: Stop, rule: Rule) -> Stop | None:
         """None where nobody knows what answers."""
-        location = row["redirect_to"]
-        if row["redirect_rest"]:
-            parts = stop.path.split("/")[row["path"].count("/") + 1 :]
+        location = rule.to
+        if rule.keeps_rest:
+            parts = stop.path.split("/")[rule.path.count("/") + 1 :]
             location = location.removesuffix("/") + "".join(f"/{part}" for part in parts) or "/"
         target = urlsplit(urljoin(f"//{stop.site}{stop.path}", location))
         if location.startswith("/"):
@@ -146,12 +169,18 @@ class Sites:
         return {row["name"]: row["virtual_host_id"] for row in self.rows["hostname"]}
 
     @cached_property
-    def _paths(self) -> Mapping[int, BoundPaths[Row]]:
+    def rules(self) -> Mapping[Key, Rule]:
+        each = [Rule.of_path(row) for row in self.rows["pathbinding"] if row["redirect"] != Redirect.NO]
+        each += [Rule.of_host(row) for row in self.rows["virtualhost"] if row["redirect"] != Redirect.NO]
+        return {rule.key: rule for rule in each}
+
+    @cached_property
+    def _paths(self) -> Mapping[int, BoundPaths[int]]:
         by_host: dict[int, list[Row]] = defaultdict(list)
         for row in self.rows["pathbinding"]:
             by_host[row["virtual_host_id"]].append(row)
         return {
-            number: BoundPaths((row["path"], BoundPath(row["path_match"]), row) for row in rows)
+            number: BoundPaths((row["path"], BoundPath(row["path_match"]), row["id"]) for row in rows)
             for number, rows in by_host.items()
         }
 
@@ -161,10 +190,10 @@ def _is_among(stop: Stop, stops: Sequence[Stop]) -> bool:
     return any(place == (other.virtual_host, as_read(other.path)) for other in stops)
 
 
-def _first_again(bindings: Sequence[int], number: int) -> int:
-    """Where the first binding comes a second time: the stops until there are the circle."""
-    visited: set[int] = set()
-    for at, each in enumerate([*bindings, number]):
+def _first_again(keys: Sequence[Key], key: Key) -> int:
+    """Where the first redirect comes a second time: the stops until there are the circle."""
+    visited: set[Key] = set()
+    for at, each in enumerate([*keys, key]):
         if each in visited:
             return at
         visited.add(each)

@@ -4,11 +4,12 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from guardpanel.bundle import Application
-from guardpanel.models.path_binding import Redirect
+from guardpanel.models.delivery.redirect import Redirect
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.rendering import DesiredState
 from guardpanel.rendering.bound_paths import BoundPaths
 from guardpanel.rendering.coraza import application, effective
+from guardpanel.rendering.state import PathState
 from guardpanel.rendering.virtual_host import VirtualHostState
 
 
@@ -17,13 +18,12 @@ class Judging:
 
     def __init__(self, state: DesiredState) -> None:
         self._state = state
-        self._hosts = {host.id: host for host in state.virtual_hosts}
+        self._hosts = {host.id: _judged(host, host) for host in state.virtual_hosts}
         self._owners: dict[str, int | None] = dict.fromkeys(state.names_off)
         self._owners |= {name: host.id for host in state.virtual_hosts for name in host.hostnames}
         self._bound = defaultdict(list)
         for path, at_path in state.bound_paths:
-            host = at_path.host if path.redirect is Redirect.NO else None
-            self._bound[path.virtual_host_id].append((path.path, path.path_match, (host,)))
+            self._bound[path.virtual_host_id].append((path.path, path.path_match, (_judged(path, at_path.host),)))
         self._paths = {host_id: BoundPaths(paths) for host_id, paths in self._bound.items()}
 
     def owner_of(self, hostname: str) -> int | None:
@@ -54,7 +54,7 @@ class Judging:
         """What inspects the requests of each virtual host: names of applications, with the paths that they are bound to."""
         rules = {}
         for host in self._state.virtual_hosts:
-            places = [("", "", (host,)), *self._bound[host.id]]
+            places = [("", "", (self._hosts[host.id],)), *self._bound[host.id]]
             rules[host.id] = frozenset((path, match, self._name_of(bound)) for path, match, (bound,) in places)
         return rules
 
@@ -69,3 +69,8 @@ class Judging:
         policy_id, mode, own = key
         tuning = self._state.tuning.of(policy_id, own)
         return application(self._state.policies[policy_id], mode, tuning, foreign=self._state.facts.small_frames)
+
+
+def _judged(place: VirtualHostState | PathState, host: VirtualHostState) -> VirtualHostState | None:
+    """None of what is redirected."""
+    return host if place.redirect is Redirect.NO else None

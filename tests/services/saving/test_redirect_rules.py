@@ -77,6 +77,44 @@ def test_what_ends_is_allowed(where: str) -> None:
     assert broken_rules(rows({}, HOSTS), rows({}, HOSTS, paths=ENDS[where])) == []
 
 
+MOVED: dict[str, Any] = {"redirect": "301", "redirect_to": "https://new.example"}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "paths", "words"),
+    [
+        ({"a.example": {**MOVED, "redirect_to": "/x"}}, [], "/ → /x/ → …"),
+        ({"a.example": {**MOVED, "redirect_to": "/x", "redirect_rest": False}}, [], "/ → /x → …"),
+        ({"a.example": {**MOVED, "redirect_to": "http://a.example"}}, [], "/ → a.example/"),
+        (
+            {"a.example": {**MOVED, "redirect_to": "http://b.example"}, "b.example": SERVER},
+            [to("/", "http://a.example/", path_match="exact", virtual_host_id=2)],
+            "/ → b.example/ → a.example/",
+        ),
+        (
+            {"a.example": {**MOVED, "redirect_to": "http://b.example"}, "b.example": SERVER},
+            [to("/x", "http://a.example/x", virtual_host_id=2), to("/", "/x", path_match="exact", virtual_host_id=2)],
+            "/ → b.example/ → b.example/x → a.example/x → …",
+        ),
+    ],
+)
+def test_circles_of_whole_virtual_hosts_are_named(
+    hosts: dict[str, Any], paths: list[dict[str, Any]], words: str
+) -> None:
+    before = rows({}, dict.fromkeys(hosts, SERVER), paths=paths)
+
+    broken = broken_rules(before, rows({}, hosts, paths=paths))
+
+    assert broken == [("virtual_host", 1, "redirect_to", f"Visitors would be redirected in a circle: {words}")]
+
+
+def test_a_virtual_host_may_lead_to_what_is_served() -> None:
+    hosts = {"a.example": MOVED, "b.example": {**MOVED, "redirect_to": "/new", "redirect_rest": False}}
+    served = {"path": "/new", "virtual_host_id": 2, "own_servers": ["http://10.0.0.7:3000"]}
+
+    assert broken_rules(rows({}, {}), rows({}, hosts, paths=[served])) == []
+
+
 def test_whatever_closes_a_circle_is_blamed() -> None:
     path = to("/a", "http://www.example/a")
     words = "Visitors of /a would be redirected in a circle: /a → www.example/a"

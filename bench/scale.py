@@ -2,10 +2,10 @@
 
     make bench-scale           (or: .venv/bin/python -m bench.scale --hosts 10 100 1000 5000 --saves 50 --pages 20)
 
-Per size: starts a real panel with that many virtual hosts and up to 50 policies, a fifth of the hosts bound to the first
-one, and then measures in this order: saves of one virtual host's server and of one policy's threshold by `PATCH /api/v1`,
-until the answer, which comes when the change is proved live; every page in turns, as a browser asks for it; the panel's
-memory then; and pages asked for without a pause while such saves run.
+Per size: starts a real panel with that many virtual hosts and up to 50 policies with client limits, a fifth of the hosts
+bound to the first one, and then measures in this order: saves of one virtual host's server and of one policy's threshold by
+`PATCH /api/v1`, until the answer, which comes when the change is proved live; every page in turns, as a browser asks for it;
+the panel's memory then; and pages asked for without a pause while such saves run.
 
 Wall-clock time includes whatever else the machine does; `cpu` is the panel's own processor time, which does not.
 """
@@ -31,7 +31,8 @@ from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from tests.panel import Panel, origin_server, running_panel
 
-POLICIES = 50
+POLICIES, PERIODS = 50, 8
+"As many different periods of limits as there can be."
 REST = 0.2
 "Seconds before each save: the old worker of the one before is another process, and must not be counted."
 
@@ -45,8 +46,14 @@ async def fill(url: str, hosts: int, port: int) -> None:
     async with database.write() as session:
         policies = []
         for at in range(min(POLICIES, hosts)):
-            mode = EnforcementMode.BLOCK if at % 2 else EnforcementMode.DETECT_ONLY
-            fields = PolicyFields(name=f"Scale {at}", enforcement_mode=mode, inbound_anomaly_threshold=5 + at)
+            fields = PolicyFields(
+                name=f"Scale {at}",
+                enforcement_mode=EnforcementMode.BLOCK if at % 2 else EnforcementMode.DETECT_ONLY,
+                inbound_anomaly_threshold=5 + at,
+                client_limits=True,
+                rate_limit_requests=1000 + at,
+                rate_limit_window_seconds=10 + at % PERIODS,
+            )
             policies.append(Policy(name=fields.name).replace(fields))
         session.add_all(policies)
         await session.flush()

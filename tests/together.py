@@ -24,8 +24,9 @@ SHARE_A_PANEL = (
     "test_automatic_bans",
     "test_json_actions_live",
     "test_every_field",
+    "test_idempotent_live",
 )
-"In the order in which they run: the last one ends the panel."
+"In the order in which they run: the last two kill processes of the panel, and the last one ends it."
 
 
 def part(nodeid: str) -> str:

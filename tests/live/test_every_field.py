@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -298,11 +297,8 @@ def _command(pid: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def site(shared_panel: Panel, origin_port: int) -> Iterator[Site]:
-    """The last that needs the panel: idle to the end of all tests, it would take as much of the processor as its start."""
-    feeds = Path(shared_panel.environment["GUARDPANEL_FEED_FILES"])
-    yield Site(shared_panel, origin_port, feeds)
-    shared_panel.stop()
+def site(shared_panel: Panel, origin_port: int) -> Site:
+    return Site(shared_panel, origin_port, Path(shared_panel.environment["GUARDPANEL_FEED_FILES"]))
 
 
 @pytest.mark.live

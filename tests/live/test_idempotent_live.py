@@ -4,15 +4,15 @@ import os
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing, suppress
 
 import httpx2
 import pytest
 
 from tests.factories import a_vhost
-from tests.haproxies import ONE_VERSION, haproxy_binary
-from tests.panel import Panel, running_panel
-from tests.web import an_account, bearer
+from tests.panel import Panel
+from tests.web import bearer
 
 pytestmark = pytest.mark.one_haproxy
 
@@ -50,24 +50,29 @@ def repeated(client: httpx2.Client, key: str, host: str) -> httpx2.Response:
         assert time.monotonic() < ends, answer.text
 
 
-def test_a_killed_request_is_carried_out_exactly_once() -> None:
-    with running_panel(haproxy_binary(ONE_VERSION[0])) as panel:
-        an_account(panel)
-        with bearer(panel) as client:
-            for number, (moment, query) in enumerate(TRIED.items()):
-                key, host, ended, seen_when = f"key {number}", f"host{number}.example", threading.Event(), list[str]()
-                killer = threading.Thread(target=kill_when, args=(panel, query, ended, seen_when))
-                killer.start()
-                with suppress(httpx2.TransportError):
-                    client.post("/vhosts", json=a_vhost(host), headers={"idempotency-key": key})
-                ended.set()
-                killer.join()
-                assert seen_when == [query], moment
-                panel.start()
+@pytest.fixture(scope="module")
+def panel(shared_panel: Panel) -> Iterator[Panel]:
+    """The last that needs it: idle to the end of all tests, it would take as much of the processor as its start."""
+    yield shared_panel
+    shared_panel.stop()
 
-                answer = repeated(client, key, host)
 
-                lost = answer.status_code == 409 and answer.json()["code"] == "answer_lost"
-                assert answer.status_code == 201 or lost, (moment, answer.text)
-                hosts = [row["domain"] for row in client.get("/vhosts", params={"per_page": 50}).json()["items"]]
-                assert hosts.count(host) == 1, (moment, hosts)
+def test_a_killed_request_is_carried_out_exactly_once(panel: Panel) -> None:
+    with bearer(panel) as client:
+        for number, (moment, query) in enumerate(TRIED.items()):
+            key, host, ended, seen_when = f"key {number}", f"once{number}.example", threading.Event(), list[str]()
+            killer = threading.Thread(target=kill_when, args=(panel, query, ended, seen_when))
+            killer.start()
+            with suppress(httpx2.TransportError):
+                client.post("/vhosts", json=a_vhost(host), headers={"idempotency-key": key})
+            ended.set()
+            killer.join()
+            assert seen_when == [query], moment
+            panel.start()
+
+            answer = repeated(client, key, host)
+
+            lost = answer.status_code == 409 and answer.json()["code"] == "answer_lost"
+            assert answer.status_code == 201 or lost, (moment, answer.text)
+            found = client.get("/vhosts", params={"per_page": 500}).json()
+            assert [row["domain"] for row in found["items"]].count(host) == 1, (moment, found)

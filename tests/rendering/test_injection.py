@@ -1,14 +1,16 @@
 """Whatever is typed into a field is refused in words, or rendered without changing a file's structure."""
 
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import Any, get_args
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from guardpanel import readable_yaml
 from guardpanel.bundle import Bundle
+from guardpanel.models import NOUNS
 from guardpanel.rendering import DesiredState, render
 from tests.corpus import share
 from tests.rows import FACTS, rows
@@ -24,6 +26,18 @@ POLICY_FIELDS: dict[str, Any] = {
     "restricted_extensions": [".harmless"],
     "skip_paths": ["/harmless/"],
     "masked_fields": ["harmless"],
+    "allowed_http_versions": ["1.1"],
+    "country_mode": "reject",
+    "countries": ["AQ"],
+    "asn_mode": "reject",
+    "asns": ["AS64500"],
+    "client_limits": True,
+    "limit_by": "header",
+    "limit_by_name": "x-harmless",
+    "auto_ban": True,
+    "login_paths": ["/harmless"],
+    "login_statuses": ["401"],
+    "error_statuses": ["404"],
 }
 HOST_FIELDS: dict[str, Any] = {
     "name": "Harmless",
@@ -43,15 +57,41 @@ HOST_FIELDS: dict[str, Any] = {
     "upgrades": ["harmless/1"],
     "sticky_sessions": "cookie",
     "sticky_cookie": "harmless",
+    "redirect": "301",
+    "redirect_to": "https://harmless.test/harmless",
+    "managed_by_file": "harmless",
     "balance": "first",
     "tls_verify": "off",
 }
+PATH_FIELDS: dict[str, Any] = {
+    "path": "/harmless",
+    "own_servers": ["https://192.0.2.7:8443 weight=7"],
+    "server_path": "/harmless",
+    "server_host": "harmless.test",
+    "own_compression": True,
+    "compression": True,
+    "compression_types": ["text/harmless"],
+    "own_cors": True,
+    "cors_origins": ["https://harmless.test"],
+    "cors_methods": ["HARMLESS"],
+    "cors_headers": ["x-harmless"],
+    "notes": "harmless",
+}
+MOVED_FIELDS: dict[str, Any] = {"path": "/moved", "redirect": "301", "redirect_to": "https://harmless.test/harmless"}
+"A path that is redirected has no section for its delivery."
+
+FIELDS = {"policy": POLICY_FIELDS, "host": HOST_FIELDS, "path": PATH_FIELDS, "moved": MOVED_FIELDS}
+
 HARMLESS_SERVER = {"scheme": "https", "address": "192.0.2.1:8443"}
 
 
-def rendered(policy: dict[str, Any], host: dict[str, Any], server: dict[str, Any], names: str) -> Bundle:
-    typed = {**HOST_FIELDS, "policy": "Harmless", "servers": [{**HARMLESS_SERVER, **server}], **host}
-    given = rows({"Harmless": {**POLICY_FIELDS, **policy}}, {names: typed})
+def rendered(given_fields: dict[str, dict[str, Any]] | None = None, names: str = "harmless.test") -> Bundle:
+    """By noun, what is typed in place of what is harmless."""
+    policy, host, path, moved = ({**FIELDS[noun], **(given_fields or {}).get(noun, {})} for noun in FIELDS)
+    server = {**HARMLESS_SERVER, **(given_fields or {}).get("server", {})}
+    given = rows(
+        {"Harmless": policy}, {names: {"policy": "Harmless", "servers": [server], **host}}, paths=[path, moved]
+    )
     return render(DesiredState.from_rows(given, FACTS))
 
 
@@ -65,7 +105,10 @@ def structure(bundle: Bundle) -> dict[str, list[str]]:
         lines = text.split("\n")
         if path.endswith(".map"):
             for line in lines[:-1]:
-                assert re.fullmatch(r"[!-~]+ [A-Za-z0-9_./;-]+", line), line
+                value = (
+                    r"301;[01];(https?://[^/?#@]+)?(/(?!/)[!-~]*)?" if path == "redirects.map" else "[A-Za-z0-9_./:;-]+"
+                )
+                assert re.fullmatch(rf"[!-~]+ {value}", line), line
             places[path] = [str(len(lines))]
         elif path == "coraza.yaml":
             document = readable_yaml.read(text)
@@ -79,13 +122,22 @@ def structure(bundle: Bundle) -> dict[str, list[str]]:
     return places
 
 
-HARMLESS = structure(rendered({}, {}, {}, "harmless.test"))
+HARMLESS = structure(rendered())
+
+
+def is_text(noun: str, name: str) -> bool:
+    """Rather than what makes another one count."""
+    return not isinstance(FIELDS[noun][name], bool)
 
 
 def fields() -> list[Any]:
     return [
-        *(pytest.param("policy", name, id=f"policy {name}") for name in POLICY_FIELDS),
-        *(pytest.param("host", name, id=f"virtual host {name}") for name in HOST_FIELDS),
+        *(
+            pytest.param(noun, name, id=f"{noun} {name}")
+            for noun in FIELDS
+            for name in FIELDS[noun]
+            if is_text(noun, name)
+        ),
         *(pytest.param("server", name, id=f"server {name}") for name in HARMLESS_SERVER),
         pytest.param("host", "hostnames", id="virtual host hostnames"),
         pytest.param("policy", "enforcement_mode", id="policy enforcement_mode"),
@@ -95,7 +147,7 @@ def fields() -> list[Any]:
     ]
 
 
-FREE = {"name", "description", "notes"}
+FREE = {"name", "description", "notes", "managed_by_file"}
 "Shown on pages, in no file."
 
 KEYS = {"hosts.map", "wildcards.map", "skip_endings.map", "skip_paths.map"}
@@ -104,6 +156,36 @@ KEYS = {"hosts.map", "wildcards.map", "skip_endings.map", "skip_paths.map"}
 
 OTHER_LINES = {"server_path": {"", "/"}, "server_host": {""}, "cors_origins": {"*"}}
 "What is a value of its own, with other lines: tests/live/test_delivery.py."
+
+
+def text_fields(model: type[BaseModel], before: str = "") -> Iterator[str]:
+    """Fields into which something can be typed that is no number and no choice."""
+    for name, info in model.model_fields.items():
+        yield from texts_of(info.annotation, before + name)
+
+
+def texts_of(kind: Any, name: str) -> Iterator[str]:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield from text_fields(kind, f"{name}.")
+    elif isinstance(kind, type) and issubclass(kind, str) and not issubclass(kind, Enum):
+        yield name
+    for part in get_args(kind):
+        yield from texts_of(part, name)
+
+
+HAVE_TESTS = {
+    "virtual_host": {"hostnames", "servers.address", "servers.scheme"},
+    "path_binding": {"own_headers.header", "own_headers.value"},
+    "header_rule": {"header", "value", "notes"},
+}
+"Further ones of this module."
+
+
+@pytest.mark.parametrize("noun", ["policy", "virtual_host", "path_binding", "header_rule"])
+def test_whatever_can_be_typed_into_is_tried(noun: str) -> None:
+    tried = {"policy": POLICY_FIELDS, "virtual_host": HOST_FIELDS, "path_binding": PATH_FIELDS | MOVED_FIELDS}
+
+    assert set(text_fields(NOUNS[noun].fields)) - set(tried.get(noun, ())) <= HAVE_TESTS.get(noun, set())
 
 
 @pytest.mark.parametrize(("noun", "name"), fields())
@@ -117,11 +199,9 @@ def test_typed_text_is_refused_in_words_or_changes_no_structure(noun: str, name:
 
 def changes_nothing(noun: str, name: str, text: str) -> bool:
     """Whether it was taken; refused is as good."""
-    given: dict[str, dict[str, Any]] = {"policy": {}, "host": {}, "server": {}, noun: {name: text}}
-    if isinstance((POLICY_FIELDS | HOST_FIELDS).get(name), list) or name == "hostnames":
-        given[noun] = {name: [text]}
+    is_list = isinstance(FIELDS.get(noun, {}).get(name), list) or name == "hostnames"
     try:
-        bundle = rendered(given["policy"], given["host"], given["server"], "harmless.test")
+        bundle = rendered({noun: {name: [text] if is_list else text}})
     except ValidationError as error:
         for problem in error.errors():
             assert problem["loc"], problem
@@ -143,12 +223,9 @@ def hidden(text: str) -> bool:
 
 
 def test_what_is_typed_as_a_name_or_a_note_is_in_no_file() -> None:
-    bundle = rendered(
-        {"name": "needle policy", "description": "needle"},
-        {"name": "needle host", "notes": "needle"},
-        {},
-        "harmless.test",
-    )
+    policy = {"name": "needle policy", "description": "needle"}
+    host = {"name": "needle host", "notes": "needle", "managed_by_file": "needle"}
+    bundle = rendered({"policy": policy, "host": host, "path": {"notes": "needle"}})
 
     assert not any(b"needle" in content for content in bundle.files.values())
 

@@ -10,6 +10,7 @@ from guardpanel.access.entries import Entry
 from guardpanel.access.parsing import text_of
 from guardpanel.api import nouns
 from guardpanel.api.nouns import ListQuery
+from guardpanel.api.paging import Paged, Paging
 from guardpanel.api.parameters import SentBody
 from guardpanel.api.saves import Body, DeploymentOut, SaveRequestDep, tag
 from guardpanel.api.shapes import Dialect, Row
@@ -48,15 +49,11 @@ class AddressOut(BaseModel):
         return cls(network=entry.network, ends_at=ends_at, comment=entry.comment)
 
 
-class AddressPage(BaseModel):
+class AddressPage(Paged):
     items: list[AddressOut]
-    total: int
-    page: int
-    per_page: int
 
 
-class AddressQuery(BaseModel):
-    page: int = Field(default=1, ge=1, le=100_000)
+class AddressQuery(Paging):
     per_page: int = Field(default=100, ge=1, le=10_000)
     q: str = Field(default="", max_length=200, description="Part of a network or comment.")
 
@@ -86,10 +83,8 @@ async def list_entries(
 ) -> AddressPage:
     """The entries of the list, by address."""
     row = await address_lists.find(session, address_list_id)
-    offset = (listing.page - 1) * listing.per_page
-    page = await address_lists.entries_page(session, row, q=listing.q, offset=offset, limit=listing.per_page)
-    items = [AddressOut.of(entry) for entry in page.items]
-    return AddressPage(items=items, total=page.total, page=listing.page, per_page=listing.per_page)
+    page = await address_lists.entries_page(session, row, q=listing.q, offset=listing.offset, limit=listing.per_page)
+    return AddressPage(items=[AddressOut.of(entry) for entry in page.items], **listing.place(page.total))
 
 
 @router.post("/{address_list_id}/entries", name="add_address_list_entries")

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from guardpanel.api.deprecated import replaced_by
+from guardpanel.api.paging import Paged, Paging
 from guardpanel.api.saves import Body, SaveRequestDep
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
 from guardpanel.models import Ban
@@ -38,16 +39,11 @@ class BanChanged(BanOut):
     is_live: bool = Field(description="False: HAProxy does not respond. It is live as soon as HAProxy does.")
 
 
-class BanPage(BaseModel):
+class BanPage(Paged):
     items: list[BanOut]
-    total: int
-    page: int
-    per_page: int
 
 
-class BanQuery(BaseModel):
-    page: int = Field(default=1, ge=1, le=100_000)
-    per_page: int = Field(default=50, ge=1, le=500)
+class BanQuery(Paging):
     q: str = Field(default="", max_length=200)
 
 
@@ -66,10 +62,8 @@ CONFIRM = Query(description="Ban it even if it contains your own address, or tha
 @router.get("/api/v1/bans", name="list_bans")
 async def list_bans(session: SessionDep, _user: Viewer, listing: Annotated[BanQuery, Query()]) -> BanPage:
     """Bans in effect, newest first. `q` looks in networks, reasons and authors."""
-    offset = (listing.page - 1) * listing.per_page
-    page = await bans.active(session, q=listing.q, offset=offset, limit=listing.per_page)
-    items = [BanOut.of(ban) for ban in page.items]
-    return BanPage(items=items, total=page.total, page=listing.page, per_page=listing.per_page)
+    page = await bans.active(session, q=listing.q, offset=listing.offset, limit=listing.per_page)
+    return BanPage(items=[BanOut.of(ban) for ban in page.items], **listing.place(page.total))
 
 
 @router.post("/api/v1/bans", name="create_ban", status_code=201)

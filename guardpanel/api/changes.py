@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from guardpanel.api.comparison import LONGEST_ID, DifferenceOut
 from guardpanel.api.kept_answers import Keeps
+from guardpanel.api.paging import CURSOR, NextCursor, Total
 from guardpanel.api.saves import Body, DeploymentOut, SaveRequestDep, StepOut
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
 from guardpanel.errors import Invalid, NotFound
@@ -60,8 +61,8 @@ class OneChangeOut(ChangeOut):
 
 class ChangePage(BaseModel):
     items: list[ChangeOut]
-    total: int = Field(description="Number of matches, before paging.")
-    next_cursor: str | None = Field(description="Of the next, older page. Null: there is none.")
+    total: Total
+    next_cursor: NextCursor
 
 
 class ChangeQuery(BaseModel):
@@ -69,7 +70,7 @@ class ChangeQuery(BaseModel):
     row: str = Field(default="", pattern=f"{ROW}|^$", description="`virtual_host:17`: changes of this row.")
     author: str = Field(default="", max_length=255)
     outcome: Outcome | None = None
-    cursor: str = Field(default="", pattern=r"^(before-[1-9][0-9]{0,14})?$")
+    cursor: str = Field(default="", pattern=r"^(before-[1-9][0-9]{0,14})?$", description=CURSOR)
     per_page: int = Field(default=50, ge=1, le=500)
 
 

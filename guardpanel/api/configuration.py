@@ -41,7 +41,7 @@ class NewVerdictOut(BaseModel):
     host: str
     method: str
     uri: str = Field(description="Of a recorded request, with other values of the same shape. Of an event, its path.")
-    event_id: str | None = Field(description="Null: a recorded ordinary request.")
+    request_id: str | None = Field(description="Null: a recorded ordinary request.")
     before: str = Field(description="`passed`, `detected`, `blocked` or `not inspected`.")
     after: str
     rules: list[int] = Field(description="Rules that fire after applying the file or, if it then passes, before.")
@@ -54,7 +54,7 @@ class NewVerdictOut(BaseModel):
             host=request.host,
             method=request.method,
             uri=request.uri,
-            event_id=request.event_id or None,
+            request_id=request.event_id or None,
             before=new.before,
             after=new.after,
             rules=list(new.rules),

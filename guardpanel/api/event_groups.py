@@ -1,13 +1,14 @@
 """Groups of events: whether they are an attack, and which change fixed them."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from guardpanel.api.documented import also
-from guardpanel.api.logs import NAMES, LogQuery, question_of, with_sets
+from guardpanel.api.logs import NAMES, LogFilters, question_of, with_sets
+from guardpanel.api.paging import Paged, Paging
 from guardpanel.api.saves import speaking
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.errors import NotFound
@@ -65,19 +66,25 @@ class EventGroupOut(BaseModel):
         )  # fmt: skip
 
 
-class EventGroupPage(BaseModel):
+class EventGroupPage(Paged):
     items: list[EventGroupOut]
-    total: int
     total_is_exact: bool = Field(description="If false, older events or further groups were not looked at.")
-    page: int
-    page_size: int
-    per_page: int = Field(description="The same, as other lists call it.")
+    page_size: int = Field(description="As `per_page`.", json_schema_extra={"deprecated": True})
 
 
-class GroupQuery(LogQuery):
-    """The filters of events, and one more."""
+class GroupQuery(Paging, LogFilters):
+    """The filters of the logs, and one more."""
 
+    page_size: int | None = Field(
+        default=None, ge=1, le=500, description="Use `per_page`.", json_schema_extra={"deprecated": True}
+    )
     state: GroupState | None = None
+
+    @model_validator(mode="after")
+    def has_one_size(self) -> Self:
+        if self.page_size and "per_page" not in self.model_fields_set:
+            self.per_page = self.page_size
+        return self
 
 
 @router.get("")
@@ -90,16 +97,16 @@ async def list_event_groups(
     await session.commit()  # names are read over a connection of their own
     matching = await event_groups.page(
         panel.events, panel.database, with_sets(wanted, query), state=query.state,
-        offset=(query.page - 1) * query.page_size, limit=query.page_size,
+        offset=query.offset, limit=query.per_page,
     )  # fmt: skip
     return EventGroupPage(
-        items=[EventGroupOut.of(group) for group in matching.items], total=matching.total, total_is_exact=matching.is_whole,
-        page=query.page, page_size=query.page_size, per_page=query.page_size,
+        items=[EventGroupOut.of(group) for group in matching.items], total_is_exact=matching.is_whole,
+        page_size=query.per_page, **query.place(matching.total),
     )  # fmt: skip
 
 
 @router.get("/{key}")
-async def get_event_group(key: str, panel: PanelDep, session: SessionDep, _user: Viewer) -> EventGroupOut:
+async def read_event_group(key: str, panel: PanelDep, session: SessionDep, _user: Viewer) -> EventGroupOut:
     """One group, over all stored events."""
     await session.commit()
     group = await event_groups.find(panel.events, panel.database, key)

@@ -95,7 +95,7 @@ class SiblingsOut(BaseModel):
 
 
 class OtherEventOut(BaseModel):
-    event_id: str
+    request_id: str
     method: str
     path: str
     rules: list[int]
@@ -128,14 +128,14 @@ class OthersOut(BaseModel):
             events=others.events,
             unfaithful_events=others.unfaithful_events,
             newly_passing=[
-                OtherEventOut(event_id=item.request_id, method=item.method, path=item.path, rules=list(item.rules))
+                OtherEventOut(request_id=item.request_id, method=item.method, path=item.path, rules=list(item.rules))
                 for item in others.newly_passing
             ],
         )
 
 
 class LadderOut(BaseModel):
-    event_id: str
+    request_id: str
     policy_id: int
     vhost_id: int
     before: VerdictOut = Field(description="On the request as the policy is now.")
@@ -153,7 +153,7 @@ class LadderOut(BaseModel):
     @classmethod
     def of(cls, case: Case, ladder: Ladder, findings: Findings) -> "LadderOut":
         return cls(
-            event_id=case.event.item.request_id,
+            request_id=case.event.item.request_id,
             policy_id=case.policy.id or 0,
             vhost_id=case.virtual_host.id or 0,
             before=VerdictOut.of(ladder.before),
@@ -197,29 +197,29 @@ class FixedOut(BaseModel):
     change_id: int = Field(description="Undo it by restoring what was before this change.")
 
 
-@router.get("/{event_id}/fix", responses=also(409, 503, 507))
+@router.get("/{request_id}/fix", responses=also(409, 503, 507))
 async def read_fix(
-    event_id: str,
+    request_id: str,
     panel: PanelDep,
     session: SessionDep,
     _user: Viewer,
     findings: Annotated[bool, Query(description="Also try attacks and other requests with the narrowest rung.")] = True,
 ) -> LadderOut:
     """How such requests can pass: from the narrowest change to the widest, each tried by the WAF agent."""
-    case = await cases.open_case(panel.changes, panel.events, session, event_id)
+    case = await cases.open_case(panel.changes, panel.events, session, request_id)
     ladder = await cases.ladder(panel.changes, case)
     if (rung := ladder.chosen) is None or not findings:
         return LadderOut.of(case, ladder, Findings())
     return LadderOut.of(case, ladder, await trial.whole(panel.changes, panel.events, case, ladder, rung))
 
 
-@router.post("/{event_id}/fix")
+@router.post("/{request_id}/fix")
 async def apply_fix(
-    event_id: str, body: FixBody, panel: PanelDep, session: SessionDep, request: SaveRequestDep
+    request_id: str, body: FixBody, panel: PanelDep, session: SessionDep, request: SaveRequestDep
 ) -> FixedOut:
     """Save a rung and make it live."""
     fields = validated(FixFields, body.model_dump(include=set(FixFields.model_fields)))
-    case = await cases.open_case(panel.changes, panel.events, session, event_id)
+    case = await cases.open_case(panel.changes, panel.events, session, request_id)
     ladder = await cases.ladder(panel.changes, case)
     rung = applying.require(ladder.rung(body.width), body.draft)
     saved = await applying.apply(panel.changes, request, case, rung, fields)

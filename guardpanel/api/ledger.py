@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from guardpanel.api.documented import also
+from guardpanel.api.paging import Paged, Paging
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.services.ledger.flags import FlagKind
 from guardpanel.services.ledger.ledger import Entry, EntryKind, Question, load
@@ -45,19 +46,14 @@ class EntryOut(BaseModel):
     flags: list[FlagOut]
 
 
-class LedgerPage(BaseModel):
+class LedgerPage(Paged):
     items: list[EntryOut]
-    total: int
-    page: int
-    per_page: int
     crs_version: str | None = Field(
         description="Null: the agent’s rules are not known, and nothing is called redundant."
     )
 
 
-class LedgerQuery(BaseModel):
-    page: int = Field(default=1, ge=1, le=100_000)
-    per_page: int = Field(default=50, ge=1, le=500)
+class LedgerQuery(Paging):
     q: str = Field(default="", max_length=200, description="Looks in names, reasons, and owners.")
     kind: EntryKind | None = None
     policy_id: int | None = Field(default=None, ge=1, le=LONGEST_ID)
@@ -82,14 +78,12 @@ async def list_ledger(
         Question(query.q, query.kind, query.policy_id, query.vhost_id, query.flag),
         sort=query.sort.removeprefix("-"),
         descending=query.sort.startswith("-"),
-        offset=(query.page - 1) * query.per_page,
+        offset=query.offset,
         limit=query.per_page,
     )
     return LedgerPage(
         items=[_out(entry) for entry in ledger.page.items],
-        total=ledger.page.total,
-        page=query.page,
-        per_page=query.per_page,
+        **query.place(ledger.page.total),
         crs_version=ledger.crs_version or None,
     )
 

@@ -87,17 +87,9 @@ class LogPage(BaseModel):
     per_page: int = Field(description="The same, as other lists call it.")
 
 
-class LogQuery(BaseModel):
+class LogFilters(BaseModel):
     """The filters, by the React panel's names."""
 
-    page: int = Field(default=1, ge=1, le=10_000)
-    page_size: int = Field(default=50, ge=1, le=500)
-    per_page: int | None = Field(
-        default=None,
-        ge=1,
-        le=500,
-        description="As `page_size`: the word of all other lists. If both are given, this counts.",
-    )
     vhost: str = Field(default="", max_length=300, description="Exact host.")
     vhost_id: int | None = Field(default=None, ge=1, le=2**53)
     action: Action | None = Field(
@@ -123,6 +115,17 @@ class LogQuery(BaseModel):
     date_from: str = Field(default="", max_length=100, json_schema_extra=A_TIME)
     date_to: str = Field(default="", max_length=100, json_schema_extra=A_TIME, description="Before this time.")
     q: str = Field(default="", max_length=500, description="A request ID, rule, client IP, or part of a path or host.")
+
+
+class LogQuery(LogFilters):
+    page: int = Field(default=1, ge=1, le=10_000)
+    page_size: int = Field(default=50, ge=1, le=500)
+    per_page: int | None = Field(
+        default=None,
+        ge=1,
+        le=500,
+        description="As `page_size`: the word of all other lists. If both are given, this counts.",
+    )
 
     @model_validator(mode="after")
     def has_one_size(self) -> Self:
@@ -154,7 +157,7 @@ async def list_logs(
     )
 
 
-def question_of(query: LogQuery) -> dict[str, object]:
+def question_of(query: LogFilters) -> dict[str, object]:
     """The keys of `EventQuestion`."""
     return {
         "virtual_host": str(query.vhost_id) if query.vhost_id else None, "policy": query.policy_id, "verdict": query.verdict,
@@ -164,7 +167,7 @@ def question_of(query: LogQuery) -> dict[str, object]:
     }  # fmt: skip
 
 
-def kind_of(query: LogQuery) -> Kind | None:
+def kind_of(query: LogFilters) -> Kind | None:
     """The React panel does not name it and gets what it always got."""
     if query.kind is not None:
         return None if query.kind == "all" else Kind(query.kind)
@@ -172,7 +175,7 @@ def kind_of(query: LogQuery) -> Kind | None:
     return None if is_one_of_all else Kind.SECURITY
 
 
-def with_sets(filters: EventFilter, query: LogQuery) -> EventFilter:
+def with_sets(filters: EventFilter, query: LogFilters) -> EventFilter:
     """With the values that the React panel's coarser names stand for."""
     verdicts = tuple(
         verdict

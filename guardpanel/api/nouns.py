@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 
 from guardpanel.api.kept_answers import Keeps
+from guardpanel.api.paging import NumberedPaging, Paging
 from guardpanel.api.saves import DeploymentOut, NamedVersion, SaveRequestDep, merging, speaking, tag
 from guardpanel.api.shapes import Dialect, Shapes
 from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
@@ -26,10 +27,12 @@ ALL = 10_000
 "Maximum rows of a list without pages."
 
 
-class ListQuery(BaseModel):
-    page: int = Field(default=1, ge=1, le=100_000)
-    per_page: int = Field(default=50, ge=1, le=500)
+class ListQuery(Paging):
     q: str = Field(default="", max_length=200)
+
+
+class NumberedListQuery(NumberedPaging, ListQuery):
+    """Of nouns that the React panel lists."""
 
 
 def rows(noun: Noun, service: ModuleType, dialect: Dialect | None = None, **words: Any) -> APIRouter:
@@ -77,12 +80,11 @@ class Rows:
             those: self.scoped,  # type: ignore[name-defined]
             listing: Annotated[query, Query()],  # type: ignore[valid-type]
         ) -> Any:
-            filters: dict[str, Any] = listing.model_dump()  # type: ignore[attr-defined]
-            page, size = filters.pop("page"), filters.pop("per_page")
-            rows = await those.page(session, **filters, offset=(page - 1) * size, limit=size)
+            place: Paging = listing
+            filters = place.model_dump(exclude=set(Paging.model_fields))
+            rows = await those.page(session, **filters, offset=place.offset, limit=place.per_page)
             others = await self.dialect.out_of_rows(session, rows.items)
-            counts = {"total": rows.total, "page": page, "per_page": size}
-            return await asyncio.to_thread(self._page, rows.items, others, counts)
+            return await asyncio.to_thread(self._page, rows.items, others, place.place(rows.total))
 
         return list_rows
 
@@ -172,7 +174,7 @@ class Rows:
             )
             return saved
 
-    def _page(self, rows: list[Any], others: list[dict[str, Any]], counts: Mapping[str, int]) -> Any:
+    def _page(self, rows: list[Any], others: list[dict[str, Any]], counts: Mapping[str, Any]) -> Any:
         items = [self._out(row) | other for row, other in zip(rows, others, strict=True)]
         return self.shapes.page(items=items, **counts)
 

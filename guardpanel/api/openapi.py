@@ -84,6 +84,8 @@ def build(app: FastAPI) -> dict[str, Any]:
                 operation["responses"] = {**operation["responses"], "202": JOB_STARTED}
             for parameter in operation.get("parameters", ()):
                 without_null(parameter["schema"])
+                if parameter["schema"].pop("deprecated", False):
+                    parameter["deprecated"] = True
             operation["security"] = [] if path.endswith(OPEN) else [{"bearer": []}]
             for status, answer in operation["responses"].items():
                 if status.startswith("2") and _is_row(path, operation):

@@ -7,4 +7,6 @@ from guardpanel.services import policies
 
 ROWS = nouns.Rows(NOUN, policies, PolicyDialect())
 
-router = ROWS.router(looks_in="names and descriptions", deleting="409 while virtual hosts use it.")
+router = ROWS.router(
+    query=nouns.NumberedListQuery, looks_in="names and descriptions", deleting="409 while virtual hosts use it."
+)

@@ -51,7 +51,7 @@ class ProfileSaved(BaseModel):
 
 
 @router.get("")
-async def list_vhost_profiles(
+async def list_virtual_host_profiles(
     virtual_host_id: RowId, panel: PanelDep, session: SessionDep, _user: Viewer
 ) -> list[ProfileOut]:
     """All application profiles: those that are applied, with their updates, then the others."""
@@ -59,7 +59,7 @@ async def list_vhost_profiles(
 
 
 @router.post("", status_code=201)
-async def apply_vhost_profile(
+async def apply_virtual_host_profile(
     virtual_host_id: RowId, body: ProfileBody, panel: PanelDep, request: SaveRequestDep
 ) -> ProfileSaved:
     """Add the rule exclusions of a profile, or update them: one save."""
@@ -72,7 +72,7 @@ async def apply_vhost_profile(
 
 
 @router.delete("/{profile}", status_code=204)
-async def remove_vhost_profile(
+async def remove_virtual_host_profile(
     virtual_host_id: RowId,
     profile: str,
     panel: PanelDep,

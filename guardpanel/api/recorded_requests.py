@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from guardpanel.api.documented import also
+from guardpanel.api.paging import CURSOR, NextCursor
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
 from guardpanel.models.virtual_host import NOUN
 from guardpanel.services.events.recorded import RecordedRequest
@@ -15,7 +16,7 @@ from guardpanel.services.trials import recorded_requests
 router = APIRouter(prefix=f"/api/v1/{NOUN.api}/{{virtual_host_id}}/recorded", tags=[NOUN.tag], responses=also(507))
 
 
-MOST_LISTED = 500
+CURSOR_BEFORE = r"^(before-[1-9][0-9]{0,18})?$"
 
 
 class RecordedRequestOut(BaseModel):
@@ -32,10 +33,16 @@ class RecordedRequestOut(BaseModel):
     is_partial: bool = Field(description="Only the beginning of the body was recorded.")
 
 
-class RecordedRequestsOut(BaseModel):
-    count: int
+class RecordedRequestPage(BaseModel):
+    items: list[RecordedRequestOut] = Field(description="Newest first.")
+    count: int = Field(description="Of all of them.")
     oldest: datetime | None
-    items: list[RecordedRequestOut] = Field(description=f"Newest first, at most {MOST_LISTED}.")
+    next_cursor: NextCursor
+
+
+class RecordedQuery(BaseModel):
+    cursor: str = Field(default="", pattern=CURSOR_BEFORE, description=CURSOR)
+    per_page: int = Field(default=50, ge=1, le=500)
 
 
 class DeletedOut(BaseModel):
@@ -50,12 +57,22 @@ class ForgetQuery(BaseModel):
 
 @router.get("")
 async def list_recorded_requests(
-    virtual_host_id: RowId, panel: PanelDep, session: SessionDep, _user: Viewer
-) -> RecordedRequestsOut:
+    virtual_host_id: RowId,
+    panel: PanelDep,
+    session: SessionDep,
+    _user: Viewer,
+    query: Annotated[RecordedQuery, Query()],
+) -> RecordedRequestPage:
     """The ordinary requests that are recorded of this virtual host, to try changes on."""
-    recorded = await recorded_requests.of_virtual_host(session, panel.events, virtual_host_id, MOST_LISTED)
-    kept = recorded.kept
-    return RecordedRequestsOut(count=kept.count, oldest=kept.oldest, items=[_out(request) for request in kept.newest])
+    before = int(query.cursor.removeprefix("before-") or 0)
+    recorded = await recorded_requests.of_virtual_host(
+        session, panel.events, virtual_host_id, query.per_page + 1, before=before
+    )
+    kept, page = recorded.kept, recorded.kept.newest[: query.per_page]
+    return RecordedRequestPage(
+        items=[_out(request) for request in page], count=kept.count, oldest=kept.oldest,
+        next_cursor=f"before-{page[-1].id}" if len(kept.newest) > len(page) else None,
+    )  # fmt: skip
 
 
 @router.delete("")

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from guardpanel.api.documented import also
+from guardpanel.api.paging import CURSOR, NextCursor
 from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
 from guardpanel.events.busiest import MOST, Kind
 from guardpanel.events.traffic import ALL, CLASSES, Count
@@ -156,8 +157,17 @@ async def _busiest(panel: Panel, host: int, kind: Kind, query: BusiestQuery) -> 
 
 
 class LogQuery(LogQuestion):
-    before: int | None = Field(default=None, ge=0, description="The `before` of a page, for older lines.")
-    limit: int = Field(default=LINES, ge=1, le=LONGEST_PAGE)
+    cursor: str = Field(default="", pattern=r"^(before-[0-9]{1,18})?$", description=CURSOR)
+    per_page: int = Field(default=LINES, ge=1, le=LONGEST_PAGE)
+    before: int | None = Field(default=None, ge=0, description="Use `cursor`.", json_schema_extra={"deprecated": True})
+    limit: int | None = Field(
+        default=None, ge=1, le=LONGEST_PAGE, description="Use `per_page`.", json_schema_extra={"deprecated": True}
+    )
+
+    @property
+    def end(self) -> int | None:
+        """Where in the log the page ends. None: at its end."""
+        return int(self.cursor.removeprefix("before-")) if self.cursor else self.before
 
 
 class LoggedRequest(BaseModel):
@@ -177,19 +187,24 @@ class LoggedRequest(BaseModel):
 
 class AccessLog(BaseModel):
     items: list[LoggedRequest] = Field(description="Newest first.")
-    before: int | None = Field(description="Where older lines are. Null: there are none.")
+    next_cursor: NextCursor
+    before: int | None = Field(description="Use `next_cursor`.", json_schema_extra={"deprecated": True})
 
 
 @router.get(HERE + "/log")
 async def read_virtual_host_access_log(
     virtual_host_id: RowId, panel: PanelDep, session: SessionDep, query: Annotated[LogQuery, Query()], _user: Viewer
 ) -> AccessLog:
-    """The last lines of HAProxy's log about it. A page has fewer than `limit` if that takes more than 64 MiB or 0.4 s."""
+    """The last lines of HAProxy's log about it. A page has fewer than `per_page` if that takes more than 64 MiB or 0.4 s."""
     await virtual_hosts.find(session, virtual_host_id)
     lines = await access_log.newest(
-        panel.settings.access_log, query.of(virtual_host_id), query.before, limit=query.limit
+        panel.settings.access_log, query.of(virtual_host_id), query.end, limit=query.limit or query.per_page
     )
-    return AccessLog(items=[_logged(line) for line in lines.lines], before=lines.before)
+    return AccessLog(
+        items=[_logged(line) for line in lines.lines],
+        next_cursor=None if lines.before is None else f"before-{lines.before}",
+        before=lines.before,
+    )
 
 
 def _logged(line: LogLine) -> LoggedRequest:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from guardpanel.api.documented import also
+from guardpanel.api.paging import Paged, Paging
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.engines import Link, Rule, RuleRole
 from guardpanel.errors import NotFound
@@ -80,17 +81,13 @@ class RuleWholeOut(RuleOut):
     vhosts: list[RuleHostOut]
 
 
-class RulePage(BaseModel):
+class RulePage(Paged):
     items: list[RuleOut]
-    total: int
-    page: int
-    per_page: int
     crs_version: str
     coraza_version: str
 
 
-class RuleQuery(BaseModel):
-    page: int = Field(default=1, ge=1, le=100_000)
+class RuleQuery(Paging):
     per_page: int = Field(default=50, ge=1, le=1_000)
     q: str = Field(default="", max_length=200, description="A rule id, its beginning, or words.")
     kind: str = Field(
@@ -115,17 +112,17 @@ async def list_rules(
     panel: PanelDep, session: SessionDep, _user: Viewer, query: Annotated[RuleQuery, Query()]
 ) -> RulePage:
     """The rules that the WAF agent has loaded, before any policy changes them."""
-    question = validated(RuleQuestion, query.model_dump(exclude={"page", "per_page", "sort"}))
+    question = validated(RuleQuestion, query.model_dump(exclude={*Paging.model_fields, "sort"}))
     state = await state_of(session, question)
     await session.commit()
     rules = await catalogue.require(panel.engines)
     paging = RulePaging(
         sort=query.sort.removeprefix("-"), descending=query.sort.startswith("-"), limit=query.per_page,
-        offset=(query.page - 1) * query.per_page,
+        offset=query.offset,
     )  # fmt: skip
     page = search(rules, question, paging, state)
     return RulePage(
-        items=[RuleOut(**out(rule)) for rule in page.items], total=page.total, page=query.page, per_page=query.per_page,
+        items=[RuleOut(**out(rule)) for rule in page.items], **query.place(page.total),
         crs_version=rules.crs_version, coraza_version=rules.coraza_version,
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, get_args, get_origin
 from pydantic import BaseModel, Field, create_model
 from pydantic.fields import FieldInfo
 
+from guardpanel.api.paging import Paged
 from guardpanel.api.saves import Body, DeploymentOut
 from guardpanel.dependencies import SessionDep
 from guardpanel.models.json_form import JsonForm
@@ -72,10 +73,8 @@ class Shapes:
         self.out = self._with(answer, "Out", {name: (info.annotation, _words(info)) for name, info in fields.items()})
         self.read = self.out if dialect.whole is BaseModel else self._with((dialect.whole, self.out), "Read", {})
         self.saved = self._with(self.out, "Saved", {"deployment": (DeploymentOut, ...)})
-        total = Field(description="Number of matches, before paging.")
-        counts = {"total": (int, total), "page": (int, ...), "per_page": (int, ...)}
         items: Any = list[self.out]  # type: ignore[name-defined]
-        self.page = self._with(BaseModel, "Page", {"items": (items, ...), **counts})
+        self.page = self._with(Paged, "Page", {"items": (items, ...)})
         self._own = tuple(name for name in self.out.model_fields if name in fields)
         self._of_row = tuple(name for name in Row.model_fields if name in answer.model_fields)
         self._read = attrgetter(*self._of_row)

@@ -1,11 +1,13 @@
 """API tokens as JSON: for people, since no token makes another one."""
 
 from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from guardpanel.api.documented import also
+from guardpanel.api.paging import Paged, Paging
 from guardpanel.api.saves import Body
 from guardpanel.dependencies import Administrator, PanelDep, RowId, SessionDep
 from guardpanel.models.api_token import ApiTokenFields, TokenLife, TokenRole
@@ -32,7 +34,7 @@ class NewApiTokenOut(ApiTokenOut):
     token: str = Field(description="Send it as `Authorization: Bearer`. It is not returned again.")
 
 
-class ApiTokenList(BaseModel):
+class ApiTokenPage(Paged):
     items: list[ApiTokenOut]
 
 
@@ -46,9 +48,11 @@ class ApiTokenIn(Body):
 
 
 @router.get("", name="list_tokens")
-async def list_tokens(session: SessionDep, _user: Administrator) -> ApiTokenList:
-    """All API tokens by name, with expired ones."""
-    return ApiTokenList(items=[ApiTokenOut.model_validate(token) for token in await api_tokens.all_tokens(session)])
+async def list_tokens(session: SessionDep, _user: Administrator, listing: Annotated[Paging, Query()]) -> ApiTokenPage:
+    """API tokens by name, with expired ones."""
+    tokens = await api_tokens.all_tokens(session)
+    page = tokens[listing.offset : listing.offset + listing.per_page]
+    return ApiTokenPage(items=[ApiTokenOut.model_validate(token) for token in page], **listing.place(len(tokens)))
 
 
 @router.post("", name="create_token", status_code=201, responses=also(409))

@@ -10,7 +10,7 @@ from guardpanel.models.virtual_host import NOUN
 from guardpanel.services import server_loads, server_states, virtual_hosts
 
 
-class VirtualHostQuery(nouns.ListQuery):
+class VirtualHostQuery(nouns.NumberedListQuery):
     policy_id: int | None = None
 
 

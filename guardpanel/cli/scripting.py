@@ -170,13 +170,12 @@ def _list(target: str, columns: Any, *, as_json: bool, email: str) -> None:
 
 
 async def _all(caller: "Caller", target: str, query: dict[str, str]) -> list[Any]:
-    rows: list[Any] = []
-    while True:
-        page = {"page": str(len(rows) // PER_PAGE + 1), "per_page": str(PER_PAGE)}
-        items = (await caller.read(target, query | page))["items"]
-        rows += items
-        if len(items) < PER_PAGE:
-            return rows
+    page = await caller.read(target, query | {"per_page": str(PER_PAGE)})
+    rows: list[Any] = page["items"]
+    while page["next_cursor"]:
+        page = await caller.read(target, query | {"per_page": str(PER_PAGE), "cursor": page["next_cursor"]})
+        rows += page["items"]
+    return rows
 
 
 def _network(text: str) -> str:

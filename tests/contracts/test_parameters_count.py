@@ -65,7 +65,7 @@ async def test_each_filter_of_the_logs_counts(ada_api: httpx2.AsyncClient, panel
 RULES = "/api/v1/rules"
 
 RULES_FOUND: dict[str, str] = {
-    "page": "2", "per_page": "7", "q": "libinjection", "kind": "all", "family": "942", "paranoia_level": "3", "severity": "notice",
+    "page": "2", "cursor": "from-50", "per_page": "7", "q": "libinjection", "kind": "all", "family": "942", "paranoia_level": "3", "severity": "notice",
     "phase": "4", "tag": "attack-xss", "sort": "-points", "policy": "1", "state": "off",
 }  # fmt: skip
 "By parameter of the rules: what gives another list."
@@ -89,7 +89,7 @@ async def test_each_filter_of_the_rules_counts(ada_api: httpx2.AsyncClient, monk
 LEDGER = "/api/v1/ledger"
 
 LEDGER_FOUND: dict[str, tuple[str, list[str]]] = {
-    "page": ("2", []), "per_page": ("1", ["941100"]), "q": ("own reason", ["942100"]), "kind": ("rule_override", ["942200"]),
+    "page": ("2", []), "cursor": ("from-2", ["942200"]), "per_page": ("1", ["941100"]), "q": ("own reason", ["942100"]), "kind": ("rule_override", ["942200"]),
     "policy_id": ("2", []), "vhost_id": ("1", []), "flag": ("redundant", ["942200"]),
     "sort": ("-name", ["942200", "942100", "941100"]),
 }  # fmt: skip
@@ -130,6 +130,7 @@ async def test_each_filter_of_event_groups_counts(ada_api: httpx2.AsyncClient, p
     ids = sorted(other["id"] for other in others)
     expected = {
         "page": ("2", []),
+        "cursor": ("from-1", usual[1:]),
         "page_size": ("1", usual[:1]),
         "per_page": ("1", usual[:1]),
         "date_to": ("2026-11-26T23:00:00Z", ids),
@@ -141,7 +142,7 @@ async def test_each_filter_of_event_groups_counts(ada_api: httpx2.AsyncClient, p
         answer = await ada_api.get(GROUPS, params={name: value})
 
         newest = [group["newest_request_id"] for group in answer.json()["items"]]
-        assert (newest if name in {"page_size", "per_page"} else sorted(newest)) == left, name
+        assert (newest if name in {"page_size", "per_page", "cursor"} else sorted(newest)) == left, name
     assert len(usual) == 3
 
 
@@ -164,12 +165,15 @@ async def test_each_filter_of_the_access_log_counts(ada_api: httpx2.AsyncClient,
     panel.settings.log_dir.mkdir(parents=True, exist_ok=True)
     first, last = as_line(LINE) + b"\n", as_line(a_log_line()) + b"\n"
     panel.settings.access_log.write_bytes(first + last)
-    values = {**LINES_FOUND, "before": str(len(first))}
-    for name in (name for _, path, name in parameters() if path == ACCESS_LOG and name != "limit"):
+    values = {**LINES_FOUND, "before": str(len(first)), "cursor": f"before-{len(first)}"}
+    sizes = {"limit", "per_page"}
+    for name in (name for _, path, name in parameters() if path == ACCESS_LOG and name not in sizes):
         answer = await ada_api.get(there(ACCESS_LOG), params={name: values[name]})
 
         assert [item["request_id"] for item in answer.json()["items"]] == [LINE["id"]], name
-    assert len((await ada_api.get(there(ACCESS_LOG), params={"limit": 1})).json()["items"]) == 1
+    for name in sizes:
+        page = (await ada_api.get(there(ACCESS_LOG), params={name: 1})).json()
+        assert (len(page["items"]), page["next_cursor"]) == (1, f"before-{page['before']}"), name
 
 
 EVENTS = "/api/v1/events"
@@ -235,9 +239,12 @@ async def test_each_filter_of_the_changes_counts(ada_api: httpx2.AsyncClient) ->
 RATES = "/api/v1/policies/{policy_id}/visitor-rates"  # tests/views/test_visitor_rates.py
 WHY = "/api/v1/access/why"  # tests/api/test_access.py
 
+RECORDED = "/api/v1/vhosts/{virtual_host_id}/recorded"  # tests/views/test_recorded_requests.py
+
 OWN_FILTERS = {
     RATES,
     WHY,
+    RECORDED,
     "/api/v1/logs",
     EVENTS,
     STREAM,
@@ -252,6 +259,7 @@ OWN_FILTERS = {
 
 LISTED: dict[str, Callable[[dict[str, Any]], bool]] = {
     "page": lambda page: page["page"] == 2 and not page["items"],
+    "cursor": lambda page: page["total"] < 3 and not page["items"] and page["next_cursor"] is None,
     "per_page": lambda page: page["per_page"] == 2,
     "q": lambda page: page["total"] == 0,
     "policy_id": lambda page: page["total"] == 0,
@@ -270,7 +278,7 @@ async def test_each_parameter_of_a_list_counts(ada_api: httpx2.AsyncClient) -> N
     for path, name in [
         (path, name) for method, path, name in parameters() if method == "get" and path not in OWN_FILTERS
     ]:
-        answer = await ada_api.get(there(path), params={name: "zzz" if name == "q" else "2"})
+        answer = await ada_api.get(there(path), params={name: {"q": "zzz", "cursor": "from-2"}.get(name, "2")})
 
         assert LISTED[name](answer.json()), (path, name)
 

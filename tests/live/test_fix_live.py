@@ -198,8 +198,8 @@ def test_other_requests_of_the_host_are_tried_too(panel: Panel) -> None:
         others = ladder["others"]
         assert (others["newly_blocked"], ladder["untried"]) == ([], "")
         assert others["ordinary"] - others["unfaithful"] >= 3
-        assert [item["event_id"] for item in others["newly_passing"]] == [part]
-        assert event not in {item["event_id"] for item in others["newly_passing"]}
+        assert [item["request_id"] for item in others["newly_passing"]] == [part]
+        assert event not in {item["request_id"] for item in others["newly_passing"]}
 
 
 def test_the_page_follows_part_by_part(panel: Panel) -> None:

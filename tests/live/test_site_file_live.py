@@ -126,7 +126,7 @@ def test_a_plan_says_which_requests_would_get_another_verdict(shared_panel: Pane
     assert output.endswith("2 of 3 requests (2 recorded, 1 from events) would get another verdict.\n")
     output = run(shared_panel, "plan", "-", "--replay", "--json", stdin=changed)[1]
     (new, _) = json.loads(output)["replay"]["requests"]
-    assert (new["before"], new["after"], new["event_id"], new["rules"]) == ("passed", "blocked", None, [9000077])
+    assert (new["before"], new["after"], new["request_id"], new["rules"]) == ("passed", "blocked", None, [9000077])
     others = before.replace("retries: 1", "retries: 2")
     assert "no virtual host gets other WAF rules" in run(shared_panel, "plan", "-", "--replay", stdin=others)[1]
 

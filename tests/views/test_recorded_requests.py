@@ -88,6 +88,17 @@ async def test_paths_with_another_policy_are_named_with_what_it_records(
 
 
 @pytest.mark.usefixtures("host")
+async def test_they_are_read_by_cursors_and_new_ones_shift_no_page(ada_api: httpx2.AsyncClient, panel: Panel) -> None:
+    keep(panel, *(a_request(uri=f"/{name}") for name in "abc"))
+    first = (await ada_api.get(JSON, params={"per_page": 2})).json()
+    keep(panel, a_request(uri="/new"))
+    rest = (await ada_api.get(JSON, params={"per_page": 2, "cursor": first["next_cursor"]})).json()
+
+    assert [item["uri"] for item in first["items"] + rest["items"]] == ["/c", "/b", "/a"]
+    assert (rest["count"], rest["next_cursor"]) == (4, None)
+
+
+@pytest.mark.usefixtures("host")
 async def test_whatever_was_sent_is_shown_as_text(
     ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel
 ) -> None:
@@ -97,7 +108,7 @@ async def test_whatever_was_sent_is_shown_as_text(
     )
 
     page = await ada.get(PAGE)
-    listing = await ada_api.get(JSON)
+    listing = await ada_api.get(JSON, params={"per_page": 500})
 
     assert page.status_code == listing.status_code == 200
     assert "<script>alert" not in page.text

@@ -170,9 +170,9 @@ class Events:
         """Hosts of which ordinary requests are recorded."""
         return await self._read(recorded.hosts, [])
 
-    async def recorded(self, hosts: Sequence[str], limit: int) -> Kept:
-        """The recorded ordinary requests of these hosts, newest first."""
-        return await self._read(lambda connection: recorded.kept(connection, hosts, limit), recorded.NOTHING)
+    async def recorded(self, hosts: Sequence[str], limit: int, before: int = 0) -> Kept:
+        """The recorded ordinary requests of these hosts, newest first. `before`: those older than the one of this id."""
+        return await self._read(lambda connection: recorded.kept(connection, hosts, limit, before), recorded.NOTHING)
 
     async def forget_recorded(self, hosts: Sequence[str], names: Sequence[str], client_key: str | None = None) -> int:
         """Deletes those of these hosts, or among them those of one client; gives how many. What is not ingested yet of `names`,

@@ -111,13 +111,13 @@ def hosts(connection: sqlite3.Connection) -> list[str]:
     return [row[0] for row in connection.execute("SELECT DISTINCT host FROM recorded")]
 
 
-def kept(connection: sqlite3.Connection, of: Sequence[str], limit: int) -> Kept:
+def kept(connection: sqlite3.Connection, of: Sequence[str], limit: int, before: int = 0) -> Kept:
     wanted = json.dumps(of)
     where = "WHERE host IN (SELECT value FROM json_each(?))"
     count, oldest = connection.execute(f"SELECT count(*), min(id) FROM recorded {where}", (wanted,)).fetchone()  # noqa: S608
     rows = connection.execute(
-        f"SELECT id, ends, line FROM recorded {where} ORDER BY id DESC LIMIT ?",  # noqa: S608
-        (wanted, limit),
+        f"SELECT id, ends, line FROM recorded {where} AND id < coalesce(nullif(?, 0), id + 1) ORDER BY id DESC LIMIT ?",  # noqa: S608
+        (wanted, before, limit),
     )
     return Kept(count, time_of(oldest) if oldest else None, tuple(_request(*row) for row in rows))
 

@@ -21,12 +21,15 @@ class RecordedOfHost:
     kept: Kept
 
 
-async def of_virtual_host(session: AsyncSession, events: Events, virtual_host_id: int, limit: int) -> RecordedOfHost:
+async def of_virtual_host(
+    session: AsyncSession, events: Events, virtual_host_id: int, limit: int, before: int = 0
+) -> RecordedOfHost:
+    """The newest ones, or those older than the one of this id."""
     virtual_host = await virtual_hosts.find(session, virtual_host_id)
     policy = await virtual_hosts.policy_of(session, virtual_host)
     path_policies = await _of_paths(session, virtual_host)
     hosts = await hosts_of(session, virtual_host, await events.recorded_hosts())
-    kept = await events.recorded(hosts, limit)
+    kept = await events.recorded(hosts, limit, before)
     displayable = tuple(request.displayable for request in kept.newest)
     return RecordedOfHost(virtual_host, policy, path_policies, replace(kept, newest=displayable))
 

@@ -79,7 +79,7 @@ def a_log_line(event: dict[str, Any] | None = None, **others: Any) -> dict[str, 
         "virtual_host": "1", "method": event["method"], "path": event["uri"], "status": 403, "bytes": 2000, "milliseconds": 4,
         "server": "<NOSRV>", "server_milliseconds": -1, "ended": "PR--", "verdict": "blocked", "application": event["application"],
         "policy": "1", "checksum": "c" * 64, "over_limit": "refuse", "fail": "closed", "action": "deny", "rule": "949110",
-        "limit": "-", "strikes": "-", "user": "-", "client_certificate": "-",
+        "limit": "-", "limit_key": "-", "strikes": "-", "user": "-", "client_certificate": "-",
         "score": "5", "rules": "942100,949110", "waf_error": "-", "waf_milliseconds": "2", "panel": "-", **others,
     }  # fmt: skip
 

@@ -13,7 +13,7 @@ from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
 from guardpanel.models.access.address_list import ListKind
 from guardpanel.models.policies.policy import NOUN
 from guardpanel.models.policies.policy_limits import LimitBy
-from guardpanel.services.access import access_checks, limit_checks
+from guardpanel.services.access import access_checks
 from guardpanel.services.access.access_checks import Answer, Finding
 from guardpanel.services.access.limit_checks import Used
 
@@ -95,7 +95,7 @@ async def explain(panel: PanelDep, session: SessionDep, _user: Viewer, q: Annota
         rejected_at_step=answer.rejecting_step,
         country_and_network=answer.where.words,
         findings=list(_findings(answer)),
-        limits=[_limit(used, answer.address) for used in answer.limits],
+        limits=[_limit(used, answer.request_id or answer.address) for used in answer.limits],
     )
 
 
@@ -139,9 +139,9 @@ def undo_of(finding: Finding, address: str) -> UndoOut | None:
     return UndoOut(method="POST", path="/api/v1/address-lists", body=body)
 
 
-def _limit(used: Used, address: str) -> LimitUsed:
+def _limit(used: Used, q: str) -> LimitUsed:
     path = f"/api/v1/{NOUN.api}/{used.policy.id}/forgive"
-    undo = UndoOut(method="POST", path=path, body={"address": address}) if used.can_be_forgotten else None
+    undo = UndoOut(method="POST", path=path, body={"q": q}) if used.can_be_forgotten else None
     return LimitUsed(
         policy_id=used.policy.id or 0,
         limit_by=used.policy.limit_by,
@@ -155,7 +155,7 @@ def _limit(used: Used, address: str) -> LimitUsed:
 
 
 class ForgiveIn(Body):
-    address: str = Field(max_length=50, description="A client IP.")
+    q: str = Field(max_length=200, description="A client IP, or the ID of a request that met a limit.")
 
 
 class Forgiven(BaseModel):
@@ -163,8 +163,9 @@ class Forgiven(BaseModel):
     address: str
 
 
-@router.post(f"/api/v1/{NOUN.api}/{{policy_id}}/forgive", name="forgive_client", responses=also(404))
+@router.post(f"/api/v1/{NOUN.api}/{{policy_id}}/forgive", name="forgive_client", responses=also(404, 507))
 async def forgive(policy_id: RowId, body: ForgiveIn, panel: PanelDep, session: SessionDep, _user: Editor) -> Forgiven:
-    """Forget what a policy's client limits have counted of an address, so that its next requests pass. Bans stay."""
-    policy, address = await limit_checks.forgive(session, panel.engines.bans.cli, policy_id, body.address)
+    """Forget what a policy's client limits have counted of an address, and of the header or cookie of a request, so that
+    its next requests pass. Bans stay."""
+    policy, address = await access_checks.forgive(session, panel.engines, panel.events, policy_id, body.q)
     return Forgiven(policy_id=policy.id or 0, address=address)

@@ -30,6 +30,7 @@ LINE = (
             "verdict": '"%[var(txn.gp.verdict)]"',
             "list": '"%[var(txn.gp.deny)]"',
             "limit": '"%[var(txn.gp.limited)]"',
+            "limit_key": '"%[var(txn.gp.limit_key)]"',
             "strikes": '"%[var(txn.gp.strikes)]"',
             "country": '"%[var(txn.gp.country)]"',
             "network": '"%[var(txn.gp.asn)]"',

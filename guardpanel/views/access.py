@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from guardpanel.dependencies import Editor, RowId, Viewer
 from guardpanel.errors import Problem
-from guardpanel.services.access import access_checks, limit_checks
+from guardpanel.services.access import access_checks
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.event_words import EventSentences
@@ -41,9 +41,10 @@ async def why(ctx: ContextDep, _viewer: Viewer, q: str = "") -> Response:
 async def forgive(ctx: ContextDep, policy_id: RowId, _editor: Editor) -> Response:
     """What a policy has counted of the address."""
     form = await Form.read(ctx.request)
-    cli, back = ctx.panel.engines.bans.cli, f"/access/why?q={form.value('q')[:200]}"
+    q = form.value("q")[:200]
+    back, panel = f"/access/why?q={q}", ctx.panel
     try:
-        policy, address = await limit_checks.forgive(ctx.session, cli, policy_id, form.value("address"))
+        policy, address = await access_checks.forgive(ctx.session, panel.engines, panel.events, policy_id, q)
     except Problem as problem:
         return redirect(back, problem.message, failed=True)
     return redirect(back, f"Forgot what {policy.name} counted of {address}. Live")

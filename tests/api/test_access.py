@@ -30,7 +30,7 @@ async def test_what_cannot_be_answered(vera_api: httpx2.AsyncClient, q: str, sta
 
 
 async def test_only_administrators_forgive(vera_api: httpx2.AsyncClient) -> None:
-    assert (await vera_api.post("/api/v1/policies/1/forgive", json={"address": ADDRESS})).status_code == 403
+    assert (await vera_api.post("/api/v1/policies/1/forgive", json={"q": ADDRESS})).status_code == 403
 
 
 @pytest.mark.parametrize(

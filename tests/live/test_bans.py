@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -24,7 +25,7 @@ from guardpanel.services.events import Events
 from guardpanel.services.saving.changes import SaveRequest
 from tests.live.origins import Origin
 from tests.live.saves import Installation, a_virtual_host, installation_of
-from tests.live.stack import DEADLINE
+from tests.live.stack import DEADLINE, wait_until
 from tests.live.wire import head
 
 pytestmark = pytest.mark.anyio
@@ -53,8 +54,8 @@ async def ban(here: Installation, bans: Bans, network: str, **others: object) ->
     return outcome.ban.id or 0
 
 
-def status(here: Installation, peer: str) -> int:
-    request = head("GET", "shop.example", "/", {"user-agent": "Mozilla/5.0", "accept": "*/*"})
+def status(here: Installation, peer: str, **headers: str) -> int:
+    request = head("GET", "shop.example", "/", {"user-agent": "Mozilla/5.0", "accept": "*/*", **headers})
     with socket.create_connection(here.settings.http_binds[0], DEADLINE, source_address=(peer, 0)) as connection:
         connection.sendall(request)
         return int(connection.recv(65536).split(b" ")[1])
@@ -160,17 +161,40 @@ async def test_a_client_over_a_limit_is_forgiven_whatever_its_key(here: Installa
         async with here.changes.database.read() as session:
             (limit,) = await limit_checks.used(session, cli, again)
             assert (limit.is_over, limit.requests) == (True, 2), by
-            await limit_checks.forgive(session, cli, 1, f"::ffff:{again}")
+            await limit_checks.forgive(session, cli, 1, again)
             assert not any(limit.is_over for limit in await limit_checks.used(session, cli, again)), by
             with pytest.raises(NotFound):
                 await limit_checks.forgive(session, cli, 1, "127.7.0.1")
 
         assert [status(here, again) for _ in range(3)] == [200, 200, 429], by
         assert status(here, neighbor) == 429, by
+        value = {name: "abc"} if by == "header" else {"cookie": f"{name}=abc"}
+        if name:
+            await forgiven_by_value(here, value)
     (table,) = await limit_tables(cli)
     assert table.seconds == 3600
     assert 2 <= table.used <= 2 * len(kinds)  # After each save, what a reload kept.
     assert (table.size, table.most_mb) == (100_000, 33.0) and table.used_mb < 0.01
+
+
+async def forgiven_by_value(here: Installation, value: dict[str, str]) -> None:
+    """Of a header or cookie, which a client's addresses share: HAProxy's log names the count of a rejected request."""
+    client, other = "127.6.0.1", {name: text.replace("abc", "xyz") for name, text in value.items()}
+    for headers in (other, value):
+        assert [status(here, client, **headers) for _ in range(3)] == [200, 200, 429]
+
+    def rejected() -> list[str]:
+        return re.findall(
+            f'"client":"{client}".*"limit_key":"(1:by-?[0-9]+)"', (here.settings.log_dir / "access.json").read_text()
+        )
+
+    await asyncio.to_thread(wait_until, lambda: len(rejected()) >= 2, "HAProxy writes its log")
+    met = limit_checks.Met(1, rejected()[-1])
+    async with here.changes.database.read() as session:
+        limits = await limit_checks.used(session, here.engines.cli, client, met)
+        assert [(limit.key, limit.is_over) for limit in limits] == [(met.key, True)]
+        await limit_checks.forgive(session, here.engines.cli, 1, client, met)
+    assert [status(here, client, **headers) for headers in (value, other)] == [200, 429]
 
 
 @pytest.mark.one_haproxy

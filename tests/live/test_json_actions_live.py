@@ -134,6 +134,6 @@ def test_why_an_address_is_rejected_names_who_put_it_there_and_undoes_just_that(
     after = api.get("/access/why", params={"q": peer}).json()
     assert (after["findings"], [used["requests"] for used in after["limits"]]) == ([], [1])
     assert visit(shared_panel, others) == 403
-    assert api.post(f"/policies/{host['policy_id']}/forgive", json={"address": others}).status_code == 404
-    assert api.post(f"/policies/{host['policy_id']}/forgive", json={"address": "here"}).status_code == 422
+    assert api.post(f"/policies/{host['policy_id']}/forgive", json={"q": others}).status_code == 404
+    assert api.post(f"/policies/{host['policy_id']}/forgive", json={"q": "here"}).status_code == 422
     assert api.patch(f"/policies/{host['policy_id']}", json={"ddos_protection_enabled": False}).status_code == 200

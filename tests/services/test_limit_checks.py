@@ -10,7 +10,7 @@ from guardpanel.errors import EngineUnavailable
 from guardpanel.models import Policy
 from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.panel import Panel
-from guardpanel.services.access.limit_checks import MIB, Used, used
+from guardpanel.services.access.limit_checks import MIB, Met, Used, used
 
 pytestmark = pytest.mark.anyio
 
@@ -93,6 +93,19 @@ async def test_of_the_paths_of_a_client_those_over_a_limit(panel: Panel) -> None
     assert [(limit.key, limit.of) for limit in limits] == [(PATHS[0], "of one path"), (PATHS[1], "of one path")]
     names = ("http_req_rate ge 4", "conn_cur ge 2", "http_err_rate ge 7")
     assert cli.commands == [f"@1 show table requests_per_10 data.{name}" for name in names]
+
+
+async def test_what_a_request_met_is_shown_beside_its_client(panel: Panel) -> None:
+    key = "2:by-17"
+    cli = Answers(f"{TABLE}0x55d: key={key} use=0 exp=1 http_req_rate(10000)=4 conn_cur=0\n\n")
+    async with panel.database.write() as session:
+        limits = {"client_limits": True, "limit_by": "cookie", "limit_by_name": "session"}
+        session.add(Policy(**PolicyFields.model_validate({"name": "Limited", **limits}).model_dump()))
+        await session.flush()
+        (limit,) = await used(session, cli, "203.0.113.9", Met(2, key))
+        assert await used(session, cli, "203.0.113.9", Met(3, key)) == []
+
+    assert (limit.key, limit.of) == (key, "with the session of this request")
 
 
 async def test_a_table_that_keeps_what_it_should_forget_is_an_error(panel: Panel) -> None:

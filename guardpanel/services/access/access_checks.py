@@ -1,5 +1,6 @@
 """Why an address is rejected, or is not: asked of the running HAProxy, in the order in which it decides."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,11 +17,11 @@ from guardpanel.engines.haproxy.map_commands import MapState
 from guardpanel.engines.runtime.outside_map import OutsideMap
 from guardpanel.errors import Invalid
 from guardpanel.events.words import VERDICT_TABLE, Outcome, Reason, Verdict
-from guardpanel.models import AddressList, Ban
+from guardpanel.models import AddressList, Ban, Policy
 from guardpanel.models.access.address_list import AppliesTo, ListKind
-from guardpanel.services.access import feed_states
+from guardpanel.services.access import feed_states, limit_checks
 from guardpanel.services.access.geo_checks import NOWHERE, Place, Where, rejecting, where_is
-from guardpanel.services.access.limit_checks import Used, plain_address, used
+from guardpanel.services.access.limit_checks import Met, Used, plain_address, used
 from guardpanel.services.access.origins import Origin, of_ban, of_entry, of_place
 from guardpanel.services.events import EventDetail, Events
 
@@ -121,7 +122,7 @@ async def why(session: AsyncSession, engines: Engines, events: Events, text: str
         kind: [item for item in findings if item.listed is not None and item.listed.kind is kind] for kind in ListKind
     }
     bans = await _bans(session, engines.bans, states, address)
-    limits = await used(session, engines.bans.cli, address)
+    limits = await used(session, engines.bans.cli, address, _met(event))
     where = await where_is(engines.bans.cli, states, geo_dir, address)
     places = [
         Finding(place.network, None, "", place=place, origin=await of_place(session, place))
@@ -134,6 +135,21 @@ async def why(session: AsyncSession, engines: Engines, events: Events, text: str
     return Answer(
         address, of.virtual_host_id, allow, bans, deny, limits, places, where, of.request_id, policy_id, event
     )
+
+
+async def forgive(
+    session: AsyncSession, engines: Engines, events: Events, policy_id: int, text: str
+) -> tuple[Policy, str]:
+    """The policy, and the address of which it forgets what it counted. Raises as `why` does."""
+    address, event = await _address_of(events, text.strip())
+    return await limit_checks.forgive(session, engines.bans.cli, policy_id, address, _met(event)), address
+
+
+def _met(event: EventDetail | None) -> Met | None:
+    """The count that a request met, if HAProxy's log has it."""
+    key = event.proxy.limit_key if event and event.proxy else ""
+    match = re.fullmatch(r"(\d{1,9}):[0-9a-z.:-]{1,54}", key)
+    return Met(int(match[1]), key) if match else None
 
 
 async def _address_of(events: Events, text: str) -> tuple[str, EventDetail | None]:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from typing import NamedTuple
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.engines.haproxy.map_commands import MapCommands
-from guardpanel.errors import Invalid, NotFound
+from guardpanel.errors import NotFound
 from guardpanel.models import Policy
 from guardpanel.models.policies.policy_limits import LimitBy
 
@@ -19,8 +20,18 @@ COUNTERS = ("http_req_rate", "conn_cur", "http_err_rate", "bytes_out_rate")
 
 MIB = 1024 * 1024
 
+BY = ":by"
+"In keys of a header's or cookie's value, before its hash."
+
 BY_VALUE = {LimitBy.HEADER, LimitBy.COOKIE}
 "Of requests without it, the client counts."
+
+
+class Met(NamedTuple):
+    """The count that a request met."""
+
+    policy_id: int
+    key: str
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,8 @@ class Used:
         """`of one path`. Empty: of the client, or its network."""
         if self.policy.limit_by is LimitBy.PATH:
             return "of one path"
+        if BY in self.key:
+            return f"with the {self.policy.limit_by_name} of this request"
         return f"without {self.policy.limit_by_name}" if self.policy.limit_by in BY_VALUE else ""
 
     @property
@@ -70,29 +83,27 @@ def most_of(policy: Policy) -> tuple[int | None, ...]:
     return policy.rate_limit_requests, policy.requests_at_once, policy.errors_per_period, sent
 
 
-async def used(session: AsyncSession, cli: MapCommands, address: str) -> Sequence[Used]:
-    """By policy, where HAProxy has counted requests of this address. If paths count, those over a limit. Raises
-    EngineUnavailable (503)."""
+async def used(session: AsyncSession, cli: MapCommands, address: str, met: Met | None = None) -> Sequence[Used]:
+    """By policy, where HAProxy has counted requests of this address, and the count that a request met. If paths count, those
+    over a limit. Raises EngineUnavailable (503)."""
     policies = await session.exec(select(Policy).where(col(Policy.client_limits)).order_by(col(Policy.name)))
-    each = [await _of_policy(cli, policy, address) for policy in policies]
+    each = [await _of_policy(cli, policy, address, met) for policy in policies]
     return [limit for limits in each for limit in limits if limit.is_anything]
 
 
-async def forgive(session: AsyncSession, cli: MapCommands, policy_id: int, text: str) -> tuple[Policy, str]:
-    """Forget what a policy has counted of an address: its next requests pass. Bans stay. Raises Invalid (422), NotFound (404) if
-    nothing is counted, and EngineUnavailable (503)."""
-    try:
-        address = plain_address(text.strip())
-    except ValueError:
-        raise Invalid.at("address", "Enter an IP address.") from None
+async def forgive(
+    session: AsyncSession, cli: MapCommands, policy_id: int, address: str, met: Met | None = None
+) -> Policy:
+    """Forget what a policy has counted of an address, and what a request met: its next requests pass. Bans stay. Raises
+    NotFound (404) if nothing is counted, and EngineUnavailable (503)."""
     policy = await session.get(Policy, policy_id)
-    limits = await _of_policy(cli, policy, address) if policy and policy.client_limits else []
+    limits = await _of_policy(cli, policy, address, met) if policy and policy.client_limits else []
     counted = [limit for limit in limits if limit.can_be_forgotten]
     if policy is None or not counted:
         raise NotFound(f"No requests of {address} are counted by this policy now.")
     for limit in counted:
         await cli.forget_rates(_table(policy), limit.key)
-    return policy, address
+    return policy
 
 
 def plain_address(text: str) -> str:
@@ -101,13 +112,15 @@ def plain_address(text: str) -> str:
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
-async def _of_policy(cli: MapCommands, policy: Policy, address: str) -> Sequence[Used]:
+async def _of_policy(cli: MapCommands, policy: Policy, address: str, met: Met | None) -> Sequence[Used]:
     bits = NETWORK if policy.limit_by is LimitBy.NETWORK else WHOLE
     key = f"{policy.id}:{_network(address, bits)}"
     if policy.limit_by is LimitBy.PATH:
         by_key = await _over(cli, policy, key)
     else:
         by_key = {key: await cli.counts(_table(policy), key)}
+    if met and met.policy_id == policy.id and met.key not in by_key:
+        by_key[met.key] = await cli.counts(_table(policy), met.key)
     return [Used(policy, key, *(counts.get(name, 0) for name in COUNTERS)) for key, counts in by_key.items()]
 
 

@@ -75,6 +75,8 @@ class ProxyWords:
     "`request` or `response` if only the beginning of its body was inspected, `streamed` if none of the request's was."
     limit: str
     "`rate`, `at_once`, `errors` or `bytes`: the limit of the policy that the client exceeded."
+    limit_key: str
+    "What HAProxy's table counted it by."
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,7 @@ def _proxy(entry: Mapping[str, Any]) -> ProxyWords:
         rules=rule_ids(entry.get("rules", "")),
         partial=_word(entry, "partial"),
         limit=_word(entry, "limit"),
+        limit_key=_word(entry, "limit_key"),
     )
 
 

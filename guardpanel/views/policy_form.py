@@ -28,12 +28,10 @@ PRESET_NAMES = {"website": "Website", "rest_api": "REST API", "file_upload": "Fi
 _NOT_KNOWN = "How many would have met this limit in the last 24 hours is not known: "
 
 NOT_KNOWN: Mapping[str, str] = {
-    LimitBy.NETWORK: f"{_NOT_KNOWN}of the clients of a network, only a sample is counted, each by itself.",
-    LimitBy.PATH: f"{_NOT_KNOWN}requests are counted by client, whatever path they ask for.",
+    LimitBy.NETWORK: f"{_NOT_KNOWN}of so many visitors, a sample is counted, each by itself.",
     LimitBy.HEADER: f"{_NOT_KNOWN}HAProxy’s log does not have the header’s values.",
     LimitBy.COOKIE: f"{_NOT_KNOWN}HAProxy’s log does not have the cookie’s values.",
 }
-"What a limit counts by that the ingest does not."
 
 
 class PolicyEditing(Editing[Policy, PolicyFields]):
@@ -66,10 +64,11 @@ class PolicyEditing(Editing[Policy, PolicyFields]):
         beside: Mapping[str, Any],
     ) -> Response:
         """With what the typed limit would have met, where it counts visitors."""
-        words = [NOT_KNOWN[by]] if (by := form.value("limit_by")) in NOT_KNOWN else []
-        if row and by == LimitBy.CLIENT:
+        words = []
+        if row:
             rates = await ctx.panel.events.visitor_rates(row.id or 0, datetime.now(UTC))
-            words = visitor_words(rates, form.value("rate_limit_requests"), form.value("rate_limit_window_seconds"))
+            limit = form.value("rate_limit_requests"), form.value("rate_limit_window_seconds")
+            words = limit_words(form.value("limit_by"), rates, *limit)
         return await super().answer(ctx, template, form, row, problem, {**beside, "visitor_words": words})
 
     async def beside_delete(self, ctx: Context, row: Policy) -> Mapping[str, Any]:
@@ -85,30 +84,45 @@ MOST_STEPS = 6
 MOST_DIGITS = 7
 
 
-def visitor_words(rates: VisitorRates, requests: str, seconds: str) -> list[str]:
-    """`In the last 24 hours, 3 of 412 visitors sent more than 100 requests within 10 s.`, and the same for other numbers."""
+def limit_words(by: str, rates: VisitorRates, requests: str, seconds: str) -> list[str]:
+    """Who would have met the limit, as far as what is counted of visitors tells."""
+    match by:
+        case LimitBy.CLIENT:
+            return visitor_words(rates, requests, seconds)
+        case LimitBy.NETWORK if not rates.is_sample:
+            return visitor_words(rates.by_network(), requests, seconds, "network")
+        case LimitBy.PATH:
+            return visitor_words(rates, requests, seconds, to=" to one path")
+    return [NOT_KNOWN[by]] if by in NOT_KNOWN else []
+
+
+def visitor_words(rates: VisitorRates, requests: str, seconds: str, noun: str = "visitor", to: str = "") -> list[str]:
+    """`In the last 24 hours, 3 of 412 visitors sent more than 100 requests within 10 s.`, and the same for other numbers. `to`: a
+    part of what was counted, so these are at most so many."""
     numbers = [int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else 0 for text in (requests, seconds)]
     if not all(numbers) or numbers[1] > LONGEST_PERIOD_SECONDS:
         return []
     most, period = numbers
     if not rates.visitors:
-        return ["No visitor in the last 24 hours to compare it with."]
-    within = f"requests within {period:,} s"
-    whole = f"of {counted(len(rates.visitors), 'visitor')}"
+        return [f"No {noun} in the last 24 hours to compare it with."]
+    within = f"requests within {period:,} s{to}"
+    whole = f"of {counted(len(rates.visitors), noun)}"
     if rates.is_sample:
         whole = f"of {len(rates.visitors):,} visitors, a sample of some {rates.total:,},"
-    met = _counted(rates.over(most, period))
+    met = _counted(rates.over(most, period), is_part=bool(to))
     words = [f"In the last 24 hours, {met} {whole} sent more than {most:,} {within}."]
     steps = [(2**power, rates.over(2**power, period)) for power in range(1, 21)]
     met_at = [step for step in steps if step[1].most][-MOST_STEPS:]
-    others = ", ".join(f"more than {number:,}: {_counted(met)}" for number, met in met_at)
+    others = ", ".join(f"more than {number:,}: {_counted(met, is_part=bool(to))}" for number, met in met_at)
     return [*words, f"Sent {others}."] if others else words
 
 
-def _counted(met: Met) -> str:
-    """`none`, `3`, `3–5`"""
+def _counted(met: Met, *, is_part: bool) -> str:
+    """`none`, `3`, `3–5`, `at most 5`"""
     if not met.most:
         return "none"
+    if is_part:
+        return f"at most {met.most:,}"
     return f"{met.least:,}" if met.least == met.most else f"{met.least:,}–{met.most:,}"
 
 

@@ -41,7 +41,7 @@ def test_requests_of_a_visitor_are_counted_within_windows(ground: Ground) -> Non
     assert counted.over(8, 30) == Met(0, 1), "less than a window of 60 s is between two numbers"
     assert counted.over(1, 3_600) == Met(2, 2)
     assert len(stored(ground, 2).visitors) == 1
-    assert stored(ground, 3).visitors == []
+    assert stored(ground, 3).visitors == {}
 
 
 def test_batches_and_lines_out_of_order_add_up(ground: Ground) -> None:

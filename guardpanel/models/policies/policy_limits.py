@@ -29,6 +29,9 @@ class LimitBy(Choice):
     COOKIE = "cookie", "A cookie", "Such as that of a login. Without it, or with several, the client IP."
 
 
+NETWORK_BITS = {4: 24, 6: 56}
+"Of a network that counts together, by version of IP. As config_templates/haproxy/_limits.cfg.j2 has them."
+
 NAMES = {
     LimitBy.HEADER: re.compile(r"[a-z0-9-]{1,60}", re.ASCII | re.IGNORECASE),
     LimitBy.COOKIE: re.compile(r"[A-Za-z0-9_.-]{1,60}", re.ASCII),

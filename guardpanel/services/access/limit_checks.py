@@ -11,10 +11,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.engines.haproxy.map_commands import MapCommands
 from guardpanel.errors import NotFound
 from guardpanel.models import Policy
-from guardpanel.models.policies.policy_limits import LimitBy
+from guardpanel.models.policies.policy_limits import NETWORK_BITS, LimitBy
 
-WHOLE, NETWORK = {4: 32, 6: 64}, {4: 24, 6: 56}
-"As config_templates/haproxy/_limits.cfg.j2 has them."
+WHOLE = {4: 32, 6: 64}
+"Bits of a client’s address. As config_templates/haproxy/_limits.cfg.j2 has them."
 
 COUNTERS = ("http_req_rate", "conn_cur", "http_err_rate", "bytes_out_rate")
 
@@ -113,7 +113,7 @@ def plain_address(text: str) -> str:
 
 
 async def _of_policy(cli: MapCommands, policy: Policy, address: str, met: Met | None) -> Sequence[Used]:
-    bits = NETWORK if policy.limit_by is LimitBy.NETWORK else WHOLE
+    bits = NETWORK_BITS if policy.limit_by is LimitBy.NETWORK else WHOLE
     key = f"{policy.id}:{_network(address, bits)}"
     if policy.limit_by is LimitBy.PATH:
         by_key = await _over(cli, policy, key)

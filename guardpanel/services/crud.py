@@ -167,7 +167,7 @@ class Crud(Generic[R, F]):
             self.must_fit(fields, facts)
             was, now = (self.whole(version_fields, facts) for version_fields in (self.fields_of(row), fields))
             change.summary = await self._in_parent(session, change.summary)
-            words = in_words(was, now, await self.names(session))
+            words = in_words(was, now, await self.names(session, was, now))
             row.replace(self.to_store(row, fields, facts)).touch(await revisions.version_after(session, row.version))
             session.add(row)
             if words := ", ".join(filter(None, [words, await self.also(session, row, fields, changes.seal, change)])):
@@ -212,10 +212,11 @@ class Crud(Generic[R, F]):
         """The fields in a stored state. None if the row did not exist, or if this version would reject it."""
         return self._row_fields.kept(rows, number)
 
-    async def names(self, session: AsyncSession) -> Names:
-        """Names of all rows that the fields may refer to, by noun and id."""
+    async def names(self, session: AsyncSession, was: BaseModel | None = None, now: BaseModel | None = None) -> Names:
+        """Names of all rows that the fields may refer to, by noun and id: any field, or those that differ between two states."""
         names: dict[str, dict[int, str]] = {}
-        for key in set(self.noun.references.values()):
+        fields = self.noun.references.items()
+        for key in {key for name, key in fields if was is None or getattr(was, name, 0) != getattr(now, name, 0)}:
             table: Any = NOUNS[key].table
             names[key] = dict((await session.exec(select(table.id, table.name))).all())
         return names

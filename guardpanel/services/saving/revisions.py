@@ -123,10 +123,13 @@ async def after(session: AsyncSession, deployment_id: int, limit: int = 100) -> 
 
 
 async def version_after(session: AsyncSession, version: int) -> int:
-    """The next version of an edited row: one that it never had, not even briefly in an edit that was rolled back."""
-    taken_back = col(Deployment.outcome).in_([Outcome.ROLLED_BACK, Outcome.FAILED])
-    taken_back_ids = await session.exec(select(Deployment.id).where(taken_back).limit(1))
-    return version + 1 if taken_back_ids.first() is None else await highest_version(session)
+    """The next version of a row edited in this transaction: one that it never had, not even briefly in an edit that was rolled
+    back."""
+    if "highest_version" not in session.info:  # The same for each of thousands of rows of a file.
+        taken_back = col(Deployment.outcome).in_([Outcome.ROLLED_BACK, Outcome.FAILED])
+        was_taken_back = (await session.exec(select(Deployment.id).where(taken_back).limit(1))).first() is not None
+        session.info["highest_version"] = await highest_version(session) if was_taken_back else 0
+    return int(session.info["highest_version"]) or version + 1
 
 
 async def highest_version(session: AsyncSession) -> int:

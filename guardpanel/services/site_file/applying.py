@@ -20,7 +20,7 @@ from guardpanel.services.site_file.batch import Batch
 from guardpanel.services.site_file.entries import MOST_ERRORS, Document, Entry, Errors
 from guardpanel.services.site_file.keys import Values, operations
 from guardpanel.services.site_file.references import References
-from guardpanel.services.site_file.rows import FileRow, again, stored
+from guardpanel.services.site_file.rows import FileRow, again, of, stored
 
 Work = Callable[[], Awaitable[None]]
 
@@ -146,8 +146,8 @@ class Applying:
             entry.row_id = saved.value.id
         else:
             row = await again(self._session, noun, row.id)
-            await crud.update(self._batch, self._request, row.id, fields)
-            if (await again(self._session, noun, row.id)).values == row.values:
+            updated = await crud.update(self._batch, self._request, row.id, fields)
+            if (await of(self._session, noun, updated.value)).values == row.values:
                 raise _Same
         self._note("added" if row is None else "changed", noun, entry.row_id or 0)
 

@@ -1,7 +1,10 @@
 """A file is one save: what it says becomes what is live, in the words of the pages, or nothing changes and each line that is wrong
 is named."""
 
+from collections import Counter
+
 import pytest
+from sqlalchemy import event
 from sqlmodel import col, select
 
 from guardpanel.errors import NeedsConfirmation
@@ -331,3 +334,44 @@ async def test_a_plan_leaves_saves_as_they_were(changes: Changes) -> None:
     saved = await policies.create(changes, SaveRequest("ada"), policy_fields("Strict"))
 
     assert saved.value.id == 2 and saved.revision == 1
+
+
+async def test_a_reference_that_a_file_changes_is_named_with_what_it_was(changes: Changes) -> None:
+    given = "policies:\n- name: Strict\n- name: Lax\n" + hosts(1, 80) + "  policy: Strict\n"
+    await apply(changes, given)
+
+    planned = await plan(changes, given.replace("policy: Strict", "policy: Lax"))
+
+    assert [step.change.summary for step in planned.steps] == ["h0.example: policy Strict → Lax"]
+
+
+@pytest.mark.parametrize(("given", "most"), [("new", 6), ("as it is", 0), ("changed", 15)])
+async def test_a_file_of_thousands_of_rows_takes_a_handful_of_statements_for_each(
+    changes: Changes, given: str, most: int
+) -> None:
+    """It holds all other saves for as long."""
+    if given != "new":
+        await apply(changes, hosts(40, 80))
+    port = 81 if given == "changed" else 80
+    few, more = [await statements(changes, hosts(many, port)) for many in (20, 40)]
+
+    assert (more - few) / 20 == most
+
+
+async def statements(changes: Changes, text: str) -> int:
+    """Of a plan."""
+    count = Counter[str]()
+    engine = changes.database.writing.sync_engine
+
+    def counts(*_taken: object) -> None:
+        count["all"] += 1
+
+    event.listen(engine, "before_cursor_execute", counts)
+    await plan(changes, text)
+    event.remove(engine, "before_cursor_execute", counts)
+    return count["all"]
+
+
+def hosts(many: int, port: int) -> str:
+    host = "- hostnames: [h{0}.example]\n  servers:\n  - address: 127.0.0.1:{1}\n"
+    return "virtual_hosts:\n" + "".join(host.format(number, port) for number in range(many))

@@ -65,6 +65,11 @@ async def map_of(entries: Entries) -> bytes:
     return await asyncio.to_thread(lambda: entries.map)
 
 
+def make(entries: Entries) -> None:
+    """What takes long of them, before a transaction for which others wait."""
+    _ = entries.reference, entries.map, entries.since or entries.packed
+
+
 async def add(session: AsyncSession, entries: Entries) -> None:
     """Store them, unless they are."""
     reference = entries.reference
@@ -87,7 +92,7 @@ async def _stored_since(session: AsyncSession, entries: Entries) -> str:
 
 def _row(entries: Entries, since: str) -> dict[str, Any]:
     reference = entries.reference
-    packed = zlib.compress(_text_of(entries.changes) if since else entries.text, level=1)
+    packed = zlib.compress(_text_of(entries.changes), level=1) if since else entries.packed
     return AddressListContent(digest=reference.digest, count=reference.total, since=since, packed=packed).model_dump()
 
 

@@ -5,6 +5,7 @@ lasts longer: what HAProxy looks up is then always the end of all entries that c
 """
 
 import hashlib
+import zlib
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,6 +84,11 @@ class Entries:
         return "".join([f"{network} {ends_at or FOREVER}\n" for network, ends_at, _ in self.items]).encode()
 
     @cached_property
+    def packed(self) -> bytes:
+        """The text, compressed."""
+        return zlib.compress(self.text, level=1)
+
+    @cached_property
     def ends(self) -> Mapping[str, int]:
         """Of those that end, by network."""
         return {network: ends_at for network, ends_at, _ in self.items if ends_at}
@@ -146,14 +152,15 @@ def ordered(entries: Iterable[Entry]) -> Entries:
         doubles += 1
         ends_at = 0 if not before.ends_at * entry.ends_at else max(before.ends_at, entry.ends_at)
         by_network[entry.network] = Entry(entry.network, ends_at, entry.comment or before.comment)
-    spans = sorted([(span(network), entry) for network, entry in by_network.items()])
-    kept = tuple(_outermost(spans))
-    return Entries(kept, doubles, len(spans) - len(kept))
+    # Plain tuples: nothing else in this process runs while they are sorted, which takes a third of the time of spans.
+    places = sorted([(*span(network), entry) for network, entry in by_network.items()])
+    kept = tuple(_outermost(places))
+    return Entries(kept, doubles, len(places) - len(kept))
 
 
-def _outermost(spans: Iterable[tuple[Span, Entry]]) -> Iterator[Entry]:
+def _outermost(places: Iterable[tuple[int, int, Entry]]) -> Iterator[Entry]:
     around: list[tuple[int, int]] = []
-    for (first, negative_size), entry in spans:
+    for first, negative_size, entry in places:
         last = first - negative_size - 1
         while around and around[-1][0] < last:
             around.pop()
@@ -238,9 +245,3 @@ def _but(items: Sequence[Entry], networks: Iterable[str]) -> list[Entry]:
         done = at + 1 if at < len(items) and items[at].network == network else at
     kept += items[done:]
     return kept
-
-
-def covering(entries: Iterable[Entry], network: str, now: float) -> list[Entry]:
-    """Those in effect that contain this network, widest first."""
-    inner = span(network)
-    return [entry for entry in entries if entry.end > now and span(entry.network).contains(inner)]

@@ -113,6 +113,7 @@ class AddressLists(Crud[AddressList, AddressListFields]):
                     open_doors = await doors(changes, session, request.client)
                 after = await asyncio.to_thread(edit, row, before, progress.read)
                 new, words, reference = await asyncio.to_thread(difference, before, after)
+                await asyncio.to_thread(contents.make, after)
                 if row.kind is ListKind.DENY and not confirmed:
                     await asyncio.to_thread(must_not_lock_out, open_doors, new, "entries")
                 given = self.fields_of(row).model_dump() | {"content": reference.text}
@@ -157,6 +158,7 @@ class AddressLists(Crud[AddressList, AddressListFields]):
             open_doors = await doors(changes, session, client)
         entries = await asyncio.to_thread(read_typed, text, was, tell, is_deny=is_deny) if text.strip() else stored
         new, words, reference = await asyncio.to_thread(difference, was, entries)
+        await asyncio.to_thread(contents.make, entries)
         if row is None or _applies_to_more(row, sent):
             new = [entry.network for entry in entries.items]
         if is_deny and new:

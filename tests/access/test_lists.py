@@ -4,6 +4,7 @@ import csv
 import io
 import random
 import tracemalloc
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as some
 from pydantic_core import PydanticCustomError
 
 from guardpanel.access import parsing
-from guardpanel.access.entries import FOREVER, Entries, Entry, covering, ordered, with_added
+from guardpanel.access.entries import FOREVER, Entries, Entry, ordered, with_added
 from guardpanel.access.lines import deciding
 from guardpanel.access.spans import span
 from guardpanel.engines.runtime.map_swapping import MapChange
@@ -192,6 +193,12 @@ networks = some.builds(
     some.integers(22, 24),
 )
 lists = some.lists(some.builds(Entry, networks, some.sampled_from([0, 100, 200, 300])), max_size=8)
+
+
+def covering(entries: Iterable[Entry], network: str, now: float) -> list[Entry]:
+    """Those in effect that contain this network, widest first."""
+    inner = span(network)
+    return [entry for entry in entries if entry.end > now and span(entry.network).contains(inner)]
 
 
 @given(lists, some.sampled_from([50, 150, 250, 350]), some.integers(0, 3))

@@ -9,7 +9,9 @@ from sqlalchemy import event
 
 from guardpanel.errors import NeedsConfirmation
 from guardpanel.models.access.address_list import AddressListInput
+from guardpanel.models.access.ban import BanFields
 from guardpanel.services import address_lists, virtual_hosts
+from guardpanel.services.access.bans import Bans
 from guardpanel.services.access.list_edits import adding, removing
 from guardpanel.services.history import history
 from guardpanel.services.saving.changes import SaveRequest
@@ -158,10 +160,10 @@ class Work:
 
 
 @pytest.mark.one_haproxy
-async def test_one_entry_more_takes_as_much_in_a_list_of_twenty_times_as_many(
+async def test_one_entry_more_and_a_ban_take_as_much_beside_twenty_times_as_many(
     here: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = []
+    taken, bans = [], Bans(here.changes.database, here.engines.bans)
     for total in (1_000, 20_000):
         many = "\n".join(f"10.{at >> 16}.{at >> 8 & 255}.{at & 255}" for at in range(0, 2 * total, 2))
         number = await a_list(here, many, name=f"Of {total}")
@@ -169,9 +171,13 @@ async def test_one_entry_more_takes_as_much_in_a_list_of_twenty_times_as_many(
         with monkeypatch.context() as patched:
             work = Work(here, patched)
             await address_lists.ROWS.edit(here.changes, ADA, number, adding("192.0.2.2"))
-            taken.append(work.take())
+            an_entry = work.take()
+            assert (
+                await bans.add(here.changes, BanFields(network=f"192.0.2.{total // 1_000}"), who="ada", client="")
+            ).is_live
+            taken.append((an_entry, work.take()))
 
-    (statements, parameters, commands), long = taken
-    assert long[0] == statements
-    assert long[1:] == pytest.approx((parameters, commands), rel=0.2)
+    for short, long in zip(*taken, strict=True):
+        assert long[0] == short[0]
+        assert long[1:] == pytest.approx(short[1:], rel=0.2)
     assert await here.look() == []

@@ -145,7 +145,7 @@ class Feeds:
         async with self._reading:
             entries = await asyncio.to_thread(_parsed, download.body, is_deny=row.kind is ListKind.DENY)
             fitting, left_out = await self._fit(row, entries)
-            await asyncio.to_thread(lambda: fitting.reference)  # Kept with them: to hash a long list takes a second.
+            await asyncio.to_thread(contents.make, fitting)
             return fitting, left_out
 
     async def _fit(self, row: AddressList, entries: Entries) -> tuple[Entries, str]:

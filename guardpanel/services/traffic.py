@@ -1,11 +1,15 @@
 """The traffic settings: one row, read and saved."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import FieldError, Invalid
+from guardpanel.kept import KeptLast
 from guardpanel.listen_addresses import bind_text
 from guardpanel.models import Traffic
 from guardpanel.models.listener import ListenerFields, Scheme
@@ -14,7 +18,7 @@ from guardpanel.rendering import DesiredState, EngineFacts, trailers
 from guardpanel.rendering.capacity import Capacity, capacity
 from guardpanel.rendering.haproxy import room
 from guardpanel.services.crud import Crud
-from guardpanel.services.saving import snapshots
+from guardpanel.services.saving import revisions, snapshots
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 
 ID = 1
@@ -94,22 +98,34 @@ def fields_of(traffic: Traffic, facts: EngineFacts) -> TrafficFields:
     return ROWS.whole(ROWS.fields_of(traffic), facts)
 
 
-async def bodies_need_a_length(changes: Changes, session: AsyncSession) -> bool:
-    """Whether HAProxy rejects chunked bodies that would pass in parts, since it cannot see what may follow them."""
-    return trailers.need_a_length(await _state(changes, session))
+class Limits(NamedTuple):
+    """What follows for HAProxy from the whole configuration."""
+
+    capacity: Capacity
+    by_memory: Capacity
+    "Without what is set: it follows from the memory alone."
+    bodies_need_a_length: bool
+    "HAProxy rejects chunked bodies that would pass in parts, since it cannot see what may follow them."
 
 
-async def capacity_of(changes: Changes, session: AsyncSession, *, settings: bool = True) -> Capacity:
-    """HAProxy's limits. Without `settings`, those that follow from the memory alone."""
-    state = await _state(changes, session)
-    if not settings:
-        unset = {"max_connections": 0, "max_requests_per_client": 0}
-        state = replace(state, traffic=state.traffic.model_copy(update=unset))
-    return capacity(state, room(state).buffer)
+_OF_LIVE: KeptLast[Limits] = KeptLast()
+"To read all rows anew for a page would take longer than the page, as soon as there are thousands."
 
 
-async def _state(changes: Changes, session: AsyncSession) -> DesiredState:
-    return DesiredState.from_rows(snapshots.rows(await snapshots.take(session)), changes.renderer.facts)
+async def limits_of(changes: Changes, session: AsyncSession) -> Limits:
+    """Of the live revision, or of the rows as long as there is none."""
+    live = await revisions.live(session)
+    stored = live.snapshot if live else snapshots.packed(await snapshots.take(session))
+    facts = changes.renderer.facts
+    return await asyncio.to_thread(_OF_LIVE.get, (facts, stored), partial(_limits, facts, stored))
+
+
+def _limits(facts: EngineFacts, stored: bytes) -> Limits:
+    state = DesiredState.from_rows(snapshots.rows(snapshots.unpacked(stored)), facts)
+    unset = state.traffic.model_copy(update={"max_connections": 0, "max_requests_per_client": 0})
+    buffer = room(state).buffer
+    by_memory = capacity(replace(state, traffic=unset), buffer)
+    return Limits(capacity(state, buffer), by_memory, trailers.need_a_length(state))
 
 
 def _addresses(facts: EngineFacts) -> list[str]:

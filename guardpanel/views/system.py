@@ -19,6 +19,7 @@ router = APIRouter()
 @router.get("/system")
 async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: Viewer) -> Response:
     engines = await panel.changes.engines.status()
+    limits = await traffic.limits_of(panel.changes, session)
     context = {
         "engines": engines,
         "live_revision": await revisions.live(session),
@@ -27,12 +28,12 @@ async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: 
         "policies": {policy.id: policy for policy in await policies.all_of_them(session)},
         "over_limit": await policies.over_limit(session, panel.changes.renderer.facts),
         "tasks": panel.background.health,
-        "bodies_need_a_length": await traffic.bodies_need_a_length(panel.changes, session),
+        "bodies_need_a_length": limits.bodies_need_a_length,
         "children": panel.supervisor.states() if panel.supervisor else [],
         "ingest": await panel.events.ingest_state(),
         "settings": [(f"GUARDPANEL_{name.upper()}", getattr(panel.settings, name), plain(field.description or ""))
                      for name, field in Settings.model_fields.items()],
-        "capacity": await traffic.capacity_of(panel.changes, session),
+        "capacity": limits.capacity,
         "no_tls": "" if panel.changes.renderer.facts.has_tls else NO_TLS,
         "no_http3": panel.changes.renderer.facts.no_http3,
         "http3": (await traffic.find(session)).http3,

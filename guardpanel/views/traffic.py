@@ -19,10 +19,9 @@ from guardpanel.views.editing import Editing
 
 class TrafficEditing(Editing[Traffic, TrafficFields]):
     async def beside_form(self, ctx: Context) -> Mapping[str, Any]:
-        by_memory = await traffic.capacity_of(ctx.changes, ctx.session, settings=False)
         names = await certificate_uses.as_options(ctx.session)
         return {
-            "by_memory": by_memory,
+            "by_memory": (await traffic.limits_of(ctx.changes, ctx.session)).by_memory,
             "certificates": names,
             "https_addresses": traffic.https_addresses(ctx.facts),
             "trail": [("System", "/system"), ("Traffic", self.noun.path)],
@@ -49,7 +48,7 @@ async def show(ctx: ContextDep, _viewer: Viewer) -> Response:
         "default_host": await virtual_hosts.for_unknown_names(ctx.session),
         "https_bind": ctx.panel.settings.https_bind,
         "no_http3": ctx.facts.no_http3,
-        "capacity": await traffic.capacity_of(ctx.changes, ctx.session),
+        "capacity": (await traffic.limits_of(ctx.changes, ctx.session)).capacity,
         "memory": f"{ctx.facts.memory_mib / 1024:.1f} GiB",
         "listeners": traffic.fields_of(row, ctx.facts).listeners,
         "lately": await ctx.panel.events.recent_requests(),

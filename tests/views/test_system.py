@@ -3,11 +3,13 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import httpx2
 import pytest
 
 from guardpanel.engines.tls import panel_certificate
 from guardpanel.engines.tls.panel_tls import PanelTls
 from guardpanel.panel import Panel
+from guardpanel.services.saving import snapshots
 from tests.conftest import Person
 from tests.factories import a_virtual_host
 from tests.html import read
@@ -33,6 +35,22 @@ async def test_it_says_which_uploads_an_haproxy_without_lua_rejects(
     await ada.post("/virtual-hosts", data=a_virtual_host(**fields))
 
     assert ("without Lua, this HAProxy" in (await ada.get("/system")).text) is is_told
+
+
+async def test_it_reads_no_rows_anew_for_the_limits_of_a_revision_that_it_has_shown(
+    ada: Person, ada_api: httpx2.AsyncClient, panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ada.post("/virtual-hosts", data=a_virtual_host())
+    await ada.get("/system")
+
+    with monkeypatch.context() as patch:
+        patch.delattr(snapshots, "rows")
+        for place in ("/system", "/system/traffic", "/system/traffic/edit"):
+            assert (await ada.get(place)).status_code == 200
+
+    assert (await ada_api.patch("/api/v1/traffic", json={"max_connections": 321})).status_code == 200
+    assert "321" in read((await ada.get("/system")).text).text
+    assert "321" in read((await ada.get("/system/traffic")).text).text
 
 
 async def test_it_shows_the_panels_own_certificate(ada: Person, panel: Panel) -> None:

@@ -146,6 +146,7 @@ def an_address_list(called: str = "Scanners", **others: Any) -> Form:
         "kind": "deny",
         "applies_to": "everywhere",
         "virtual_host_ids": "",
+        "paths": "",
         "filled_from": "hand",
         "feed_url": "",
         "feed_every": "1h",

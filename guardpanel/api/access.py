@@ -52,6 +52,7 @@ class FindingOut(BaseModel):
     policy_id: int | None = Field(description="That rejects the country or network.")
     value: str = Field(description="The country or network: `FR`, `AS64500`, `--` if unknown. Empty for others.")
     virtual_host_ids: list[int] | None = Field(description="Null: it holds on all.")
+    paths: list[str] = Field(description="Of a list, on which it holds alone, with everything below. Empty: on all.")
     undo: UndoOut | None
 
 
@@ -115,6 +116,7 @@ def _findings(answer: Answer) -> Iterator[FindingOut]:
             policy_id=place.policy.id if place else None,
             value=place.value if place else "",
             virtual_host_ids=sorted(finding.virtual_host_ids) if finding.is_partial else None,
+            paths=list(finding.paths),
             undo=undo_of(finding, answer.address),
         )
 

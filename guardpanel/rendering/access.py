@@ -1,15 +1,26 @@
 """Who may come: address lists and bans, in the order of docs/access.md."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from guardpanel.models.access.address_list import ListKind
 from guardpanel.models.access.reference import EMPTY
 from guardpanel.rendering.address_list import AddressListState
+from guardpanel.rendering.bound_paths import fold, with_slash
+from guardpanel.rendering.paths import UNESCAPED, spelled_letters
 from guardpanel.rendering.state import DesiredState
 
 LISTS_MAP = "lists.map"
 "Which lists apply to a virtual host, of those that do not apply to all: `17 :1:4:`."
+
+PATHS_MAP = "list_paths.map"
+"""Of lists for some paths: as these are read (`3:/café/ 1`), and of allow lists as they are written (`3=/Caf%C3%A9/ 1`). A path
+that servers read in several ways (`..`) is on each deny list, and on no allow list."""
+
+ODD = ".."
+"What `_read_path.cfg.j2` makes of such a path."
 
 LONGEST_RETRY_SECONDS = 366 * 86_400
 "Of a longer ban, visitors are not told when to try again."
@@ -21,6 +32,7 @@ class ListStep(NamedTuple):
     id: int
     is_everywhere: bool
     file: str
+    has_paths: bool
 
 
 def parameters(state: DesiredState) -> dict[str, Any]:
@@ -33,14 +45,20 @@ def parameters(state: DesiredState) -> dict[str, Any]:
         "allow_lists": by_kind[ListKind.ALLOW],
         "deny_lists": by_kind[ListKind.DENY],
         "some_lists": bool(_some(state)),
+        "list_paths": bool(_paths(state)),
+        "list_letters": spelled_letters(_paths(state)),
         "longest_retry": LONGEST_RETRY_SECONDS,
     }
 
 
 def files(state: DesiredState) -> dict[str, str]:
     """Part of the configuration."""
-    some = _some(state)
-    return {LISTS_MAP: "".join(f"{number} :{':'.join(ids)}:\n" for number, ids in sorted(some.items()))} if some else {}
+    maps = {}
+    if some := _some(state):
+        maps[LISTS_MAP] = "".join(f"{number} :{':'.join(ids)}:\n" for number, ids in sorted(some.items()))
+    if _paths(state):
+        maps[PATHS_MAP] = "".join(f"{key} 1\n" for listed in state.address_lists for key in sorted(_keys(listed)))
+    return maps
 
 
 def list_files(state: DesiredState) -> dict[str, bytes]:
@@ -55,7 +73,21 @@ def outside(state: DesiredState) -> tuple[str, ...]:
 
 
 def _step(listed: AddressListState, state: DesiredState) -> ListStep:
-    return ListStep(listed.id, listed.is_everywhere, _file(listed, state))
+    return ListStep(listed.id, listed.is_everywhere, _file(listed, state), bool(listed.paths))
+
+
+def _paths(state: DesiredState) -> list[str]:
+    return [path for listed in state.address_lists for path in listed.paths]
+
+
+def _keys(listed: AddressListState) -> Iterator[str]:
+    """Of the map of paths. Who is on an allow list has to ask for a path as it is written there."""
+    for path in listed.paths:
+        yield f"{listed.id}:{with_slash(fold(path))}"
+        if listed.kind is ListKind.ALLOW:
+            yield f"{listed.id}={with_slash(quote(path, safe=UNESCAPED))}"
+    if listed.paths and listed.kind is ListKind.DENY:
+        yield f"{listed.id}:{ODD}"
 
 
 def _file(listed: AddressListState, state: DesiredState) -> str:

@@ -191,8 +191,8 @@ def _must_be_sent_by_hand(sent: AddressListInput, row: AddressList | None) -> No
 
 
 def _applies_to_more(row: AddressList, sent: AddressListInput) -> bool:
-    """Whether its entries become those of another kind, or of virtual hosts on which they were not."""
-    if row.kind is not sent.kind:
+    """Whether its entries become those of another kind, or of virtual hosts or paths on which they were not."""
+    if row.kind is not sent.kind or (row.paths and not (sent.paths and set(sent.paths) <= set(row.paths))):
         return True
     if row.applies_to is AppliesTo.EVERYWHERE:
         return False

@@ -1,14 +1,18 @@
 """Why an address is rejected, as JSON. HAProxy does not respond here: tests/live/test_json_actions_live.py has what it answers."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import httpx2
 import pytest
 
 from guardpanel.access.geo_files import GeoKind
 from guardpanel.api.access import undo_of
+from guardpanel.events.words import Verdict
 from guardpanel.models import AddressList, Ban, Policy
 from guardpanel.models.access.address_list import AddressListInput, ListKind
 from guardpanel.models.access.feed import FilledFrom
-from guardpanel.services.access.access_checks import Finding
+from guardpanel.services.access.access_checks import Answer, Finding
 from guardpanel.services.access.geo_checks import Place
 
 pytestmark = pytest.mark.anyio
@@ -57,3 +61,29 @@ async def test_each_finding_has_what_undoes_just_that(finding: Finding, undo: st
     if operation and operation.body is not None:
         fields = AddressListInput.model_validate(operation.body)
         assert (fields.kind, fields.entries) == (ListKind.ALLOW, ADDRESS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "verdict", "decides"),
+    [
+        (ListKind.DENY, "/admin/x", Verdict.BANNED, True),
+        (ListKind.DENY, "/%41dmin", Verdict.BANNED, True),
+        (ListKind.DENY, "/x", Verdict.BANNED, False),
+        (ListKind.DENY, "/x/../admin", Verdict.ON_DENY_LIST, True),
+        (ListKind.ALLOW, "/admin", Verdict.BLOCKED, True),
+        (ListKind.ALLOW, "/x", Verdict.BLOCKED, False),
+        (ListKind.DENY, None, None, False),
+    ],
+)
+async def test_a_list_for_paths_decides_about_requests_for_these(
+    kind: ListKind, path: str | None, verdict: Verdict | None, decides: bool
+) -> None:
+    listed = a_list(4, kind)
+    listed.paths = ["/Admin"]
+    finding = Finding(ADDRESS, None, "", listed=listed)
+    event: Any = SimpleNamespace(item=SimpleNamespace(path=path, verdict=verdict, reason=None)) if path else None
+    allow, deny = ([finding], []) if kind is ListKind.ALLOW else ([], [finding])
+
+    answer = Answer(ADDRESS, 1, allow, [], deny, [], event=event)
+
+    assert (answer.decides is finding, answer.has_paths) == (decides, path is None)

@@ -212,9 +212,9 @@ SAVES = [
     Save("a login", ("/virtual-hosts/1/logins", a_login(notes="Two\r\nlines")),
          ("POST", "/api/v1/vhosts/1/logins", {"name": "ada", "password": "correct horse", "notes": "Two\nlines"})),
     Save("an address list", ("/access/lists", an_address_list(
-            applies_to="virtual_hosts", virtual_host_ids="1", entries="2001:DB8::/32 # Test\r\n203.0.113.7 until 2099-12-31")),
+            applies_to="virtual_hosts", virtual_host_ids="1", paths="/Admin/\r\n/b\u00fcro", entries="2001:DB8::/32 # Test\r\n203.0.113.7 until 2099-12-31")),
          ("POST", "/api/v1/address-lists", {
-             "name": "Scanners", "kind": "deny", "applies_to": "virtual_hosts", "virtual_host_ids": [1],
+             "name": "Scanners", "kind": "deny", "applies_to": "virtual_hosts", "virtual_host_ids": [1], "paths": ["/Admin", "/b\u00fcro"],
              "entries": "203.0.113.7 until 2099-12-31\n2001:db8::/32  # Test"})),
     Save("a policy less", ("/policies/2/delete", {"version": "1"}), ("DELETE", "/api/v1/policies/2", None)),
 ]  # fmt: skip

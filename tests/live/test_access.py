@@ -129,6 +129,11 @@ LISTS: list[dict[str, Any]] = [
     {"name": "Friends of the blog", "kind": "allow", "applies_to": "virtual_hosts", "virtual_host_ids": [2],
      "entries": ["127.40.7.0/24", "127.50.0.1"]},
     {"name": "Nobody yet", "entries": []},
+    {"name": "Not the desk", "paths": ["/Desk", "/büro/x"], "entries": ["127.80.0.0/16", "127.81.0.0/16"]},
+    {"name": "Hooks", "kind": "allow", "paths": ["/Hooks"], "entries": ["127.81.0.0/16", "127.82.0.0/16"]},
+    {"name": "Hooks of the blog", "kind": "allow", "applies_to": "virtual_hosts", "virtual_host_ids": [2], "paths": ["/Hooks"],
+     "entries": ["127.83.0.0/16"]},
+    {"name": "Hooks of all", "paths": ["/hooks"], "entries": ["127.81.0.0/16", "127.84.0.0/16"]},
 ]  # fmt: skip
 
 COUNTRIES = "".join(f"127.{second}.0.0/16 DE\n" for second in range(10, 104))
@@ -138,6 +143,7 @@ COUNTRIES += "".join(f"127.{second}.1.0/24 AQ\n" for second in range(100, 104))
 LOGIN = {"name": "ada", "password": "correct horse"}
 
 BANS = "".join(f"{network} {FUTURE}\n" for network in networks("banned"))
+BANS += f"127.82.0.0/16 {FOREVER}\n127.83.0.0/16 {FOREVER}\n"
 BANS += f"127.50.0.1 {FOREVER}\n127.50.0.2 {PAST}\n127.50.1.0/24 {FOREVER}\n"
 
 
@@ -260,6 +266,43 @@ def test_paths_redirects_maintenance_and_logins_have_their_place(
 )
 def test_entries_count_where_and_as_long_as_they_say(stack: Stack, peer: str, host: str, status: int) -> None:
     assert ask(stack, peer, host=host).status == status
+
+
+DESK = {
+    "/desk": 403, "/Desk/x": 403, "/DESK/x?y": 403, "/%64esk": 403, "//desk": 403, "/desk;a/x": 403, "/x/..%2fdesk": 403, "/x/../desk": 403,
+    "/desk./x": 403, "/desk%2fx": 403, "/desk%": 403, "/%2564esk": 403, "/B%C3%9CRO/x": 403, "/bu%CC%88ro/x/y": 403, "/desks": 200, "/x/desk": 200, "/": 200,
+    "/b%C3%BCro": 200,
+}  # fmt: skip
+"Whoever is denied at the desk gets in nowhere by another spelling of it."
+
+HOOKS = {
+    "/Hooks": 200, "/Hooks/x?y": 200, "/hooks": 403, "/%48ooks": 403, "//Hooks": 403, "/Hooks;a": 403, "/Hooks/../x": 403, "/Hooks%2f..%2fx": 403,
+    "/x": 403, "/Hooksx": 403,
+}  # fmt: skip
+"Who is banned, and allowed there alone."
+
+
+@pytest.mark.parametrize(
+    ("peer", "host", "statuses"),
+    [
+        ("127.80.0.1", "shop.test", DESK),
+        ("127.80.0.1", "blog.test", DESK),
+        ("127.82.0.1", "shop.test", HOOKS),
+        ("127.83.0.1", "blog.test", HOOKS),
+        ("127.83.0.1", "shop.test", {"/Hooks": 403}),
+        (
+            "127.81.0.1",
+            "shop.test",
+            {"/Desk": 403, "/Hooks": 200, "/hooks": 403, "/": 200},
+        ),  # Denied there, too: allow wins.
+        ("127.84.0.1", "shop.test", {"/Hooks": 403, "/": 200}),
+        ("127.60.0.1", "shop.test", {"/desk": 200, "/Hooks": 200}),
+    ],
+)
+def test_lists_of_paths_count_there_however_these_are_spelled(
+    stack: Stack, peer: str, host: str, statuses: dict[str, int]
+) -> None:
+    assert {target: ask(stack, peer, target, host).status for target in statuses} == statuses
 
 
 def test_a_banned_client_is_told_for_how_long(stack: Stack) -> None:

@@ -123,6 +123,8 @@ async def test_a_list_that_denies_more_sites_than_before_asks_again(ada_api: htt
 
     assert (question.status_code, question.json()["code"]) == (409, "needs_confirmation")
     assert (await ada_api.patch(f"{API}/1", json={"applies_to": "everywhere", "save_anyway": True})).status_code == 200
+    for paths, status in (["/admin"], 200), (["/admin", "/x"], 409), ([], 409), (["/admin"], 200):
+        assert (await ada_api.patch(f"{API}/1", json={"paths": paths})).status_code == status, paths
 
 
 async def test_entries_over_json(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:

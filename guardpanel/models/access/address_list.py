@@ -23,14 +23,15 @@ from guardpanel.models.access.feed import (
 from guardpanel.models.access.reference import EMPTY, REFERENCE, Reference
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Noun
+from guardpanel.models.policies.path_condition import bound_path
 from guardpanel.models.references import an_id
-from guardpanel.models.types import Fields, Name, Notes, refuse, stored
+from guardpanel.models.types import Fields, Lines, Name, Notes, refuse, stored
 from guardpanel.models.versioned_row import VersionedRow
 
 LARGEST_TEXT = 20 * 1024 * 1024
 "Bytes of a pasted or uploaded list."
 
-MOST_HOSTS = 500
+MOST_HOSTS, MOST_PATHS = 500, 100
 
 
 class ListKind(Choice):
@@ -62,6 +63,13 @@ def chosen_ids(value: object) -> object:
 Ids = Annotated[list[int], BeforeValidator(chosen_ids), AfterValidator(known_ids), Field(max_length=MOST_HOSTS)]
 
 
+def bound_paths(paths: list[str]) -> list[str]:
+    return list(dict.fromkeys(map(bound_path, paths)))
+
+
+Paths = Annotated[Lines, AfterValidator(bound_paths), Field(max_length=MOST_PATHS)]
+
+
 class AddressListColumns(Fields):
     """The fields that form, JSON and table share."""
 
@@ -69,6 +77,13 @@ class AddressListColumns(Fields):
     kind: ListKind = described("Kind", ListKind.DENY, sa_type=stored(ListKind))
     applies_to: AppliesTo = described("Applies to", AppliesTo.EVERYWHERE, sa_type=stored(AppliesTo))
     virtual_host_ids: Ids = described("Virtual hosts", default_factory=list, sa_type=JSON, unset="none")
+    paths: Paths = described(
+        "Paths",
+        default_factory=list,
+        sa_type=JSON,
+        placeholder="/admin",
+        hint="One per line, each with everything below. Empty: all paths.",
+    )
     content: Annotated[str, AfterValidator(known_reference)] = described(
         "Entries", EMPTY.text, max_length=100, hint="Their number and hash."
     )

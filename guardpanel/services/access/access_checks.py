@@ -19,6 +19,8 @@ from guardpanel.errors import Invalid
 from guardpanel.events.words import VERDICT_TABLE, Outcome, Reason, Verdict
 from guardpanel.models import AddressList, Ban, Policy
 from guardpanel.models.access.address_list import AppliesTo, ListKind
+from guardpanel.models.path_binding import BoundPath
+from guardpanel.rendering.bound_paths import BoundPaths
 from guardpanel.services.access import feed_states, limit_checks
 from guardpanel.services.access.geo_checks import NOWHERE, Place, Where, rejecting, where_is
 from guardpanel.services.access.limit_checks import Met, Used, plain_address, used
@@ -53,6 +55,22 @@ class Finding:
     def is_partial(self) -> bool:
         """Whether it holds on some virtual hosts alone."""
         return self.place is not None or (self.listed is not None and self.listed.applies_to is AppliesTo.SOME)
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """On which it holds alone. Empty: on all."""
+        return self.listed.paths if self.listed else ()
+
+    def holds_on(self, virtual_host_id: int | None, event: EventDetail | None) -> bool:
+        """Of one with a list. What a list denied is on its paths: servers may read it in several ways."""
+        if self.listed is None:
+            return True
+        is_there = self.listed.applies_to is not AppliesTo.SOME or virtual_host_id in self.listed.virtual_host_ids
+        if not is_there or not self.listed.paths or event is None:
+            return is_there and not self.listed.paths
+        if self.listed.kind is ListKind.DENY and event.item.verdict is Verdict.ON_DENY_LIST:
+            return True
+        return BoundPaths((path, BoundPath.BELOW, True) for path in self.listed.paths).at(event.item.path) is not None
 
     @property
     def virtual_host_ids(self) -> Collection[int]:
@@ -102,6 +120,11 @@ class Answer:
         return (*self.allow, *self.bans, *self.deny, *self.places)
 
     @property
+    def has_paths(self) -> bool:
+        """Whether a deny list has the address for some paths, and no path was asked about."""
+        return self.event is None and any(finding.paths for finding in self.deny)
+
+    @property
     def over(self) -> Used | None:
         """The limit that rejects or reports the next request, unless a finding decides before."""
         return None if self.decides else next((limit for limit in self.limits if limit.is_over), None)
@@ -109,6 +132,8 @@ class Answer:
     def _holds(self, finding: Finding) -> bool:
         if finding.place is not None and self.policy_id is not None and finding.place.policy.id != self.policy_id:
             return False
+        if finding.listed is not None:
+            return finding.holds_on(self.virtual_host_id, self.event)
         return not finding.is_partial or self.virtual_host_id in finding.virtual_host_ids
 
 

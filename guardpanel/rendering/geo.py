@@ -75,8 +75,7 @@ def _asking(state: DesiredState) -> list[PolicyState]:
     """Policies in effect, by id."""
     if not any(_asks(policy) for policy in state.policies.values()):
         return []
-    used = {state.effective(host) for _, host, _ in state.bound}
-    policies = {policy for policy, mode in used if policy and _asks(policy) and mode is not EnforcementMode.OFF}
+    policies = {policy for policy, _ in state.in_effect if _asks(policy)}
     return sorted(policies, key=lambda policy: policy.id)
 
 

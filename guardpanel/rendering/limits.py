@@ -124,5 +124,4 @@ def key(policy: PolicyState) -> Key:
 
 def limited(state: DesiredState) -> list[PolicyState]:
     """Policies in effect with limits."""
-    used = {state.effective(host) for _, host, _ in state.bound}
-    return [policy for policy, mode in used if policy and policy.client_limits and mode is not EnforcementMode.OFF]
+    return [policy for policy, _ in state.in_effect if policy.client_limits]

@@ -14,6 +14,7 @@ from guardpanel.models.policies.enforcement import EnforcementMode, at_path, eff
 from guardpanel.rendering import acme, error_pages, header_rules, login_maps
 from guardpanel.rendering.address_list import AddressListState
 from guardpanel.rendering.chosen import Chosen
+from guardpanel.rendering.enabled_hosts import EnabledHosts
 from guardpanel.rendering.error_pages import ErrorPageState
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.header_rules import HeaderRuleState
@@ -32,7 +33,7 @@ class ClientCaState(NamedTuple):
     revocation_lists: str
 
 
-OF_PATH = ColumnReader(PathBindingColumns)
+OF_PATH, ENABLED = ColumnReader(PathBindingColumns), EnabledHosts()
 
 
 def section_of(key: int | str) -> str:
@@ -111,7 +112,7 @@ class DesiredState:
         names = defaultdict(list)
         for row in sorted(rows["hostname"], key=lambda row: row["position"]):
             names[row["virtual_host_id"]].append(row["name"])
-        hosts = _enabled(rows, names)
+        hosts = ENABLED.of(rows, names)
         enabled = {host.id for host in hosts}
         return cls(
             facts=facts,
@@ -148,10 +149,7 @@ class DesiredState:
     @property
     def body_limit(self) -> int:
         """The largest body limit of a policy that is in effect, in bytes. It determines HAProxy's buffers."""
-        used = {self.effective(bound.host) for bound in self.bound}
-        return max(
-            (policy.body_limit for policy, mode in used if policy and mode is not EnforcementMode.OFF), default=0
-        )
+        return max((policy.body_limit for policy, _ in self.in_effect), default=0)
 
     @property
     def default_host(self) -> VirtualHostState | None:
@@ -210,18 +208,14 @@ class DesiredState:
             if exclusion.virtual_host_id
         )
 
+    @cached_property
+    def in_effect(self) -> frozenset[tuple[PolicyState, EnforcementMode]]:
+        """Every policy in each mode that requests get, except off. There are few of them and many virtual hosts."""
+        one_of_each = {(host.policy_id, host.enforcement_mode): host for _, host, _ in self.bound}
+        effective = map(self.effective, one_of_each.values())
+        return frozenset((policy, mode) for policy, mode in effective if policy and mode is not EnforcementMode.OFF)
+
     def effective(self, host: VirtualHostState) -> tuple[PolicyState | None, EnforcementMode]:
         """A virtual host's policy and effective mode."""
         policy = self.policies.get(host.policy_id) if host.policy_id is not None else None
         return policy, effective_mode(host.enforcement_mode, policy)
-
-
-def _enabled(rows: Rows, names: Mapping[int, list[str]]) -> tuple[VirtualHostState, ...]:
-    servers = defaultdict(list)
-    for row in sorted(rows["server"], key=lambda row: row["position"]):
-        servers[row["virtual_host_id"]].append(ServerState.from_row(row))
-    return tuple(
-        VirtualHostState.from_row(row, tuple(names[row["id"]]), tuple(servers[row["id"]]))
-        for row in sorted(rows["virtualhost"], key=lambda row: row["id"])
-        if row["enabled"]
-    )

@@ -26,8 +26,7 @@ def counts(policy: PolicyState, mode: EnforcementMode) -> bool:
 
 def policies(state: DesiredState) -> list[PolicyState]:
     """Those in effect that count."""
-    effective = [state.effective(host) for _, host, _ in state.bound]
-    used = {policy.id: policy for policy, mode in effective if policy and counts(policy, mode)}
+    used = {policy.id: policy for policy, mode in state.in_effect if counts(policy, mode)}
     return [used[number] for number in sorted(used)]
 
 

@@ -54,7 +54,7 @@ def passes_slow(policy: PolicyState, mode: EnforcementMode) -> bool:
 def waits(state: DesiredState) -> list[Wait]:
     """The rules of policies that reject late bodies, without duplicates."""
     rules = set()
-    for policy, mode in _effective(state):
+    for policy, mode in state.in_effect:
         if not passes_slow(policy, mode):
             rules |= set(_classes(policy, slow(policy, mode, state.facts.largest_body), state.facts.largest_body))
     return sorted(rules)
@@ -75,12 +75,12 @@ def seconds(policy: PolicyState, length: int) -> int:
 def passing_limits(state: DesiredState) -> list[int]:
     """The distinct body limits, in bytes, of policies that pass late bodies."""
     largest = state.facts.largest_body
-    return sorted({min(policy.body_limit, largest) for policy, mode in _effective(state) if passes_slow(policy, mode)})
+    return sorted({min(policy.body_limit, largest) for policy, mode in state.in_effect if passes_slow(policy, mode)})
 
 
 def policies_over(state: DesiredState, length: int) -> list[int]:
     """The ids of effective policies that inspect bodies larger than this, in bytes."""
-    return sorted({policy.id for policy, _ in _effective(state) if policy.body_limit > length})
+    return sorted({policy.id for policy, _ in state.in_effect if policy.body_limit > length})
 
 
 def held_seconds(state: DesiredState) -> int:
@@ -97,7 +97,7 @@ def _passing(state: DesiredState) -> list[int]:
     largest = state.facts.largest_body
     return [
         seconds(policy, min(policy.body_limit, largest))
-        for policy, mode in _effective(state)
+        for policy, mode in state.in_effect
         if passes_slow(policy, mode)
     ]
 
@@ -105,7 +105,7 @@ def _passing(state: DesiredState) -> list[int]:
 def response_limits(state: DesiredState) -> list[int]:
     """The distinct body limits, in bytes, of policies that inspect responses."""
     largest = state.facts.largest_body
-    return sorted({min(policy.body_limit, largest) for policy, _ in _effective(state) if policy.response_inspection})
+    return sorted({min(policy.body_limit, largest) for policy, _ in state.in_effect if policy.response_inspection})
 
 
 def patience_map(state: DesiredState) -> str:
@@ -145,14 +145,3 @@ def over_word(policy: PolicyState, mode: EnforcementMode, state: DesiredState) -
         case OverLimit.INSPECT_BEGINNING if not state.facts.small_frames:
             return "beginning"
     return "pass"
-
-
-def _effective(state: DesiredState) -> set[tuple[PolicyState, EnforcementMode]]:
-    """Every policy in each mode that virtual hosts use, except off."""
-    one_of_each = {(host.policy_id, host.enforcement_mode): host for _, host, _ in state.bound}
-    effective: set[tuple[PolicyState, EnforcementMode]] = set()
-    for host in one_of_each.values():
-        policy, mode = state.effective(host)
-        if policy is not None and mode is not EnforcementMode.OFF:
-            effective.add((policy, mode))
-    return effective

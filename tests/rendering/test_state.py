@@ -132,3 +132,35 @@ def test_ipv4_visitors_of_an_ipv6_listener_are_told_apart(http: str, https: str,
 
     assert made.traffic.may_see_mapped_addresses is may_be
     assert (b'regsub("^::ffff:"' in render(made).files["haproxy.cfg"]) is may_be
+
+
+@pytest.mark.parametrize(
+    ("table", "owner", "field", "value"),
+    [
+        ("virtualhost", "id", "compression", True),
+        ("hostname", "virtual_host_id", "name", "c.test"),
+        ("server", "virtual_host_id", "address", "192.0.2.7"),
+    ],
+)
+def test_a_virtual_host_is_read_again_if_one_of_its_rows_is_another_and_not_otherwise(
+    table: str, owner: str, field: str, value: object
+) -> None:
+    given = rows({}, {"a.test": SERVERS, "b.test": SERVERS})
+    first, second = DesiredState.from_rows(given, FACTS).virtual_hosts
+    edited = [{**row, field: value} if row[owner] == second.id else row for row in given[table]]
+
+    hosts = DesiredState.from_rows({**given, table: edited}, FACTS).virtual_hosts
+
+    assert hosts[0] is first
+    assert hosts[1] != second
+    copies = {name: [dict(row) for row in those] for name, those in {**given, table: edited}.items()}
+    assert DesiredState.from_rows(copies, FACTS).virtual_hosts == hosts
+
+
+def test_a_virtual_host_is_read_again_if_it_has_a_server_more_or_less() -> None:
+    given = rows({}, {"a.test": SERVERS})
+    more = [*given["server"], {**given["server"][0], "position": 1, "address": "192.0.2.8"}]
+
+    for servers in (given["server"], more, given["server"]):
+        (host,) = DesiredState.from_rows({**given, "server": servers}, FACTS).virtual_hosts
+        assert len(host.servers) == len(servers)

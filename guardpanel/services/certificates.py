@@ -81,8 +81,8 @@ class Certificates(Crud[Certificate, CertificateFields]):
         return await super().update(changes, request, number, await self._ready(changes, fields, number), version)
 
     async def file_values(self, session: AsyncSession, row: Certificate) -> dict[str, Any]:
-        secret = {"private_key": KEPT} if row.source is Source.UPLOAD else {}
-        return await super().file_values(session, row) | secret
+        kept = dict.fromkeys(self.noun.apart, KEPT) if row.source is Source.UPLOAD else {}
+        return await super().file_values(session, row) | kept
 
     async def renew(self, changes: Changes, request: SaveRequest, number: int) -> SaveResult[Certificate]:
         """A new certificate with a new key for the same names. Raises Invalid (422) if it is not made here."""

@@ -5,7 +5,7 @@ import datetime as dt
 import functools
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -143,6 +143,29 @@ def leaf(*names: str, kind: str = "leaf") -> Made:
 def full_chain(*names: str) -> str:
     """What an authority hands out."""
     return leaf(*names).pem + intermediate().pem
+
+
+@functools.cache
+def revoked(
+    by: Made,
+    days: tuple[float, float] = (-1, 30),
+    serials: Collection[int] = (),
+    signer: Made | None = None,
+    extension: x509.ExtensionType | None = None,
+) -> str:
+    """A revocation list, PEM."""
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(by.certificate.subject)
+        .last_update(NOW + days[0] * DAY)
+        .next_update(NOW + days[1] * DAY)
+    )
+    for serial in serials:
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW - DAY).build()
+        builder = builder.add_revoked_certificate(entry)
+    if extension is not None:
+        builder = builder.add_extension(extension, critical=True)
+    return builder.sign((signer or by).key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
 
 @functools.cache

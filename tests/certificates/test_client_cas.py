@@ -2,14 +2,13 @@
 
 import base64
 import datetime as dt
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import httpx2
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from guardpanel.certificates.client_authorities import judge, read
@@ -18,36 +17,13 @@ from guardpanel.errors import Invalid
 from guardpanel.models import ClientCa
 from guardpanel.models.certificates.client_ca import LARGEST
 from guardpanel.panel import Panel
-from tests.certificates.made import DAY, NOW, Made, armored, intermediate, leaf, made, misspelled, root
+from tests.certificates.made import DAY, NOW, Made, armored, intermediate, leaf, made, misspelled, revoked, root
 from tests.conftest import Person
 from tests.corpus import CORPUS
 
 pytestmark = pytest.mark.anyio
 
 PLACE = "/api/v1/client-cas"
-
-
-@cache
-def revoked(
-    by: Made,
-    days: tuple[float, float] = (-1, 30),
-    serials: Collection[int] = (),
-    signer: Made | None = None,
-    extension: x509.ExtensionType | None = None,
-) -> str:
-    """A revocation list, PEM."""
-    builder = (
-        x509.CertificateRevocationListBuilder()
-        .issuer_name(by.certificate.subject)
-        .last_update(NOW + days[0] * DAY)
-        .next_update(NOW + days[1] * DAY)
-    )
-    for serial in serials:
-        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW - DAY).build()
-        builder = builder.add_revoked_certificate(entry)
-    if extension is not None:
-        builder = builder.add_extension(extension, critical=True)
-    return builder.sign((signer or by).key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
 
 def usage(**uses: bool) -> Callable[[x509.CertificateBuilder], x509.CertificateBuilder]:

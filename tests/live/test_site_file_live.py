@@ -1,6 +1,7 @@
 """A file planned and applied by the command, through a running panel."""
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -91,7 +92,8 @@ def test_a_file_is_planned_and_applied_by_the_command(shared_panel: Panel, tmp_p
     assert output.startswith(
         "+ Added policy From a file\n+ Added virtual host file.example\n2 added.\n--- haproxy.cfg\n"
     )
-    assert "\n+  server " in output.replace("    ", "  ") or "server" in output
+    assert "\n+    server s1 127.0.0.1:9 weight 100" in output
+    assert re.search(r"^--- coraza\.yaml\n\+\+\+ coraza\.yaml\n@@ (.*\n)+\+- name: p", output, re.MULTILINE)
 
     code, output, problem = run(shared_panel, "apply", str(file))
     assert code == 0, problem

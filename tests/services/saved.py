@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,13 @@ from tests.fakes import FakeEngines
 
 
 @contextlib.asynccontextmanager
-async def saving(template: Path) -> AsyncIterator[Changes]:
-    """Brought up on a copy of the database `template`, with its first revision live."""
+async def saving(template: Path, **abilities: Any) -> AsyncIterator[Changes]:
+    """Brought up on a copy of the database `template`, with its first revision live. `abilities`: facts about the engines."""
     folder = Path(tempfile.mkdtemp(prefix="gp"))
     shutil.copy(template, folder / "guardpanel.db")
     settings = Settings(data_dir=folder, http_bind="127.0.0.1:8080")
     database = Database(settings.database)
-    facts = await installation.engine_facts(database, settings)
+    facts = replace(await installation.engine_facts(database, settings), **abilities)
     changes = Changes(
         database, FakeEngines(settings, facts.secret), facts, folder / "lock", Seal.at(settings.secret_key)
     )

@@ -19,8 +19,8 @@ from guardpanel.services import client_cas
 from guardpanel.services.history import history
 from guardpanel.services.https.revocation_lists import RevocationLists
 from guardpanel.services.saving.changes import SaveRequest
-from tests.certificates.made import intermediate, made, root
-from tests.certificates.test_client_cas import lists, misspelled_list, revoked, whole
+from tests.certificates.made import intermediate, made, revoked, root
+from tests.certificates.test_client_cas import lists, misspelled_list, whole
 
 pytestmark = pytest.mark.anyio
 

@@ -54,7 +54,7 @@ class Applying:
         self.steps: list[Step] = []
         self._batch, self._session = Batch(changes, session), session
         self._request, self._document, self._options = request, document, options
-        self._references = References(session)
+        self._references = References(session, document)
         self._late: dict[str, tuple[Work, Problem, Entry | None]] = {}
         "What was refused, by place in the file: it may be possible once others are saved."
         self._entries: dict[str, dict[int, list[Entry]]] = {}

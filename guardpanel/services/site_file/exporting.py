@@ -91,15 +91,19 @@ def without_defaults(model: type[BaseModel], item: Values) -> Values:
 def _comments(noun: Noun) -> Iterator[str]:
     """What the section is, and the defaults of its keys, with those of what it contains."""
     yield f"# {noun.what}"
-    yield from _defaults({key_of(noun, name): field for name, field in about(noun.fields).items()}, _by_key(noun), 1)
+    yield from _keys(noun, 1)
+
+
+def _keys(noun: Noun, depth: int) -> Iterator[str]:
+    yield from _defaults(
+        {key_of(noun, name): field for name, field in about(noun.fields).items()}, _by_key(noun), depth
+    )
     for name, model in part_models(noun).items():
-        yield f"#   {name}:"
-        yield from _defaults(about(model), defaults(model), 2)
+        yield f"#{'  ' * depth} {name}:"
+        yield from _defaults(about(model), defaults(model), depth + 1)
     for key, child in sections(noun.key).items():
-        yield f"#   {key}:  # {child.what}"
-        yield from _defaults(
-            {key_of(child, name): field for name, field in about(child.fields).items()}, _by_key(child), 2
-        )
+        yield f"#{'  ' * depth} {key}:  # {child.what}"
+        yield from _keys(child, depth + 1)
 
 
 def _by_key(noun: Noun) -> Values:

@@ -48,12 +48,13 @@ def is_same(noun: Noun, raw: Values, values: Values | None, row: FileRow) -> boo
     own = {name: value for name, value in row.values.items() if name in noun.fields.model_fields}
     apart = [name for name in noun.apart if name in raw and not is_secret(name, row)]
     return all(values[name] == value for name, value in own.items()) and all(
-        raw[name] == row.values[name] for name in apart
+        raw[name] == row.values.get(name) for name in apart
     )
 
 
 def is_secret(name: str, row: FileRow) -> bool:
-    return bool(row.values.get(name, KEPT) == KEPT)
+    """What such a row keeps. What it does not have, such as the key of a feed that is a list now, is taken from the file."""
+    return bool(row.values.get(name) == KEPT)
 
 
 def match(

@@ -1,5 +1,6 @@
 """The rows that a file refers to, by what it calls them."""
 
+from collections import Counter
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -10,6 +11,7 @@ from guardpanel.errors import FieldError, Invalid
 from guardpanel.field_codes import FieldCode
 from guardpanel.models import NOUNS
 from guardpanel.models.noun import Noun
+from guardpanel.services.site_file.entries import Document
 from guardpanel.services.site_file.keys import labels
 from guardpanel.services.site_file.rows import stored
 
@@ -19,8 +21,8 @@ MOST_COMPARED = 20
 class References:
     """Read anew once a noun's rows have changed."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+    def __init__(self, session: AsyncSession, document: Document) -> None:
+        self._session, self._document = session, document
         self._ids: dict[str, Mapping[str, int]] = {}
         self._missing: dict[str, tuple[str, str]] = {}
         "Noun and name, by the words that no row has this name."
@@ -56,8 +58,17 @@ class References:
     async def _ids_of(self, key: str) -> Mapping[str, int]:
         if key not in self._ids:
             rows = [(row.id, row.name) for row in await stored(self._session, NOUNS[key])]
-            self._ids[key] = {label: row_id for row_id, label in labels(rows).items()}
+            in_order = self._as_in_file(key, rows)
+            self._ids[key] = {label: row_id for row_id, label in labels(in_order).items() if row_id > 0}
         return self._ids[key]
+
+    def _as_in_file(self, key: str, rows: list[tuple[int, str]]) -> list[tuple[int, str]]:
+        """Of several with the same name, those of the file come first, in its order: `Shop #1` is its first, whichever was added
+        first here. Ids of rows that are to be added are negative."""
+        entries = self._document.entries[key]
+        times = Counter(entry.name for entry in entries)
+        own = {entry.row_id or -number: entry.name for number, entry in enumerate(entries, 1) if times[entry.name] > 1}
+        return [*own.items(), *(row for row in rows if row[0] not in own)]
 
 
 def _resolved(noun: Noun, ids: Mapping[str, int], value: Any) -> Any:

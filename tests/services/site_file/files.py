@@ -1,12 +1,20 @@
 """Files, and what becomes of them."""
 
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 from guardpanel.errors import NothingNew, Problem
+from guardpanel.rendering import geo
 from guardpanel.services.saving.change import SaveRequest, SaveResult
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.site_file import plans
 from guardpanel.services.site_file.applying import Options, Step
 from guardpanel.services.site_file.exporting import export
 from guardpanel.services.site_file.plans import Plan
+from tests.fakes import FakeEngines
+from tests.rule_set import rule_set
+from tests.services.saved import saving
 
 ADA = SaveRequest("ada")
 
@@ -78,19 +86,32 @@ address_lists:
 "With each noun that needs no PEM. It is written as people write."
 
 
+@contextlib.asynccontextmanager
+async def able(template: Path) -> AsyncIterator[Changes]:
+    """With engines that can all that is in a file."""
+    async with saving(template, no_http3="", proves_by_dns=True, open_files=1_000_000) as changes:
+        assert isinstance(changes.engines, FakeEngines)
+        changes.engines.agent.known_rules = rule_set()
+        folder = Path(changes.renderer.facts.geo_dir)
+        folder.mkdir(exist_ok=True)
+        for name in (geo.COUNTRIES, geo.NETWORKS):
+            (folder / name).write_text("10.0.0.0/8 NO\n")
+        yield changes
+
+
 async def exported(changes: Changes) -> str:
     async with changes.database.read() as session:
         return await export(session)
 
 
-async def plan(changes: Changes, text: str, *, prune: bool = False) -> Plan:
-    return await plans.plan(changes, ADA, await plans.document_in(text), Options(prune=prune))
+async def plan(changes: Changes, text: str, **options: bool) -> Plan:
+    return await plans.plan(changes, ADA, await plans.document_in(text), Options(**options))
 
 
-async def apply(changes: Changes, text: str, *, prune: bool = False) -> SaveResult[tuple[Step, ...]] | None:
+async def apply(changes: Changes, text: str, **options: bool) -> SaveResult[tuple[Step, ...]] | None:
     """None: there was nothing to save."""
     try:
-        return await plans.apply(changes, ADA, await plans.document_in(text), Options(prune=prune), "site.yaml")
+        return await plans.apply(changes, ADA, await plans.document_in(text), Options(**options), "site.yaml")
     except NothingNew:
         return None
 

@@ -2,21 +2,26 @@
 is named."""
 
 from collections import Counter
+from itertools import permutations
 
 import pytest
 from sqlalchemy import event
 from sqlmodel import col, select
 
 from guardpanel.errors import NeedsConfirmation
-from guardpanel.models import NOUNS, Deployment
+from guardpanel.models import Deployment
+from guardpanel.readable_yaml import written
 from guardpanel.services import address_lists, policies, virtual_hosts
+from guardpanel.services.address_lists import MOST_IN_FILE
+from guardpanel.services.history.unified import unified
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.change import SaveRequest
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.site_file import plans
 from guardpanel.services.site_file.applying import Options
 from guardpanel.services.site_file.entries import MOST_ERRORS
-from guardpanel.services.site_file.keys import sections
+from guardpanel.services.site_file.nodes import read
+from tests.certificates.made import full_chain, leaf
 from tests.fakes import FakeEngines
 from tests.services.saved import host_fields, policy_fields, rows
 from tests.services.site_file.files import ADA, SITE, apply, exported, plan, refusal, words
@@ -68,12 +73,10 @@ async def test_what_was_applied_is_nothing_new(changes: Changes) -> None:
     assert await rows(changes) == before
 
 
-async def test_an_export_has_every_noun_and_no_secret(changes: Changes) -> None:
+async def test_an_export_has_no_secret(changes: Changes) -> None:
     await apply(changes, SITE)
     text = await exported(changes)
 
-    for key, noun in {key: noun for parent in ("", *NOUNS) for key, noun in sections(parent).items()}.items():
-        assert f"{key}:" in text, noun.key
     assert "password: (kept in guardpanel)" in text
     assert "correct horse" not in text and "PRIVATE KEY" not in text
     assert "site_name: Bücher" in text
@@ -251,6 +254,19 @@ async def test_rows_of_the_same_name_are_counted(changes: Changes) -> None:
     assert (await rows(changes))["addresslist"][0]["virtual_host_ids"] == [2]
 
 
+async def test_rows_of_the_same_name_are_counted_in_the_order_of_the_file(changes: Changes) -> None:
+    host = "- name: Shop\n  hostnames: [{}.example]\n  policy: Default\n  servers: [{{address: 127.0.0.1:3000}}]\n"
+    lists = "address_lists:\n- name: Mine\n  applies_to: virtual_hosts\n  virtual_hosts: ['Shop #1']\n  entries: 203.0.113.7\n"
+    await virtual_hosts.create(changes, ADA, host_fields("b.example", name="Shop"))
+    text = f"virtual_hosts:\n{host.format('a')}{host.format('b')}{lists}"
+
+    await apply(changes, text)
+
+    (host_id,) = [row["virtual_host_id"] for row in (await rows(changes))["hostname"] if row["name"] == "a.example"]
+    assert (await rows(changes))["addresslist"][0]["virtual_host_ids"] == [host_id]
+    assert (await plan(changes, text)).steps == ()
+
+
 async def test_a_plan_names_what_was_saved_otherwise_and_would_be_lost(changes: Changes) -> None:
     grace, text = SaveRequest("grace"), SITE + "  notes: Ours\n- name: Other\n"
 
@@ -312,6 +328,30 @@ async def test_a_secret_is_taken_with_a_new_row_only(changes: Changes) -> None:
     ]
 
 
+BY_HAND, FROM_A_URL = "entries: 203.0.113.7", "filled_from: url\n  feed_url: https://lists.example/a"
+FOLLOWED = f"filled_from: crowdsec\n  feed_url: http://127.0.0.1:8080/\n  feed_key: {'k' * 20}"
+LONG = "entries: |\n" + "".join(f"    10.0.{number // 250}.{number % 250}\n" for number in range(MOST_IN_FILE + 1))
+
+
+@pytest.mark.parametrize(("before", "after"), [*permutations((BY_HAND, FROM_A_URL, FOLLOWED), 2), (LONG, BY_HAND)])
+async def test_what_a_list_had_not_before_is_taken_from_the_file(changes: Changes, before: str, after: str) -> None:
+    await apply(changes, f"address_lists:\n- name: A\n  {after}\n- name: B\n  {before}\n")
+
+    await apply(changes, f"address_lists:\n- name: B\n  {after}\n")
+
+    as_new, changed = read(await exported(changes)).value["address_lists"]
+    assert {**changed, "name": "A"} == as_new
+
+
+async def test_a_certificate_that_was_made_here_can_be_replaced_by_a_file(changes: Changes) -> None:
+    row = {"name": "Intranet", "certificate": full_chain("shop.example"), "private_key": leaf("shop.example").key_pem}
+    await apply(changes, SITE)
+
+    saved = await apply(changes, written({"certificates": [row]}), save_anyway=True)
+
+    assert saved is not None and words(saved.value)[0].startswith("Intranet: source self-signed → uploaded")
+
+
 async def test_one_row_is_a_change_like_any_other(changes: Changes) -> None:
     saved = await apply(changes, "policies:\n- name: Strict\n")
 
@@ -325,7 +365,11 @@ async def test_a_plan_has_both_engines_files(changes: Changes) -> None:
     planned = await plan(changes, SITE)
 
     assert planned.comparison is not None
-    assert any(file.name == "haproxy.cfg" for file in planned.comparison.haproxy.files)
+    haproxy, agent = unified(planned.comparison.haproxy), unified(planned.comparison.agent)
+    assert haproxy.startswith("--- haproxy.cfg\n+++ haproxy.cfg\n@@ -")
+    assert "\n+    server s1 127.0.0.1:3000 weight 100\n+    server s2 127.0.0.1:3001 weight 100 backup\n" in haproxy
+    assert agent.startswith("--- coraza.yaml\n+++ coraza.yaml\n@@ -")
+    assert {line[0] for line in agent.splitlines() if '"@contains needle"' in line} == {"+"}
     assert [difference.name for difference in planned.comparison.nouns][:2] == ["Intranet", "Traffic settings"]
 
 

@@ -14,7 +14,7 @@ SENT_BY_US = frozenset({"x-forwarded-for", "x-forwarded-proto", "x-forwarded-hos
 
 HTTPS_NOTE = "Upload the certificate, and turn on HTTPS with its redirect."
 
-WHOLE_HOST = "guardpanel redirects paths, not whole hostnames."
+WHOLE_HOST = "It redirects everything: set Redirect on the virtual host, then enable it."
 
 STRIPPED = re.compile(r"%\[path,regsub\(\^(?P<path>/[\w./-]*?)/?(?:\\?/\?)?,/?\)\]")
 

@@ -26,15 +26,7 @@ Text = Annotated[str, AfterValidator(_whole)]
 
 
 class ImportIn(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "example": {
-                "text": "defaults\n  mode http\nfrontend web\n  bind :80\n  default_backend app\n"
-                "backend app\n  server a 10.0.0.5:80\n"
-            }
-        },
-    )
+    model_config = ConfigDict(extra="forbid")
 
     text: Text = Field(description="The haproxy.cfg, up to 2 MiB.")
     files: dict[Text, Text] = Field(

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from guardpanel.api import deprecated, documented
+from guardpanel.api import deprecated, documented, examples
 from guardpanel.api.asynchronous import DOCUMENTED_PREFER, JOB_STARTED, may_take_long
 from guardpanel.api.idempotent import DOCUMENTED, accepts_key
 from guardpanel.api.problems import ProblemDocument
@@ -92,6 +92,7 @@ def build(app: FastAPI) -> dict[str, Any]:
                     answer["headers"] = ETAG
                 if status.startswith("2") and operation.get("deprecated"):
                     answer["headers"] = documented.headers_of(deprecated.HEADERS)
+    examples.add(document)
     return document
 
 

@@ -25,8 +25,6 @@ RuleDraft: Any = custom_rules.ROWS.shapes.body
 
 
 class EvaluatedRequestIn(Body):
-    model_config = ConfigDict(json_schema_extra={"example": {"request": "curl 'http://shop.example/?q=%3Cscript%3E'"}})
-
     request: str = Field(description="A raw HTTP request, or a curl command. Up to 1,000,000 characters.")
     policy: PolicyDraft | None = Field(default=None, description="Keys that replace the policy’s own.")
     custom_rule: RuleDraft | None = Field(

@@ -61,6 +61,7 @@ class LimitUsed(BaseModel):
 
     policy_id: int
     limit_by: LimitBy
+    key: str = Field(description="By which HAProxy's table counts: the policy's ID, then the client, network or hash.")
     requests: int
     requests_at_once: int
     errors: int
@@ -147,6 +148,7 @@ def _limit(used: Used, q: str) -> LimitUsed:
     return LimitUsed(
         policy_id=used.policy.id or 0,
         limit_by=used.policy.limit_by,
+        key=used.key,
         requests=used.requests,
         requests_at_once=used.at_once,
         errors=used.errors,

@@ -18,6 +18,7 @@ SHARE_A_PANEL = (
     "test_fixed_cases",
     "test_exclusions_by_form",
     "test_site_file_live",
+    "test_imported_files",
     "test_typescript_client",
     "test_streams_live",
     "test_concurrent_writers",

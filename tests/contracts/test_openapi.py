@@ -91,6 +91,8 @@ def test_no_schema_is_empty() -> None:
     def empty(part: Any, place: str) -> Iterator[str]:
         if isinstance(part, dict):
             for name, value in part.items():
+                if name in {"example", "examples"}:
+                    continue
                 if name in {"schema", "items"} and not set(value) - {"title", "description"}:
                     yield f"{place}/{name}"
                 yield from empty(value, f"{place}/{name}")

@@ -79,7 +79,8 @@ async def dashboard(stage: Stage) -> None:
     assert await react.get("/runtime/status", RUNTIME) == status
     assert status["deployment_state"] == "deployed"
     assert status["latest_reload"]["config_checksum"] == status["generated_config"]["checksum"]
-    assert await react.get("/vhosts", paged(VHOST), **ALL) == {"items": [], "total": 0, "page": 1, "per_page": 500}
+    none = {"items": [], "total": 0, "page": 1, "per_page": 500, "next_cursor": None}
+    assert await react.get("/vhosts", paged(VHOST), **ALL) == none
     assert (await react.get("/policies", paged(POLICY), **ALL))["total"] == 1
     for filters in ({"action": "deny"}, {"severity": "critical"}):
         assert (await react.get("/logs", paged(LOG), page_size=1, **filters))["total"] == 0

@@ -48,8 +48,8 @@ def bodies(method: str) -> Iterator[tuple[str, Path_, dict[str, Any]]]:
             body
             and "application/json" in body["content"]
             and "/auth/" not in path
-            and not path.endswith(("/fix", "/bans", "/import", "/evaluation", "/test-requests"))
-        ):  # of a real agent: live/test_fix_live.py, api/test_page_actions.py; an end: views/test_bans.py; files: services/importing
+            and not path.endswith(("/fix", "/bans", "/import", "/evaluation", "/forgive", "/test-requests"))
+        ):  # of real engines: live/test_fix_live.py, live/test_json_actions_live.py, api/test_page_actions.py; an end: views/test_bans.py; files: services/importing
             yield from (
                 (path, place, schema) for place, schema in fields(body["content"]["application/json"]["schema"])
             )

@@ -76,7 +76,7 @@ REFUSED_HOSTS = {
     "a prefix of HAProxy's": ({"servers.0.address": "unix@/run/x"}, "servers.0.address", "only the address and port"),
     "cloud credentials": ({"servers.0.address": "169.254.169.254"}, "servers.0.address", "can’t be a server"),
     "the same, hidden": ({"servers.0.address": "[::ffff:169.254.169.254]"}, "servers.0.address", "can’t be a server"),
-    "no address": ({"servers.0.address": ""}, "servers.0.address", "Enter a server address"),
+    "no address": ({"servers.0.address": ""}, "servers", "Add a server, or redirect all requests"),
     "another scheme": ({"servers.0.address": "ftp://10.0.0.5"}, "servers.0.scheme", "http or https"),
     "a name that does not resolve": (
         {"servers.0.address": "nowhere.invalid:80"}, "servers.0.address", "could not resolve address 'nowhere.invalid'",

@@ -26,7 +26,12 @@ def a_list(number: int, kind: ListKind, filled_from: FilledFrom = FilledFrom.HAN
     return AddressList(id=number, name="List", kind=kind, filled_from=filled_from)
 
 
-@pytest.mark.parametrize(("q", "status"), [(ADDRESS, 503), ("0198a000-0000", 422), (" ", 422), ("", 422)])
+ZONE = "fe80::1%;@1 disable frontend visitors"
+
+
+@pytest.mark.parametrize(
+    ("q", "status"), [(ADDRESS, 503), ("0198a000-0000", 422), (" ", 422), ("", 422), (ZONE, 422), ("fe80::1%é", 422)]
+)
 async def test_what_cannot_be_answered(vera_api: httpx2.AsyncClient, q: str, status: int) -> None:
     answer = await vera_api.get(WHY, params={"q": q})
 

@@ -56,7 +56,7 @@ class MapCommands(ABC):
 
     async def look_up(self, number: int, address: str) -> Line | None:
         """The entry that decides about an address, as this HAProxy finds it."""
-        answer = await self._ask(f"@1 get map #{number:d} {ip_address(address)}")
+        answer = await self._ask(f"@1 get map #{number:d} {plain(address)}")
         match = ENTRY.search(answer)
         if match is None and "found=no" not in answer:
             raise EngineUnavailable(f"HAProxy returned an unexpected response to `get map`: {answer[:200]}")
@@ -145,9 +145,21 @@ def worker(pid: int) -> str:
     return f"@!{pid:d}" if pid else "@1"
 
 
+def plain(address: str) -> str:
+    """Raises ValueError for what is no address, and for one with a zone."""
+    return str(ip_address(_without_zone(address)))
+
+
+def _without_zone(text: str) -> str:
+    """Python takes any character for a part of a zone, and `;` begins another command."""
+    if "%" in text:
+        raise ValueError(f"not an address without a zone: {text!r}")
+    return text
+
+
 def canonical(network: str) -> str:
     """As our files have it: without a prefix that says nothing."""
-    whole = ip_network(network)
+    whole = ip_network(_without_zone(network))
     return str(whole.network_address) if whole.prefixlen == whole.max_prefixlen else str(whole)
 
 

@@ -8,12 +8,11 @@ import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from time import monotonic
 
 from guardpanel.engines import http
-from guardpanel.engines.haproxy.map_commands import MapCommands, worker
+from guardpanel.engines.haproxy.map_commands import MapCommands, plain, worker
 from guardpanel.errors import EngineSilent, EngineUnavailable
 
 LARGEST = 64 * 1024 * 1024
@@ -70,12 +69,12 @@ class MasterCli(MapCommands):
     async def set_address(self, backend: str, server: str, address: str) -> bool:
         """Whether it has that address now. A server without an address accepts none."""
         name = f"{_name(backend)}/{_name(server)}"
-        answer = await self._ask(f"@1 set server {name} addr {ip_address(address)}")
+        answer = await self._ask(f"@1 set server {name} addr {plain(address)}")
         return answer.startswith(HAS_ADDRESS)
 
     async def move_server(self, backend: str, server: str, address: str, port: int) -> None:
         """Whether it moved is read from `server_states`: its answers differ by version."""
-        await self._ask(f"@1 set server {_name(backend)}/{_name(server)} addr {ip_address(address)} port {port:d}")
+        await self._ask(f"@1 set server {_name(backend)}/{_name(server)} addr {plain(address)} port {port:d}")
 
     async def call_up(self, backend: str, server: str) -> None:
         """Take it for healthy until a check fails, as after a reload."""

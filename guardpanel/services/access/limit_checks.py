@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.engines.haproxy.map_commands import MapCommands
+from guardpanel.engines.haproxy.map_commands import MapCommands, plain
 from guardpanel.errors import NotFound
 from guardpanel.models import Policy
 from guardpanel.models.policies.policy_limits import NETWORK_BITS, LimitBy
@@ -107,8 +107,8 @@ async def forgive(
 
 
 def plain_address(text: str) -> str:
-    """Canonical, and of IPv4 if it is mapped to IPv6. Raises ValueError."""
-    address = ip_address(text)
+    """Canonical, and of IPv4 if it is mapped to IPv6. Raises ValueError, also for one with a zone: HAProxy has none."""
+    address = ip_address(plain(text))
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 

@@ -19,11 +19,10 @@ def takes_requests(server: ServerFields | Server) -> bool:
 
 def is_served(site: VirtualHostFields | VirtualHost, paths: Iterable[PathBindingColumns] = ()) -> bool:
     """Also if it is not meant to be: disabled, or in maintenance. One that redirects needs servers for its paths alone."""
-    if not site.enabled or site.maintenance:
+    if not site.enabled or site.maintenance or any(map(takes_requests, site.servers)):
         return True
-    if site.redirect is not Redirect.NO:
-        return bool(site.servers) or all(path.own_servers or path.redirect is not Redirect.NO for path in paths)
-    return any(takes_requests(server) for server in site.servers)
+    redirects = site.redirect is not Redirect.NO
+    return redirects and all(path.own_servers or path.redirect is not Redirect.NO for path in paths)
 
 
 def is_path_served(path: PathBindingColumns, site: VirtualHost) -> bool:

@@ -1,5 +1,6 @@
 """Completion in a shell: the words that the command gives to the script which typer installs."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -76,6 +77,16 @@ async def test_nothing_is_offered_where_no_database_can_be_read(
     monkeypatch.setenv("GUARDPANEL_DATA_DIR", "/nowhere")
 
     assert (unreadable, words("guardpanel policy export ")) == ([], [])
+
+
+@pytest.mark.anyio
+async def test_the_data_directory_may_have_any_name(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = shutil.copytree(database.parent, tmp_path / "panel #1")
+    monkeypatch.setenv("GUARDPANEL_DATA_DIR", str(place))
+
+    assert words("guardpanel vhost export ") == ["shop.example"]
 
 
 def test_commands_call_no_deprecated_operation() -> None:

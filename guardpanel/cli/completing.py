@@ -22,6 +22,7 @@ def names_of(table: str) -> Callable[[str], list[str]]:
     def names(incomplete: str) -> list[str]:
         import sqlite3
         from contextlib import closing
+        from pathlib import Path
 
         from pydantic import ValidationError
         from sqlalchemy import make_url
@@ -29,8 +30,8 @@ def names_of(table: str) -> Callable[[str], list[str]]:
         from guardpanel.settings import Settings
 
         try:
-            path = make_url(Settings().database).database
-            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)) as connection:
+            path = Path(make_url(Settings().database).database or "").absolute()
+            with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=1)) as connection:
                 rows = [name for (name,) in connection.execute(NAMES[table])]
         except (ValidationError, sqlite3.Error):
             return []

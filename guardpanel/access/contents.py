@@ -101,7 +101,7 @@ _parsed = Kept[Entries](20_000_000, lambda entries: len(entries.text))
 
 
 async def read(session: AsyncSession, digest: str) -> Entries:
-    """Raises NotFound if nothing has this hash."""
+    """Raises NotFound if nothing has this hash, and Damaged."""
     if digest == EMPTY.digest:
         return Entries(())
     has_digest = col(AddressListContent.digest) == digest
@@ -115,7 +115,7 @@ async def read(session: AsyncSession, digest: str) -> Entries:
 
 
 async def has(session: AsyncSession, digest: str, network: str) -> bool:
-    """Whether an entry is exactly this canonical network, which takes less than to read all. Raises NotFound as `read` does."""
+    """Whether an entry is exactly this canonical network, which takes less than to read all. Raises NotFound and Damaged."""
     if digest == EMPTY.digest:
         return False
     query = select(AddressListContent.packed, AddressListContent.since)
@@ -128,7 +128,10 @@ async def has(session: AsyncSession, digest: str, network: str) -> bool:
 
 def _entry_in(packed: bytes, network: str) -> bool | None:
     """None: no line is about this network."""
-    text = b"\n" + zlib.decompress(packed)
+    try:
+        text = b"\n" + zlib.decompress(packed)
+    except zlib.error:
+        raise Damaged from None
     if f"\n{network}\t".encode() in text:
         return True
     return False if f"\n{network}\n".encode() in text else None

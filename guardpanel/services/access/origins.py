@@ -40,7 +40,7 @@ async def of_entry(session: AsyncSession, row: AddressList, network: str) -> Ori
 
     try:
         return Origin.of(await origin(session, ("address_list", row.id or 0), holds))
-    except NotFound:  # Entries of an earlier state.
+    except (NotFound, contents.Damaged):  # Entries of an earlier state.
         return None
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select, update
 
 from guardpanel.models import AddressList, AddressListContent, Policy
 from guardpanel.models.access.address_list import AddressListInput
@@ -84,6 +84,20 @@ async def test_of_a_long_list_only_changes_are_stored_and_looked_at(template: Pa
         async with changes.database.read() as session:
             stored = (await session.exec(select(AddressListContent.since))).all()
     assert sorted(bool(since) for since in stored) == [False, True, True]
+
+
+async def test_damaged_entries_of_an_earlier_state_are_not_stored_any_more(template: Path) -> None:
+    async with saving(template) as changes:
+        await a_list(changes)
+        await edit(changes, EVE, adding(ENTRY))
+        await edit(changes, BOB, adding("192.0.2.1"))
+        async with changes.database.write() as session:
+            row = await session.get(AddressList, 1)
+            assert row is not None
+            earlier_ones = col(AddressListContent.digest) != row.reference.digest
+            await session.exec(update(AddressListContent).where(earlier_ones).values(packed=b"damaged"))
+
+        assert await origin(changes) is None
 
 
 async def test_what_is_further_back_than_looked_is_of_nobody_known(

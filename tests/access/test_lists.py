@@ -4,7 +4,7 @@ import csv
 import io
 import random
 import tracemalloc
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -20,7 +20,7 @@ from guardpanel.engines.runtime.map_swapping import MapChange
 from guardpanel.errors import Invalid
 from guardpanel.models import AddressList
 from guardpanel.models.access.address_list import ListKind
-from guardpanel.services.access.list_edits import adding
+from guardpanel.services.access.list_edits import adding, difference
 from tests.corpus import CORPUS
 
 NEW_YEAR = int(datetime(2027, 1, 1, tzinfo=UTC).timestamp())
@@ -277,3 +277,23 @@ def test_only_the_lines_that_differ_are_compared_whatever_they_are() -> None:
         assert (change.before_total, change.total) == (len(before), len(after))
         assert change.gone == {name: value for name, value in before.items() if name not in after}
         assert change.new == {name: value for name, value in after.items() if before.get(name) != value}
+
+
+MANY = tuple(Entry(f"192.0.2.{at}") for at in range(4))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ([], [Entry("203.0.113.9")], "entry 203.0.113.9 added"),
+        (MANY, [Entry("203.0.113.9")], "entry 203.0.113.9 added, 4 entries removed"),
+        (MANY[:2], [], "entries 192.0.2.0, 192.0.2.1 removed"),
+        ([Entry("192.0.2.7")], [Entry("192.0.2.7", comment="scans")], "entry 192.0.2.7 changed"),
+        ([Entry("192.0.2.7", 4_007_836_800)], [Entry("192.0.2.7")], "entry 192.0.2.7 changed"),
+        (MANY, MANY, ""),
+    ],
+)
+def test_words_of_an_edit_name_entries_or_their_number(
+    before: Sequence[Entry], after: Sequence[Entry], words: str
+) -> None:
+    assert difference(ordered(before), ordered(after))[1] == words

@@ -122,7 +122,7 @@ def test_why_an_address_is_rejected_names_who_put_it_there_and_undoes_just_that(
         ("deny_list", False, peer, "seen"),
     ]
     assert [each["origin"]["who"] for each in (ban, entry)] == [EMAIL, EMAIL]
-    assert api.get(f"/changes/{entry['origin']['change_id']}").json()["summary"] == f"Why: entries, {peer} added"
+    assert api.get(f"/changes/{entry['origin']['change_id']}").json()["summary"] == f"Why: entry {peer} added"
     (limit,) = why["limits"]
     assert (limit["policy_id"], limit["requests"], limit["is_over"]) == (host["policy_id"], 3, True)
     assert limit["key"] == f"{host['policy_id']}:{peer}"

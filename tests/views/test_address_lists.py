@@ -41,8 +41,8 @@ async def test_one_is_pasted_shown_extended_and_deleted(ada: httpx2.AsyncClient,
     assert "network,ends,comment\n" in (await ada.get(f"{PLACE}/1/entries.csv")).text
     assert f'href="{PLACE}/1"' in (await ada.get("/search?q=scanners")).text
     changes = read((await ada.get("/changes")).text).text
-    assert "Scanners: entries, 198.51.100.7 added" in changes
-    assert "Scanners: entries, 203.0.113.0/24 removed" in changes
+    assert "Scanners: entry 198.51.100.7 added" in changes
+    assert "Scanners: entry 203.0.113.0/24 removed" in changes
 
     await ada.post(f"{PLACE}/1/delete", data={"version": "3"})
     assert files(engines) == {}

@@ -52,20 +52,20 @@ def removing(networks: Sequence[str]) -> Edit:
 
 
 def difference(before: Entries, after: Entries) -> tuple[list[str], str, Reference]:
-    """The networks that are new or last differently, `192.0.2.7 added` or `1,204 added` in words, and what names all of them."""
-    was, now = (_ends(Entries.read(text)) for text in lines.middle(before.text, after.text))
-    new = [network for network, ends_at in now.items() if was.get(network) != ends_at]
-    words = ", ".join(
-        filter(None, [_some(now.keys() - was.keys(), "added"), _some(was.keys() - now.keys(), "removed")])
-    )
-    return new, words, after.reference
+    """The networks that are new or last differently, `entry 192.0.2.7 added` or `1,204 entries added`, and what names all."""
+    was, now = (_facts(Entries.read(text)) for text in lines.middle(before.text, after.text))
+    new = [network for network, facts in now.items() if was.get(network, ("",))[0] != facts[0]]
+    changed = {network for network in now.keys() & was.keys() if now[network] != was[network]}
+    parts = (now.keys() - was.keys(), "added"), (changed, "changed"), (was.keys() - now.keys(), "removed")
+    return new, ", ".join(_some(networks, verb) for networks, verb in parts if networks), after.reference
 
 
-def _ends(entries: Entries) -> Mapping[str, int]:
-    return {network: ends_at for network, ends_at, _ in entries.items}
+def _facts(entries: Entries) -> Mapping[str, tuple[int, str]]:
+    """When each entry ends, and its comment."""
+    return {network: (ends_at, comment) for network, ends_at, comment in entries.items}
 
 
-def _some(networks: set[str], word: str) -> str:
-    if not networks:
-        return ""
-    return f"{', '.join(sorted(networks)) if len(networks) <= NAMED else f'{len(networks):,}'} {word}"
+def _some(networks: set[str], verb: str) -> str:
+    if len(networks) > NAMED:
+        return f"{len(networks):,} entries {verb}"
+    return f"{'entry' if len(networks) == 1 else 'entries'} {', '.join(sorted(networks))} {verb}"

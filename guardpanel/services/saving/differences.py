@@ -26,7 +26,7 @@ DIGEST = re.compile(r"(?<=\()([0-9a-f]{8})[0-9a-f]{56}(?=\))")
 "Of the entries of a list: its beginning tells it apart."
 
 HASHED = re.compile(r"\([0-9a-f]{8}…\)")
-"The same as it is shown. In a summary, it says nothing."
+"The same as it is shown. A summary has none: what saves entries adds which ones differ."
 
 MOST = 2_000
 "Maximum characters of a value that are shown."
@@ -175,8 +175,8 @@ def _changes(
             continue
         if isinstance(now, list):
             yield from _lists(noun, field, was, now, names)
-        else:
-            yield _pair(field, _text(noun, field, was, names), _text(noun, field, now, names))
+        elif not HASHED.search(now_text := _text(noun, field, now, names)):
+            yield _pair(field, _text(noun, field, was, names), now_text)
 
 
 def _noun_of(fields: BaseModel) -> Noun:
@@ -223,7 +223,7 @@ def _item(noun: Noun, field: About, value: Any, names: Names) -> str:
 
 
 def _pair(field: About, was: str, now: str) -> str:
-    if "\n" in was + now or len(was) > SHORT or len(now) > SHORT or was == now or HASHED.search(was + now):
+    if "\n" in was + now or len(was) > SHORT or len(now) > SHORT or was == now:
         return field.in_sentence
     if field.choices:
         was, now = lowered(was), lowered(now)

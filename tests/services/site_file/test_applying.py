@@ -304,7 +304,7 @@ async def test_a_list_without_entries_is_empty(changes: Changes) -> None:
     assert await apply(changes, text.replace(entries, "")) is None
     saved = await apply(changes, text.replace(entries, "  entries: ''\n"))
 
-    assert saved is not None and words(saved.value) == ["Scanners: entries, 10.0.0.0/8, 203.0.113.7 removed"]
+    assert saved is not None and words(saved.value) == ["Scanners: entries 10.0.0.0/8, 203.0.113.7 removed"]
     assert "  entries: ''\n" in await exported(changes)
 
 

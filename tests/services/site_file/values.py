@@ -63,6 +63,7 @@ VALUES: dict[str, Sequence[Any]] = {
     "operator_argument": ("- x: [y", "no", "1.0"), "content_types": ([], ["text/plain"], ["image/*"]),
     "feed_url": ("", "https://lists.example/a:b.txt", "https://lists.example/no"), "country_url": ("", "https://data.example/c.mmdb"),
     "network_url": ("", "https://data.example/n.mmdb"),
+    "address_list.paths": ([], ["/no", "/Café"]),
     "entries": ("203.0.113.7\n", "10.0.0.0/8  # no\n2001:db8::/32 until 2099-12-31T00:00:00Z  # a: b\n", ""),
 }  # fmt: skip
 "By field, or by noun and field."
@@ -96,6 +97,7 @@ WITH: dict[str, Row] = {
     "virtual_host.client_certificates": {"https": True, "client_ca": THEIRS},
     "virtual_host.client_ca_id": {"https": True, "client_certificates": "required"},
     "virtual_host.requires_login": {"site_logins": [{"name": "ada", "password": PASSWORD}]},
+    "virtual_host.redirect": {"redirect_to": "https://no.example/a", "servers": []},
     "path_binding.redirect": {"redirect_to": "/new"},
     "address_list.applies_to": {"virtual_hosts": [THEIRS]},
     "address_list.virtual_host_ids": {"applies_to": "virtual_hosts"},

@@ -78,10 +78,10 @@ def _is_one(text: str) -> bool:
 
 
 def plain_address(text: str) -> str:
-    """An address as HAProxy sees it. Empty if it is none."""
+    """An address as HAProxy sees it: without the zone that a link-local one has. Empty if it is none."""
     return _plain(text) if _is_one(text) else ""
 
 
 def _plain(text: str) -> str:
-    address = ip_address(text)
+    address = ip_address(text.partition("%")[0])
     return str(getattr(address, "ipv4_mapped", None) or address)

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from guardpanel.models import AddressList
 from guardpanel.models.access.address_list import ListKind
 from guardpanel.models.access.reference import EMPTY
+from guardpanel.models.path_binding import BoundPath
 from guardpanel.rendering.address_list import AddressListState
-from guardpanel.rendering.bound_paths import fold, with_slash
+from guardpanel.rendering.bound_paths import BoundPaths, fold, is_ambiguous, with_slash
 from guardpanel.rendering.paths import UNESCAPED, spelled_letters
 from guardpanel.rendering.state import DesiredState
 
@@ -88,6 +90,16 @@ def _keys(listed: AddressListState) -> Iterator[str]:
             yield f"{listed.id}={with_slash(quote(path, safe=UNESCAPED))}"
     if listed.paths and listed.kind is ListKind.DENY:
         yield f"{listed.id}:{ODD}"
+
+
+def is_at(listed: AddressList, path: str) -> bool:
+    """Whether a list for some paths holds for a request: what `_keys` has HAProxy find."""
+    is_deny = listed.kind is ListKind.DENY
+    if is_ambiguous(path):
+        return is_deny
+    written = tuple(with_slash(quote(each, safe=UNESCAPED)) for each in listed.paths)
+    is_below = BoundPaths((each, BoundPath.BELOW, True) for each in listed.paths).at(path) is not None
+    return is_below and (is_deny or f"{path}/".startswith(written))
 
 
 def _file(listed: AddressListState, state: DesiredState) -> str:

@@ -52,9 +52,20 @@ def with_slash(path: str) -> str:
 
 def as_read(path: str) -> str:
     """A path of a request: decoded, without what servers disagree about, and with a final slash."""
+    return re.sub("//+", "/", re.sub("[. ]+/", "/", _decoded(path)))
+
+
+def _decoded(path: str) -> str:
     text = re.sub(r"\\|%2f|%5c", "/", unquote(path), flags=re.IGNORECASE)
-    text = re.sub("//+", "/", fold(re.sub(";[^/]*", "", text)) + "/")
-    return re.sub("//+", "/", re.sub("[. ]+/", "/", text))
+    return re.sub("//+", "/", fold(re.sub(";[^/]*", "", text)) + "/")
+
+
+def is_ambiguous(path: str) -> bool:
+    """Whether servers read a path of a request in several ways, as `_read_path.cfg.j2` has it."""
+    return bool(AMBIGUOUS.search(path) or re.search(r"/\. *\. */|%", _decoded(path)))
+
+
+AMBIGUOUS = re.compile("%([01][0-9a-f]|7f|c[01]|e0%[89]|f0%8|f[5-9a-f])|#", re.IGNORECASE)
 
 
 def outer_paths(path: str) -> list[str]:

@@ -19,8 +19,7 @@ from guardpanel.errors import Invalid
 from guardpanel.events.words import VERDICT_TABLE, Outcome, Reason, Verdict
 from guardpanel.models import AddressList, Ban, Policy
 from guardpanel.models.access.address_list import AppliesTo, ListKind
-from guardpanel.models.path_binding import BoundPath
-from guardpanel.rendering.bound_paths import BoundPaths
+from guardpanel.rendering.access import is_at
 from guardpanel.services.access import feed_states, limit_checks
 from guardpanel.services.access.geo_checks import NOWHERE, Place, Where, rejecting, where_is
 from guardpanel.services.access.limit_checks import Met, Used, plain_address, used
@@ -62,15 +61,13 @@ class Finding:
         return self.listed.paths if self.listed else ()
 
     def holds_on(self, virtual_host_id: int | None, event: EventDetail | None) -> bool:
-        """Of one with a list. What a list denied is on its paths: servers may read it in several ways."""
+        """Of one with a list."""
         if self.listed is None:
             return True
         is_there = self.listed.applies_to is not AppliesTo.SOME or virtual_host_id in self.listed.virtual_host_ids
         if not is_there or not self.listed.paths or event is None:
             return is_there and not self.listed.paths
-        if self.listed.kind is ListKind.DENY and event.item.verdict is Verdict.ON_DENY_LIST:
-            return True
-        return BoundPaths((path, BoundPath.BELOW, True) for path in self.listed.paths).at(event.item.path) is not None
+        return is_at(self.listed, event.item.path)
 
     @property
     def virtual_host_ids(self) -> Collection[int]:

@@ -90,6 +90,16 @@ async def test_bad_lines_are_named_next_to_other_errors(ada: httpx2.AsyncClient,
     assert {error["field"] for error in refused.json()["errors"]} == {"name", "entries"}
 
 
+async def test_of_several_paths_the_bad_one_is_named(ada_api: httpx2.AsyncClient) -> None:
+    for path, words, code in (
+        ("admin", "admin: Start the path with /.", "invalid"),
+        ("/" + "a" * 600, "/" + "a" * 59 + ": At most 500 characters.", "too_long"),
+    ):
+        refused = await ada_api.post(API, json={"name": "Office", "paths": ["/shop", path]})
+        (error,) = refused.json()["errors"]
+        assert (error["field"], error["message"], error["code"]) == ("paths", words, code)
+
+
 async def test_a_file_counts_as_pasted(ada: httpx2.AsyncClient, engines: FakeEngines) -> None:
     long = "\n".join(f"10.{at // 250}.{at % 250}.0/24" for at in range(30_000)).encode()
     form = an_address_list(entries="192.0.2.1")

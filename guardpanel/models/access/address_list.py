@@ -23,7 +23,7 @@ from guardpanel.models.access.feed import (
 from guardpanel.models.access.reference import EMPTY, REFERENCE, Reference
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Noun
-from guardpanel.models.policies.path_condition import bound_path
+from guardpanel.models.policies.path_condition import bound_paths
 from guardpanel.models.references import an_id
 from guardpanel.models.types import Fields, Lines, Name, Notes, refuse, stored
 from guardpanel.models.versioned_row import VersionedRow
@@ -63,10 +63,6 @@ def chosen_ids(value: object) -> object:
 Ids = Annotated[list[int], BeforeValidator(chosen_ids), AfterValidator(known_ids), Field(max_length=MOST_HOSTS)]
 
 
-def bound_paths(paths: list[str]) -> list[str]:
-    return list(dict.fromkeys(map(bound_path, paths)))
-
-
 Paths = Annotated[Lines, AfterValidator(bound_paths), Field(max_length=MOST_PATHS)]
 
 
@@ -82,7 +78,7 @@ class AddressListColumns(Fields):
         default_factory=list,
         sa_type=JSON,
         placeholder="/admin",
-        hint="One per line, each with everything below. Empty: all paths.",
+        hint="One per line, each with everything below. Defaults to all paths.",
     )
     content: Annotated[str, AfterValidator(known_reference)] = described(
         "Entries", EMPTY.text, max_length=100, hint="Their number and hash."

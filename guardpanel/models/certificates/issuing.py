@@ -203,7 +203,7 @@ class IssuingColumns(Fields):
     )
     challenge: Challenge = described("Challenge", Challenge.HTTP_01, sa_type=stored(Challenge))
     profile: Annotated[str, AfterValidator(profile_name)] = described(
-        "Profile", "", max_length=64, hint="For example, shortlived. Empty: the authority’s default."
+        "Profile", "", max_length=64, hint="For example, shortlived. Defaults to the authority’s own."
     )
     contact: Annotated[str, AfterValidator(email_address)] = described(
         "Email address", "", max_length=320, hint="Optional. The authority writes there about the account."

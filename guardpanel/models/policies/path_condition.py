@@ -4,6 +4,7 @@ import re
 from typing import Annotated
 
 from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 from sqlmodel import Field
 
 from guardpanel.field_codes import FieldCode
@@ -95,3 +96,16 @@ def bound_path(text: str) -> str:
     if len(path.encode()) > LONGEST_PATH:
         raise refuse(f"At most {LONGEST_PATH} bytes.", FieldCode.TOO_LONG)
     return path.removesuffix("/") or "/"
+
+
+def bound_paths(entries: list[str]) -> list[str]:
+    """Each once. Of several, what is refused is named."""
+    return list(dict.fromkeys(map(_named_path, entries)))
+
+
+def _named_path(entry: str) -> str:
+    try:
+        return bound_path(entry)
+    except PydanticCustomError as error:
+        code = (error.context or {})["code"]
+        raise refuse(f"{visible(entry)[:60]}: {error.message()}", code) from None

@@ -4,28 +4,15 @@ import re
 from typing import Annotated
 
 from pydantic import AfterValidator
-from pydantic_core import PydanticCustomError
 from sqlmodel import Field
 
 from guardpanel.models.json_form import JsonForm
-from guardpanel.models.policies.path_condition import bound_path
+from guardpanel.models.policies.path_condition import bound_paths
 from guardpanel.models.types import Lines, refuse, visible
 
 FAILED = ["401", "403"]
 
 STATUS = re.compile(r"[2-5][0-9]{2}", re.ASCII)
-
-
-def known_paths(entries: list[str]) -> list[str]:
-    return list(dict.fromkeys(map(login_path, entries)))
-
-
-def login_path(entry: str) -> str:
-    """Of several: what is refused is named."""
-    try:
-        return bound_path(entry)
-    except PydanticCustomError as error:
-        raise refuse(f"{visible(entry)[:60]}: {error.message()}") from None
 
 
 def known_statuses(entries: list[str]) -> list[str]:
@@ -43,5 +30,5 @@ def status_texts(value: object) -> object:
     return [str(entry) if isinstance(entry, int) and not isinstance(entry, bool) else entry for entry in value]
 
 
-LoginPaths = Annotated[Lines, AfterValidator(known_paths), Field(max_length=50)]
+LoginPaths = Annotated[Lines, AfterValidator(bound_paths), Field(max_length=50)]
 Statuses = Annotated[Lines, JsonForm(status_texts), AfterValidator(known_statuses), Field(max_length=20)]

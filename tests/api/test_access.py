@@ -10,7 +10,7 @@ from guardpanel.access.geo_files import GeoKind
 from guardpanel.api.access import undo_of
 from guardpanel.events.words import Verdict
 from guardpanel.models import AddressList, Ban, Policy
-from guardpanel.models.access.address_list import AddressListInput, ListKind
+from guardpanel.models.access.address_list import AddressListInput, AppliesTo, ListKind
 from guardpanel.models.access.feed import FilledFrom
 from guardpanel.services.access.access_checks import Answer, Finding
 from guardpanel.services.access.geo_checks import Place
@@ -99,4 +99,14 @@ async def test_a_list_for_paths_decides_about_requests_for_these(
 
     answer = Answer(ADDRESS, 1, allow, [], deny, [], event=event)
 
-    assert (answer.decides is finding, answer.has_paths) == (decides, path is None)
+    assert (answer.decides is finding, answer.is_denied_in_part) == (decides, path is None)
+
+
+async def test_an_address_on_a_list_for_some_virtual_hosts_is_denied_in_part() -> None:
+    listed = a_list(4, ListKind.DENY)
+    listed.applies_to, listed.virtual_host_ids = AppliesTo.SOME, [2]
+    deny = [Finding(ADDRESS, None, "", listed=listed)]
+
+    answers = [Answer(ADDRESS, number, [], [], deny, []) for number in (None, 2)]
+
+    assert [(answer.decides is None, answer.is_denied_in_part) for answer in answers] == [(True, True), (False, True)]

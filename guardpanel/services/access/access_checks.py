@@ -117,9 +117,9 @@ class Answer:
         return (*self.allow, *self.bans, *self.deny, *self.places)
 
     @property
-    def has_paths(self) -> bool:
-        """Whether a deny list has the address for some paths, and no path was asked about."""
-        return self.event is None and any(finding.paths for finding in self.deny)
+    def is_denied_in_part(self) -> bool:
+        """Whether a deny list has the address for some virtual hosts or paths, and no request was asked about."""
+        return self.event is None and any(finding.is_partial or finding.paths for finding in self.deny)
 
     @property
     def over(self) -> Used | None:

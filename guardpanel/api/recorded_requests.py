@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from guardpanel.api.documented import also
 from guardpanel.api.paging import CURSOR, NextCursor
+from guardpanel.api.streaming import LARGEST
 from guardpanel.dependencies import Editor, PanelDep, RowId, SessionDep, Viewer
 from guardpanel.models.virtual_host import NOUN
 from guardpanel.services.events.recorded import RecordedRequest
@@ -64,7 +65,7 @@ async def list_recorded_requests(
     query: Annotated[RecordedQuery, Query()],
 ) -> RecordedRequestPage:
     """The ordinary requests that are recorded of this virtual host, to try changes on."""
-    before = int(query.cursor.removeprefix("before-") or 0)
+    before = min(int(query.cursor.removeprefix("before-") or 0), LARGEST)
     recorded = await recorded_requests.of_virtual_host(
         session, panel.events, virtual_host_id, query.per_page + 1, before=before
     )

@@ -11,7 +11,7 @@ from guardpanel.services import server_loads, server_states, virtual_hosts
 
 
 class VirtualHostQuery(nouns.NumberedListQuery):
-    policy_id: int | None = None
+    policy_id: int | None = Field(default=None, ge=1, le=2**53)
 
 
 router = nouns.rows(

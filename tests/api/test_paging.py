@@ -64,3 +64,18 @@ def test_each_list_has_a_cursor_and_its_older_parameters_are_deprecated() -> Non
             assert {"cursor", "per_page"} <= set(names), name
             older = {key for key in ("page", "page_size", "limit", "before") if key in names and not names[key]}
             assert older == ({"page"} if name in NUMBERED else set()), name
+
+
+async def test_a_number_that_sqlite_cannot_have_is_rejected_in_each_query(ada_api: httpx2.AsyncClient) -> None:
+    reads = [(path, each["get"]) for path, each in DOCUMENT["paths"].items() if "get" in each and "{" not in path]
+    asked = [(path, name) for path, read in reads for name in numbers_of(read)]
+    answers = [(path, name, (await ada_api.get(path, params={name: 2**63})).status_code) for path, name in asked]
+
+    assert ("/api/v1/vhosts", "policy_id", 422) in answers
+    assert [each for each in answers if each[2] != 422] == []
+
+
+def numbers_of(operation: dict[str, Any]) -> list[str]:
+    """The query parameters that are numbers."""
+    parameters = operation.get("parameters", ())
+    return [each["name"] for each in parameters if "integer" in str(each["schema"]) and each["in"] == "query"]

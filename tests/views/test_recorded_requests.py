@@ -93,7 +93,9 @@ async def test_they_are_read_by_cursors_and_new_ones_shift_no_page(ada_api: http
     first = (await ada_api.get(JSON, params={"per_page": 2})).json()
     keep(panel, a_request(uri="/new"))
     rest = (await ada_api.get(JSON, params={"per_page": 2, "cursor": first["next_cursor"]})).json()
+    forged = (await ada_api.get(JSON, params={"cursor": f"before-{'9' * 19}"})).json()
 
+    assert len(forged["items"]) == 4
     assert [item["uri"] for item in first["items"] + rest["items"]] == ["/c", "/b", "/a"]
     assert (rest["count"], rest["next_cursor"]) == (4, None)
 

@@ -8,12 +8,14 @@ import asyncio
 import contextlib
 import itertools
 import shutil
+import sqlite3
 import tempfile
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import uvloop
 
@@ -26,6 +28,8 @@ from tests.crash.oracle import Findings, Oracle, world_in
 from tests.crash.outside import Count, keep_engines, program, visit
 from tests.crash.syscalls import Child, Shared
 from tests.ports import free_port
+
+T = TypeVar("T")
 
 STARTING, UP, FAILING = "starting", "up", "failing"
 "What a panel says: before it settles what was left; with `failed`, words of what is not live; a proof was made to fail."
@@ -67,7 +71,8 @@ class Ground:
     def look(self, seconds: float = 0.0, child: Child | None = None, *, at_rest: bool = False) -> Findings:
         """What the oracle finds; asked again for that long while something is wrong, and the panel lives on meanwhile."""
         ends = time.monotonic() + seconds
-        while (findings := self.oracle.look(at_rest=at_rest)).wrong and time.monotonic() < ends:
+        ask = partial(self.oracle.look, at_rest=at_rest)
+        while (findings := read_beside(child, ask)).wrong and time.monotonic() < ends:
             if child is not None:
                 child.live(0.3)
             else:
@@ -76,6 +81,19 @@ class Ground:
 
     def words(self) -> str:
         return self.output.read_text()[-4000:] if self.output.exists() else ""
+
+
+def read_beside(child: Child | None, read: Callable[[], T]) -> T:
+    """What is read of a database that a child has open, too: one that was stopped at a lock of SQLite's which keeps readers out, as
+    while its log starts anew, goes on for a moment."""
+    for _ in range(3):
+        try:
+            return read()
+        except sqlite3.OperationalError as error:
+            if child is None or error.sqlite_errorcode != sqlite3.SQLITE_PROTOCOL:
+                raise
+            child.live(0.3)
+    return read()
 
 
 @contextlib.contextmanager

@@ -8,9 +8,10 @@ import contextlib
 import random
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from tests.crash.deeds import CHEAP, choose
-from tests.crash.ground import BROKEN, ENDED, REFUSED, SAVED, SAVING, UP, Ground, ground
+from tests.crash.ground import BROKEN, ENDED, REFUSED, SAVED, SAVING, UP, Ground, ground, read_beside
 from tests.crash.oracle import PATIENCE_SECONDS, world_in
 from tests.crash.passes import Diverged, Result
 from tests.crash.syscalls import Call, Child, Verdict
@@ -90,7 +91,7 @@ class Living:
         return choose(kind, world, seed, self.ground.origin), number
 
     def world(self) -> World:
-        return world_in(self.ground.folder)
+        return read_beside(self._child, partial(world_in, self.ground.folder))
 
     def child(self) -> Child:
         if self._child is None or self._saves >= 2 * LIFE:

@@ -18,9 +18,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from tests.crash.deeds import CHEAP, KINDS, choose
-from tests.crash.ground import ENDED, FAILING, REFUSED, RESTED, SAVED, SAVING, STARTING, UP, Ground, ground
+from tests.crash.ground import ENDED, FAILING, REFUSED, RESTED, SAVED, SAVING, STARTING, UP, Ground, ground, read_beside
 from tests.crash.mutations import MUTATIONS, healthy
 from tests.crash.oracle import PATIENCE_SECONDS, Findings, world_in
 from tests.crash.passes import Diverged
@@ -153,7 +154,7 @@ class Sweep:
         deed = self.order(child, world, self.chance.choice(CHEAP))
         if not child.run(f"{ENDED} 0") or f"{SAVED} 0" not in child.shared.words():
             raise Diverged(f"the save after a crash ({deed.words}) did not work: {child.shared.heard()[-2:]}")
-        now = world_in(self.ground.folder)
+        now = read_beside(child, partial(world_in, self.ground.folder))
         self.compare(now, Expected(deed.after, deed.after, deed.after, deed.words))
         return now
 

@@ -122,7 +122,9 @@ async def test_the_own_address_is_denied_only_on_purpose(ada: httpx2.AsyncClient
     assert again.status_code == 409
 
 
-async def test_a_list_that_denies_more_sites_than_before_asks_again(ada_api: httpx2.AsyncClient) -> None:
+async def test_a_list_that_denies_more_sites_than_before_asks_again(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient
+) -> None:
     await ada_api.post("/api/v1/vhosts", json=a_vhost())
     some = {"applies_to": "virtual_hosts", "virtual_host_ids": [1]}
     made = await ada_api.post(API, json={"name": "Own", **some, "entries": "127.0.0.1", "save_anyway": True})
@@ -135,6 +137,7 @@ async def test_a_list_that_denies_more_sites_than_before_asks_again(ada_api: htt
     assert (await ada_api.patch(f"{API}/1", json={"applies_to": "everywhere", "save_anyway": True})).status_code == 200
     for paths, status in (["/admin"], 200), (["/admin", "/x"], 409), ([], 409), (["/admin"], 200):
         assert (await ada_api.patch(f"{API}/1", json={"paths": paths})).status_code == status, paths
+    assert "All virtual hosts, 1 path " in read((await ada.get(PLACE)).text).text
 
 
 async def test_entries_over_json(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:

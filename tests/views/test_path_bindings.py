@@ -99,9 +99,9 @@ async def test_one_is_added_shown_edited_and_deleted(ada: httpx2.AsyncClient, en
             "Redirects are sent without asking for a login.",
         ),
         ("redirect_to", {**MOVED, "redirect_to": ""}, "Enter a URL or a path to redirect to."),
-        ("redirect_to", {**MOVED, "redirect_to": "//evil.example"}, "Start with https:// or with a single /."),
-        ("redirect_to", {**MOVED, "redirect_to": "new"}, "Start with https:// or with a single /."),
-        ("redirect_to", {**MOVED, "redirect_to": "javascript:alert(1)"}, "Start with https:// or with a single /."),
+        ("redirect_to", {**MOVED, "redirect_to": "//evil.example"}, "Start with https:// and a hostname"),
+        ("redirect_to", {**MOVED, "redirect_to": "new"}, "Start with https:// and a hostname"),
+        ("redirect_to", {**MOVED, "redirect_to": "javascript:alert(1)"}, "Start with https:// and a hostname"),
         ("redirect_to", {**MOVED, "redirect_to": "/\\evil.example"}, "letters, digits and the signs of URLs"),
         ("redirect_to", {**MOVED, "redirect_to": "https://a@evil.example/"}, "without a user name"),
         (
@@ -112,6 +112,9 @@ async def test_one_is_added_shown_edited_and_deleted(ada: httpx2.AsyncClient, en
         ("redirect_to", {**MOVED, "redirect_to": "/a\r\nSet-Cookie: a=b"}, "invisible character"),
         ("redirect_to", {**MOVED, "redirect_to": "/caf\u00e9"}, "encoded"),
         ("redirect_to", {**MOVED, "redirect_to": "/100%"}, "encoded"),
+        ("redirect_to", {**MOVED, "redirect_to": "http://"}, "Start with https:// and a hostname"),
+        ("redirect_to", {**MOVED, "redirect_to": "/new#top"}, "Leave out # and what follows it."),
+        ("redirect_to", {**MOVED, "redirect_to": "/" + 1000 * "a"}, "At most 1,000 characters."),
         ("redirect_to", {**MOVED, "redirect_to": "/API/v2"}, "redirected in a circle: /api → /API/v2 → …"),
         ("redirect_to", {**MOVED, "redirect_to": "http://shop.example/api"}, "in a circle: /api → shop.example/api"),
         (

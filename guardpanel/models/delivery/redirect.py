@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
 
+from guardpanel.field_codes import FieldCode
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.site import site
 from guardpanel.models.types import Fields, refuse, stored, visible
@@ -35,12 +36,14 @@ def redirect_target(text: str) -> str:
     parts = TARGET.fullmatch(target)
     if re.match("https?://[^/?#]*@", target):
         raise refuse("Enter the URL without a user name and password: everyone who follows it would see them.")
-    if not re.match("https?://|/(?!/)", target):
-        raise refuse("Start with https:// or with a single /.")
-    if parts is None or len(target) > LONGEST_TARGET:
-        raise refuse(
-            f"Enter a URL or a path of letters, digits and the signs of URLs, encoded: {LONGEST_TARGET} at most."
-        )
+    if not re.match("https?://[^/?#]|/(?!/)", target):
+        raise refuse("Start with https:// and a hostname, or with a single /.")
+    if "#" in target:
+        raise refuse("Leave out # and what follows it.")
+    if len(target) > LONGEST_TARGET:
+        raise refuse(f"At most {LONGEST_TARGET:,} characters.", FieldCode.TOO_LONG)
+    if parts is None:
+        raise refuse("Enter a URL or a path of letters, digits and the signs of URLs, others encoded: %C3%A9, not é.")
     if not parts["host"]:
         return target
     return f"{parts['scheme']}://{site(parts['host'])}{parts['path'] or ''}{parts['query'] or ''}"
@@ -61,7 +64,7 @@ class RedirectColumns(Fields):
     redirect_rest: bool = described(
         "Keep the rest",
         True,
-        hint="The path and the query, of a path binding what follows its path, are added to the target.",
+        hint="Adds the path and the query to the target. A path binding adds what follows its path.",
     )
 
     @model_validator(mode="before")

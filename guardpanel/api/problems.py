@@ -140,10 +140,11 @@ def _is_whole_text(request: Request, name: str) -> bool:
 
 
 def detail(problem: Problem) -> str:
-    """One readable string: the message, if it says more than the errors, then the fields of each error. Rows count from 1."""
+    """One readable string: the message, if it says more than the errors, then the fields of each error that it doesn't quote.
+    Rows count from 1."""
     fields: dict[str, list[str]] = {}
     for name, error in problem.errors.items():
-        if error.message != problem.message:
+        if error.message not in problem.message:
             words = f"{error.message} {error.engine}" if error.engine else error.message
             fields.setdefault(words, []).append(_readable(name))
     message = [] if fields and problem.message in {AT_FIELDS, EXISTS} else [problem.message]

@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from guardpanel.access.fetching import DownloadFailed
 from guardpanel.api import problems
-from guardpanel.errors import Problem, RolledBack
+from guardpanel.errors import FieldError, NeedsConfirmation, Problem, RolledBack
 from guardpanel.services.issuing.deeds import AuthorityRefused
 
 
@@ -23,3 +23,9 @@ def test_only_what_was_rolled_back_is_titled_so(problem: Problem, title: str) ->
     answer = problems.answer(Request({"type": "http", "path": "/api/v1/certificates/4/preflight"}), problem)
     document = json.loads(bytes(answer.body))
     assert (document["status"], document["title"], document["code"]) == (502, title, problem.code)
+
+
+def test_what_the_message_quotes_is_not_repeated_for_its_field() -> None:
+    errors = {"countries": FieldError("127.0.0.1 is from DE."), "name": FieldError("Too long.")}
+    problem = NeedsConfirmation("127.0.0.1 is from DE. To save anyway, send save_anyway.", errors)
+    assert problems.detail(problem) == "127.0.0.1 is from DE. To save anyway, send save_anyway. name: Too long."

@@ -4,7 +4,7 @@ Nothing can make what is kept wrong: equal texts are equal rows, whoever wrote t
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
@@ -12,6 +12,10 @@ from guardpanel.rendering.rows import Row, Rows
 
 HEAD = '"rows":['
 "Ends the line of a table that has rows. JSON has line breaks neither in texts nor, as SQLite writes it, between them."
+
+PART = 100
+"""Lines parsed at once. What is not kept of a part makes room for the next: parsing thousands at once would leave holes all over
+the process's memory."""
 
 Parse = Callable[[str, Sequence[str], Sequence[Sequence[Any]]], Sequence[Row]]
 "Table, columns and values by row → rows."
@@ -60,6 +64,19 @@ class ParsedRows:
         self, table: str, columns: Sequence[str], lines: Sequence[str], before: Mapping[str, Row]
     ) -> Mapping[str, Row]:
         new = [line for line in lines if line not in before]
-        values = json.loads("[" + "".join(new).removesuffix(",") + "]")
-        parsed = dict(zip(new, self._parse(table, columns, values), strict=True))
+        parsed = dict(zip(new, self._parse(table, columns, list(_values(new))), strict=True))
         return {line: parsed.get(line) or before[line] for line in lines}
+
+
+def _values(lines: Sequence[str]) -> Iterator[list[Any]]:
+    """Of thousands of rows, most have the same values in most columns: these are the same objects."""
+    shared: dict[str | int, str | int] = {}
+
+    def one_of_equal(value: Any) -> Any:
+        if type(value) in {str, int}:  # A bool is equal to a number.
+            return shared.setdefault(value, value)
+        return [one_of_equal(part) for part in value] if type(value) is list else value
+
+    for at in range(0, len(lines), PART):
+        for values in json.loads("[" + "".join(lines[at : at + PART]).removesuffix(",") + "]"):
+            yield [one_of_equal(value) for value in values]

@@ -1,6 +1,7 @@
 """Why an address is rejected, and a button that ends just that."""
 
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Response
 
@@ -25,6 +26,11 @@ async def _answer(ctx: Context, q: str) -> access_checks.Answer:
     return await access_checks.why(ctx.session, ctx.panel.engines, ctx.panel.events, q, geo_dir)
 
 
+def why_url(q: str) -> str:
+    """The page that explains what was typed there before."""
+    return f"/access/why?{urlencode({'q': q[:200]})}"
+
+
 @router.get("/why")
 async def why(ctx: ContextDep, _viewer: Viewer, q: str = "") -> Response:
     q, answer, problem = q.strip()[:200], None, None
@@ -41,10 +47,9 @@ async def why(ctx: ContextDep, _viewer: Viewer, q: str = "") -> Response:
 async def forgive(ctx: ContextDep, policy_id: RowId, _editor: Editor) -> Response:
     """What a policy has counted of the address."""
     form = await Form.read(ctx.request)
-    q = form.value("q")[:200]
-    back, panel = f"/access/why?q={q}", ctx.panel
+    q, panel = form.value("q")[:200], ctx.panel
     try:
         policy, address = await access_checks.forgive(ctx.session, panel.engines, panel.events, policy_id, q)
     except Problem as problem:
-        return redirect(back, problem.message, failed=True)
-    return redirect(back, f"Forgot what {policy.name} counted of {address}. Live")
+        return redirect(why_url(q), problem.message, failed=True)
+    return redirect(why_url(q), f"Forgot what {policy.name} counted of {address}. Live")

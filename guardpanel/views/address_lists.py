@@ -18,6 +18,7 @@ from guardpanel.models.access.address_list import LARGEST_TEXT, AddressListField
 from guardpanel.services import address_lists, virtual_hosts
 from guardpanel.services.access import feed_states
 from guardpanel.services.access.list_edits import Edit, adding, removing, replacing
+from guardpanel.views.access import why_url
 from guardpanel.views.answers import page
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.details import detail
@@ -121,8 +122,8 @@ async def change_entries(ctx: ContextDep, address_list_id: RowId, editor: Editor
         )
     except Problem as problem:
         return await _show(ctx, address_list_id, form, Listing("", "", 0, {"q": ""}), problem)
-    why = f"/access/why?q={form.value('q')[:200]}" if form.value("back") == "why" else ""
-    return done(saved, why or EDITING.noun.url_of(saved.value))
+    back = EDITING.noun.url_of(saved.value) if form.value("back") != "why" else why_url(form.value("q"))
+    return done(saved, back)
 
 
 def _edit(form: Form) -> Edit:

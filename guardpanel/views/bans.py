@@ -8,6 +8,7 @@ from guardpanel.dependencies import Editor, RowId, Viewer
 from guardpanel.errors import NotFound, Problem
 from guardpanel.models.access.ban import BanFields
 from guardpanel.services.access import bans
+from guardpanel.views.access import why_url
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.forms import Form
@@ -45,7 +46,7 @@ async def add(ctx: ContextDep, editor: Editor) -> Response:
 @router.post("/{ban_id}/lift")
 async def lift(ctx: ContextDep, ban_id: RowId, editor: Editor) -> Response:
     form = await Form.read(ctx.request)
-    back = PLACE if form.value("back") != "why" else f"/access/why?q={form.value('q')}"
+    back = PLACE if form.value("back") != "why" else why_url(form.value("q"))
     try:
         outcome = await ctx.panel.bans.lift(ban_id, who=editor.email)
     except NotFound as problem:

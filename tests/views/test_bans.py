@@ -1,12 +1,14 @@
 """Bans as pages, as JSON and as the React panel asks for them. HAProxy does not respond here: tests/live/test_bans.py has it."""
 
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
 
 from guardpanel.panel import Panel
 from tests.corpus import CORPUS
+from tests.factories import an_address_list
 from tests.html import read
 
 pytestmark = pytest.mark.anyio
@@ -38,6 +40,20 @@ async def test_one_is_set_shown_and_lifted(ada: httpx2.AsyncClient, panel: Panel
     assert "Nobody is banned." in page
     assert "lifted by ada@example.org" in page
     assert (await ada.get("/access")).headers["location"] == PLACE
+
+
+async def test_what_is_undone_in_why_leads_back_to_what_was_typed_there(ada: httpx2.AsyncClient) -> None:
+    q = "é b&x=1#2%"
+    await ada.post(PLACE, data=a_ban())
+    await ada.post("/access/lists", data=an_address_list(entries="203.0.113.8"))
+    undone = {
+        f"{PLACE}/1/lift": {},
+        "/access/lists/1/entries": {"remove": "203.0.113.8"},
+        "/access/limits/1/forgive": {},
+    }
+    for place, more in undone.items():
+        back = (await ada.post(place, data={"back": "why", "q": q, **more})).headers["location"]
+        assert parse_qs(urlsplit(back).query, keep_blank_values=True) == {"q": [q]}, place
 
 
 @pytest.mark.parametrize(

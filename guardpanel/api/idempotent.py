@@ -59,7 +59,7 @@ class Idempotent:
             if key is not None and not 0 < len(key) <= LONGEST:
                 raise Invalid.at(
                     HEADER,
-                    f"Use at most {LONGEST} characters.",
+                    f"Use 1 to {LONGEST} characters.",
                     FieldCode.TOO_LONG if key else FieldCode.REQUIRED,
                     "header",
                 )

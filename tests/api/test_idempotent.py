@@ -53,10 +53,11 @@ async def test_a_key_is_for_one_request_of_one_person(ada_api: Client, vera_api:
     other = await post(ada_api, "one", **a_vhost("other.example"))
     elsewhere = await post(ada_api, "one", "/api/v1/policies", name="Strict")
     hers = await post(vera_api, "one")
-    too_long = await post(ada_api, "x" * 256, **a_vhost("other.example"))
+    empty, too_long = [await post(ada_api, key, **a_vhost("other.example")) for key in ("", "x" * 256)]
 
     assert (other.status_code, elsewhere.status_code, hers.status_code, too_long.status_code) == (422, 422, 403, 422)
     assert {answer.json()["errors"][0]["field"] for answer in (other, elsewhere, too_long)} == {"idempotency-key"}
+    assert {answer.json()["errors"][0]["message"] for answer in (empty, too_long)} == {"Use 1 to 255 characters."}
     assert await hosts(ada_api) == 1
 
 

@@ -169,6 +169,11 @@ class LogQuery(LogQuestion):
         """Where in the log the page ends. None: at its end."""
         return int(self.cursor.removeprefix("before-")) if self.cursor else self.before
 
+    @property
+    def size(self) -> int:
+        """Of the page."""
+        return self.per_page if self.limit is None or "per_page" in self.model_fields_set else self.limit
+
 
 class LoggedRequest(BaseModel):
     """Texts that are not displayable appear as `\\xff` or `\\u202e`."""
@@ -197,9 +202,7 @@ async def read_virtual_host_access_log(
 ) -> AccessLog:
     """The last lines of HAProxy's log about it. A page has fewer than `per_page` if that takes more than 64 MiB or 0.4 s."""
     await virtual_hosts.find(session, virtual_host_id)
-    lines = await access_log.newest(
-        panel.settings.access_log, query.of(virtual_host_id), query.end, limit=query.limit or query.per_page
-    )
+    lines = await access_log.newest(panel.settings.access_log, query.of(virtual_host_id), query.end, limit=query.size)
     return AccessLog(
         items=[_logged(line) for line in lines.lines],
         next_cursor=None if lines.before is None else f"before-{lines.before}",

@@ -174,6 +174,8 @@ async def test_each_filter_of_the_access_log_counts(ada_api: httpx2.AsyncClient,
     for name in sizes:
         page = (await ada_api.get(there(ACCESS_LOG), params={name: 1})).json()
         assert (len(page["items"]), page["next_cursor"]) == (1, f"before-{page['before']}"), name
+    both = (await ada_api.get(there(ACCESS_LOG), params={"limit": 1, "per_page": 2})).json()
+    assert len(both["items"]) == 2, "per_page counts, as everywhere"
 
 
 EVENTS = "/api/v1/events"

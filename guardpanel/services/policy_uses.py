@@ -69,13 +69,13 @@ def choices(
     """What a virtual host that is saved with these fields and its paths choose, each with what they choose now."""
     if not fields.enabled:
         return []
-    own = [(fields.policy_id, fields.enforcement_mode)] * (fields.redirect is Redirect.NO)
+    own = [(fields.policy_id, fields.enforcement_mode)] if fields.redirect is Redirect.NO else []
     if row is None:
         return [(after, None) for after in own]
     before = (row.policy_id, row.enforcement_mode) if row.enabled and row.redirect is Redirect.NO else None
     paths = [place.path for place in now if place.path and place.is_inspected]
-    of_paths = ((at_path(path, fields), at_path(path, row) if row.enabled else None) for path in paths)
-    return [*((after, before) for after in own), *of_paths]
+    below = ((at_path(path, fields), at_path(path, row) if row.enabled else None) for path in paths)
+    return [*((after, before) for after in own), *below]
 
 
 def of_paths(places: Sequence[Place]) -> list[int]:

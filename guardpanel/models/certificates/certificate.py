@@ -51,9 +51,12 @@ def is_address(name: str) -> bool:
 def certificate_name(text: str) -> str:
     """A hostname, perhaps with a wildcard, or an IP address."""
     try:
-        return str(ip_address(text.strip().removeprefix("[").removesuffix("]")))
+        address = ip_address(text.strip().removeprefix("[").removesuffix("]"))
     except ValueError:
         return hostname(text)
+    if "%" in text:
+        raise refuse("Enter the address without a zone (%).")
+    return str(address)
 
 
 def certificate_names(names: list[str]) -> list[str]:

@@ -47,6 +47,23 @@ frontend web
   use_backend files if !shop api
   default_backend app
 """,
+    "redirects": """\
+frontend web
+  bind {bind}
+  log 127.0.0.1:9 local0
+  option httplog
+  acl shop hdr(host) -i shop.test
+  http-request redirect location https://blog.example/new?a=b code 308 if {{ hdr(host) -i blog.test }}
+  redirect location /new code 301 if shop {{ path /old }}
+  redirect prefix http://www.shop.test code 301 if shop
+  redirect prefix https://late.test if shop {{ path /exact }}
+  redirect prefix https://slash.test/ if {{ hdr(host) -i www.shop.test }}
+  use_backend files if {{ path_beg /static/ }}
+  use_backend moved if {{ hdr_end(host) -i .blog.test }}
+  default_backend app
+backend moved
+  http-request redirect location https://moved.test/base%[capture.req.uri] code 307
+""",
     "map": """\
 frontend web
   bind {bind}

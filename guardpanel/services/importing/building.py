@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterator
 
 from guardpanel.models.hostname import MOST_HOSTNAMES
-from guardpanel.services.importing import pools
+from guardpanel.services.importing import pools, redirects
 from guardpanel.services.importing.conditions import REST
 from guardpanel.services.importing.hosts import Host, Row, refusal
 from guardpanel.services.importing.outcomes import Line, printable
 from guardpanel.services.importing.pool import Pool
 from guardpanel.services.importing.proxies import RULES, Context, effective, inherited, main_first, rules
-from guardpanel.services.importing.routes import Route, deciding, routes, signature
+from guardpanel.services.importing.redirects import Redirection
+from guardpanel.services.importing.routes import Route, deciding, routes, signature, whole_redirects
 from guardpanel.services.importing.source import Section
 
 PLACEHOLDER = ".invalid"
@@ -34,12 +35,17 @@ class Building:
     def build(self, frontends: list[Section]) -> None:
         for section in main_first(frontends):
             self._of_frontend[section.head.number] = []
-            groups: dict[object, list[Route]] = {}
-            index = deciding(self._context, section)
-            for route in routes(self._context, section):
-                groups.setdefault(signature(index, route), []).append(route)
-            for group in groups.values():
-                self._add(section, group)
+            self._build(section)
+        for section in main_first(frontends) if not self.hosts else ():
+            self._build(section, is_alone=True)
+
+    def _build(self, section: Section, *, is_alone: bool = False) -> None:
+        groups: dict[object, list[Route]] = {}
+        index = deciding(self._context, section)
+        for route in routes(self._context, section, is_alone=is_alone):
+            groups.setdefault(signature(index, route), []).append(route)
+        for group in groups.values():
+            self._add(section, group)
 
     def of_frontend(self, section: Section) -> list[Host]:
         """Its virtual hosts. Those of all others, if it has none: it redirects them, for example."""
@@ -76,16 +82,15 @@ class Building:
     def _known(self, route: Route) -> Host | None:
         if route.hostname != REST:
             return self._by_hostname.get(route.hostname)
-        return next((host for host in self.hosts if host.hostname == REST and host.backend == route.backend), None)
+        return next((host for host in self.hosts if host.hostname == REST and _is_as(host, route)), None)
 
     def _meet(self, section: Section, host: Host, route: Route) -> None:
         _close_unread(host, section)
-        if host.backend != route.backend:
-            if route.line:
-                host.note(route.line, f"Another frontend has it, with the servers of {host.backend[:60]}.")
+        if not _is_as(host, route):
+            _note_other(host, route)
             return
         self._of_frontend[section.head.number].append(host)
-        self._record(host, route)
+        self._record(section, host, route)
         for line, how, path, _ in route.paths:
             if host.path(how, path) is None:
                 host.note(line, "Another frontend has no such path.")
@@ -96,21 +101,32 @@ class Building:
         route, backend = group[0], self._context.backend(group[0].backend)
         names = self._hostnames(section, group)
         host = Host("virtual_host", "", self._ledger, backend=route.backend, hostname=route.hostname, hostnames=names)
-        host.host = self._name(section, host)
+        host.host, host.has_tls = self._name(section, host), self._context.has_tls
         pool = pools.fill(host, effective(backend, self._ledger) if backend else [])
-        if backend is None or not pool.servers:
+        if backend is not None and backend is not section:
+            self._redirect_of_backend(host, backend, group)
+        if not (pool.servers or route.redirect or host.redirects):
             self._without_servers(host, group)
             return
-        pools.of_host(pool, host)
-        self._open_or_close(section, host, backend)
+        if pool.servers:
+            pools.of_host(pool, host)
+        self._open_or_close(section, host, backend or section)
         self.hosts.append(host)
         self._names.add(host.host)
-        self._rows.append((host, host, backend))
+        self._rows.append((host, host, backend or section))
         self._by_hostname |= {each.hostname: host for each in group if each.hostname != REST}
         self._of_frontend[section.head.number].append(host)
         for each in group:
-            self._record(host, each)
+            self._record(section, host, each)
         self._bind_paths(host, route, pool)
+
+    def _redirect_of_backend(self, host: Host, backend: Section, group: list[Route]) -> None:
+        """All that reaches the backend is redirected by it."""
+        for rule in whole_redirects(self._context, backend):
+            is_always = all(rule.condition.of_host(each.hostname).is_always for each in group)
+            if is_always and rule.redirect and not redirects.leads_home(host, rule.redirect):
+                _redirect(host, backend, rule.line, rule.redirect)
+                return
 
     def _open_or_close(self, section: Section, host: Host, backend: Section) -> None:
         """What other listeners kept apart, or what could not be read, is not open before it was looked at."""
@@ -134,8 +150,10 @@ class Building:
             if route.line:
                 self._ledger.left(route.line, UNKNOWN_BACKEND)
 
-    def _record(self, host: Host, route: Route) -> None:
-        if route.line is not None:
+    def _record(self, section: Section, host: Host, route: Route) -> None:
+        if route.line is not None and route.redirect is not None:
+            _redirect(host, section, route.line, route.redirect)
+        elif route.line is not None:
             host.became(route.line, "servers")
         for line, why in route.notes:
             host.close(line, f"It chooses servers. {why}")
@@ -177,7 +195,7 @@ class Building:
         _close_unread(host, backend)
         row.became(line, "servers")
         checks = any(values.get("health_check") for _, _, values in pool.servers)
-        if host.values["health_check"] and (host_pool.has("option httpchk") or not checks):
+        if host.values.get("health_check") and (host_pool.has("option httpchk") or not checks):
             host.note(line, f"The servers of {path} are checked as the virtual host’s are.")
 
 
@@ -186,3 +204,30 @@ def _close_unread(host: Host, *sections: Section) -> None:
     for section in sections:
         for line, why in [pair for each in (*section.chain, section) for pair in each.unread]:
             host.close(line, why)
+
+
+def _redirect(host: Host, section: Section, line: Line, redirect: Redirection) -> None:
+    """By this line of the section, whose later redirects have nothing left."""
+    in_order = [each.number for each in redirects.in_order(rules(section))]
+    host.values |= redirect.of_host
+    host.redirects.add(line.number)
+    host.overtaken |= set(in_order[in_order.index(line.number) + 1 :])
+    host.became(line, "redirect")
+
+
+def _is_as(host: Host, route: Route) -> bool:
+    """Whether the virtual host serves its hostnames like this."""
+    return host.backend == route.backend and (
+        not route.redirect or host.values.items() >= route.redirect.of_host.items()
+    )
+
+
+def _note_other(host: Host, route: Route) -> None:
+    """What another frontend does otherwise with the same hostnames."""
+    if route.line is None:
+        return
+    if route.redirect:
+        host.close(route.line, redirects.WHOLE_HOST)
+    else:
+        own = f"has it, with the servers of {host.backend[:60]}" if host.backend else "redirects it"
+        host.note(route.line, f"Another frontend {own}.")

@@ -60,6 +60,14 @@ class Condition:
     def tells_hosts_apart(self) -> bool:
         return any(term.hosts is not None for conjunction in self.alternatives for term in conjunction)
 
+    @cached_property
+    def may_be_decided(self) -> bool:
+        """For some hostname, by the hostname alone."""
+        return not self.unreadable and any(
+            all(term.hosts is not None or term.constant is not None for term in conjunction)
+            for conjunction in self.alternatives
+        )
+
     def of_host(self, host: str) -> "Condition":
         """What is left of it for requests with this hostname."""
         left = [_of_host(conjunction, host) for conjunction in self.alternatives]

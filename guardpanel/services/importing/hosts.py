@@ -97,6 +97,12 @@ class Host(Row):
     headers: list[Values] = field(default_factory=list)
     policy: str = ""
     backend: str = ""
+    redirects: set[int] = field(default_factory=set)
+    "The numbers of the lines that redirect all of it."
+    overtaken: set[int] = field(default_factory=set)
+    "Of redirects that come after such a line: no request reaches them."
+    has_tls: bool = False
+    "Whether the file listens for TLS, for whichever hostname."
 
     def close(self, line: Line, why: str) -> None:
         """Keep the line as a note, and the virtual host disabled: without the line, it might serve whom it should not."""
@@ -108,7 +114,9 @@ class Host(Row):
 
     def item(self, lines: list[Line]) -> Values:
         """The row of the file. `lines`: those that are notes here, all that may be."""
-        values = {"name": self.host, "hostnames": self.hostnames, "servers": self.servers, "policy": self.policy}
+        values: Values = {"name": self.host, "hostnames": self.hostnames}
+        values |= {"servers": self.servers} if self.servers else {}
+        values["policy"] = self.policy
         notes = self._notes(lines)
         lists = {"notes": notes, "path_bindings": self.paths, "header_rules": self.headers}
         return {**values, **self.values, **{name: value for name, value in lists.items() if value}}

@@ -23,7 +23,8 @@ from guardpanel.services.importing.proxies import (
     rules,
 )
 from guardpanel.services.importing.reasons import NOT_HTTP, OWN_PAGES, OWN_TIMES, SECTIONS, SETTING, reason
-from guardpanel.services.importing.rules import HTTPS_NOTE, apply
+from guardpanel.services.importing.redirects import HTTPS_NOTE
+from guardpanel.services.importing.rules import apply
 from guardpanel.services.importing.source import PROXIES, Section
 from guardpanel.services.site_file.keys import FORMAT, FORMAT_KEY
 

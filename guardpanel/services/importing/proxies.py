@@ -9,7 +9,7 @@ from guardpanel.services.importing.acls import Files
 from guardpanel.services.importing.conditions import Condition, Conditions, split_rule
 from guardpanel.services.importing.outcomes import Ledger, Line
 from guardpanel.services.importing.reasons import reason
-from guardpanel.services.importing.source import Section, Source
+from guardpanel.services.importing.source import LISTENING, Section, Source
 
 REPEATED = frozenset({
     "acl", "bind", "server", "server-template", "default-server", "use_backend", "use-server", "redirect", "http-request",
@@ -79,6 +79,12 @@ class Context:
 
     def backend(self, name: str) -> Section | None:
         return self._backends.get(name)
+
+    @cached_property
+    def has_tls(self) -> bool:
+        """Whether it listens for visitors over TLS."""
+        sections = (each for each in self.source.sections if each.kind in LISTENING and is_http(each))
+        return any(line.keyword == "bind" and "ssl" in line.words for each in sections for line in each.lines)
 
     @cached_property
     def _backends(self) -> dict[str, Section]:

@@ -1,15 +1,17 @@
-"""Which backend each hostname gets: the `use_backend` rules of a frontend, decided for one hostname after another."""
+"""Which backend each hostname gets, or where it is redirected: rules of a frontend, decided for one hostname after another."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from guardpanel.rendering.bound_paths import fold
+from guardpanel.services.importing import redirects
 from guardpanel.services.importing.acls import Expression, Term, file_of, listed
 from guardpanel.services.importing.conditions import ALWAYS, REST, Condition, wildcard_of
 from guardpanel.services.importing.hostnames import names_of
-from guardpanel.services.importing.outcomes import OF_NAME, Ledger, Line
+from guardpanel.services.importing.outcomes import OF_NAME, OF_OUTCOME, Ledger, Line
 from guardpanel.services.importing.proxies import RULES, Context, is_denial, rules
+from guardpanel.services.importing.redirects import Redirection
 from guardpanel.services.importing.source import Section
 
 BY_MAP = re.compile(
@@ -26,7 +28,9 @@ NO_BACKEND = "No backend serves all other requests: a virtual host has servers f
 class Rule:
     line: Line
     condition: Condition
-    backend: str
+    backend: str = ""
+    redirect: Redirection | None = None
+    "Of everything, where the condition is decided by the hostname."
 
 
 @dataclass
@@ -35,12 +39,18 @@ class Route:
 
     hostname: str
     backend: str = ""
+    redirect: Redirection | None = None
+    "Instead of a backend."
     line: Line | None = None
-    "That chose the backend."
+    "That chose it."
     bound: dict[tuple[str, str], tuple[Line, str, str]] = field(default_factory=dict)
     "By how a path is matched, and the path without case: the rule, the path, and its backend."
     notes: list[tuple[Line, str]] = field(default_factory=list)
     "Rules that can't be decided, and why."
+
+    @property
+    def is_served(self) -> bool:
+        return bool(self.backend or self.redirect)
 
     @property
     def paths(self) -> list[tuple[Line, str, str, str]]:
@@ -69,22 +79,26 @@ class Index:
         return [self._rules[place] for place in places]
 
 
-def routes(context: Context, section: Section) -> list[Route]:
-    """Of all hostnames that a frontend knows, and at last of the rest. Those without a backend are not among them."""
-    known = list(_rules(context, section))
+def routes(context: Context, section: Section, *, is_alone: bool = False) -> list[Route]:
+    """Of all hostnames that a frontend knows, and at last of the rest. Those that get nothing are not among them. `is_alone`: it
+    serves what it redirects, since no frontend of the file has anything else."""
+    known = [*whole_redirects(context, section), *_rules(context, section)]
     refusals = [(line, context.condition(section, line)) for line in rules(section) if is_denial(line)]
-    named = [rule.condition.hosts for rule in known] + [condition.exempt_hosts for _, condition in refusals]
+    named = [_named(rule) for rule in known] + [condition.exempt_hosts for _, condition in refusals]
     names: list[str] = list(dict.fromkeys(name for some in named for name in sorted(some)))
-    for line in [line for line, condition in refusals if names and condition.of_host(REST).is_always]:
+    refusing = [line for line, condition in refusals if names and condition.of_host(REST).is_always]
+    for line in refusing:
         context.ledger.became(line, "known hostnames: all others get 421")
-        known = [_for_names(rule, names) for rule in known]
     index = Index(known, context.ledger)
-    all_routes = [_route(index.of_host(name), name) for name in (*names, REST)]
+    all_routes = [_route(index.of_host(name), name, names) for name in names]
+    if not refusing:
+        rest = [rule for rule in index.of_host(REST) if is_alone or _is_of_rest(rule, context, known, all_routes)]
+        all_routes.append(_route(rest, REST, names))
     for route in all_routes:
         lines = [each[0] for each in route.paths] + [each[0] for each in route.notes]
-        for line in lines if not route.backend else ():
+        for line in lines if not route.is_served else ():
             context.ledger.left(line, NO_BACKEND)
-    return [route for route in all_routes if route.backend]
+    return [route for route in all_routes if route.is_served]
 
 
 def deciding(context: Context, section: Section) -> Index:
@@ -100,7 +114,33 @@ def signature(index: Index, route: Route) -> object:
     conditions = tuple((number, condition) for number, condition in left if not condition.is_never)
     paths = tuple((how, path, backend) for _, how, path, backend in route.paths)
     notes = tuple(line.number for line, _ in route.notes)
-    return route.backend, paths, notes, conditions, route.hostname == REST
+    return route.backend, route.redirect, paths, notes, conditions, route.hostname == REST
+
+
+def whole_redirects(context: Context, section: Section) -> Iterator[Rule]:
+    """That a virtual host can have, in HAProxy's order."""
+    for line in redirects.in_order(rules(section)):
+        condition, redirect = context.condition(section, line), redirects.read(line)
+        if condition.may_be_decided and not redirect.not_of_host:
+            context.ledger.spend(OF_OUTCOME)
+            yield Rule(line, condition, redirect=redirect)
+
+
+def _named(rule: Rule) -> set[str]:
+    """The hostnames that it tells apart."""
+    if rule.redirect is None:
+        return rule.condition.hosts
+    exempt = rule.condition.exempt_hosts if rule.condition.of_host(REST).is_always else set()
+    return {name for name in rule.condition.hosts if rule.condition.of_host(name).is_always} | exempt
+
+
+def _is_of_rest(rule: Rule, context: Context, known: list[Rule], of_names: list[Route]) -> bool:
+    """A redirect counts where the frontend serves something, and not if it only leads the same hostname to TLS."""
+    if rule.redirect is None:
+        return True
+    serves = bool(of_names) or any(each.backend for each in known)
+    served = [route.hostname for route in of_names if route.backend]
+    return serves and (rule.redirect.leads_to(served) or not (rule.redirect.is_https and context.has_tls))
 
 
 def _rules(context: Context, section: Section) -> Iterator[Rule]:
@@ -113,12 +153,6 @@ def _rules(context: Context, section: Section) -> Iterator[Rule]:
         yield Rule(section.head, ALWAYS, section.name)
     for line in [line for line in lines if line.keyword == "default_backend" and len(line.words) > 1][-1:]:
         yield Rule(line, ALWAYS, line.words[1])
-
-
-def _for_names(rule: Rule, names: list[str]) -> Rule:
-    """What serves the rest serves these hostnames alone."""
-    condition = Condition(((Term((Expression(hosts=frozenset(names)),)),),))
-    return Rule(rule.line, condition, rule.backend) if rule.condition.is_always else rule
 
 
 def _by_map(context: Context, line: Line, condition: Condition, target: str) -> Iterator[Rule]:
@@ -157,12 +191,14 @@ def _own_names(context: Context) -> str:
     return "\n".join(f"{name} {name}" for name in backends if "." in name)
 
 
-def _route(known: list[Rule], hostname: str) -> Route:
+def _route(known: list[Rule], hostname: str, names: Collection[str]) -> Route:
     route = Route(hostname)
     for rule in known:
         condition = rule.condition.of_host(hostname)
+        if rule.redirect and (not condition.is_always or rule.redirect.leads_back(hostname, names)):
+            continue
         if condition.is_always:
-            route.backend, route.line = rule.backend, rule.line
+            route.backend, route.redirect, route.line = rule.backend, rule.redirect, rule.line
             break
         if condition.paths is not None:
             for how, path in condition.paths:

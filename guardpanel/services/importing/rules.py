@@ -4,17 +4,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from guardpanel.services.importing import redirects
 from guardpanel.services.importing.conditions import Condition, split_rule
 from guardpanel.services.importing.hosts import Host, Row, Values, refusal
 from guardpanel.services.importing.outcomes import UNKNOWN, Line
 from guardpanel.services.importing.quantities import with_variables
 from guardpanel.services.importing.reasons import reason
+from guardpanel.services.importing.redirects import HTTPS_NOTE, WHOLE_HOST, Redirection
 
 SENT_BY_US = frozenset({"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip", "x-request-id"})
-
-HTTPS_NOTE = "Upload the certificate, and turn on HTTPS with its redirect."
-
-WHOLE_HOST = "It redirects everything: set Redirect on the virtual host, then enable it."
 
 STRIPPED = re.compile(r"%\[path,regsub\(\^(?P<path>/[\w./-]*?)/?(?:\\?/\?)?,/?\)\]")
 
@@ -97,24 +95,35 @@ def _header_rule(ruling: Ruling, name: str, text: str) -> None:
 
 
 def _redirect(ruling: Ruling) -> None:
-    words = list(ruling.words[1 if ruling.words[0] == "redirect" else 2 :])
-    options = dict(zip(words[::2], words[1::2], strict=False)) if len(words) % 2 == 0 else {}
-    if "scheme" in words[:1] or (options.get("prefix") or "").startswith("https://%["):
+    redirect, host, is_of_host = redirects.read(ruling.line), ruling.host, ruling.row is ruling.host
+    if ruling.line.number in host.redirects:
+        return
+    if ruling.line.number in host.overtaken:
+        host.ledger.left(ruling.line, "An earlier line redirects everything.")
+    elif redirect.is_to_https or (
+        ruling.condition.is_always and redirect.is_https and redirects.leads_home(host, redirect)
+    ):
         ruling.note(HTTPS_NOTE)
     elif not ruling.condition.paths:
-        ruling.close(WHOLE_HOST if ruling.condition.is_always else ruling.condition.why_not)
-    elif ruling.row is not ruling.host or not set(options) <= {"location", "prefix", "code"} or "%" in "".join(words):
-        ruling.close("guardpanel’s redirects have a fixed target, and keep the rest of the path or drop it.")
+        ruling.close(_why_not(ruling, redirect))
+    elif not is_of_host or redirect.why_not:
+        ruling.close(redirect.why_not or redirects.FIXED)
     else:
         for how, path in ruling.condition.paths:
-            _redirect_path(ruling, options, how, path)
+            _redirect_path(ruling, redirect, how, path)
 
 
-def _redirect_path(ruling: Ruling, options: Mapping[str, str], how: str, path: str) -> None:
-    keeps = "prefix" in options
-    target = options["prefix"].rstrip("/") + path if keeps else options.get("location", "")
-    values: Values = {"path_match": how, "path": path, "redirect": options.get("code", "302"), "redirect_to": target}
-    values["redirect_rest"] = keeps
+def _why_not(ruling: Ruling, redirect: Redirection) -> str:
+    if not ruling.condition.is_always:
+        return ruling.condition.why_not
+    if ruling.row is not ruling.host:
+        return f"It redirects {ruling.row.where}: set Redirect there, then enable the virtual host."
+    leads_back = redirects.LEADS_BACK if redirects.leads_home(ruling.host, redirect) else ""
+    return redirect.not_of_host or leads_back or WHOLE_HOST
+
+
+def _redirect_path(ruling: Ruling, redirect: Redirection, how: str, path: str) -> None:
+    values: Values = {"path_match": how, "path": path, **redirect.of_path(path)}
     if why := refusal("path_binding", values):
         ruling.close(why)
     elif ruling.host.path(how, path) is not None:

@@ -195,7 +195,12 @@ frontend web
         "tcp-request connection reject if { src_conn_cur gt 10 }",
         "http-request return status 403 if { method TRACE }",
         "http-request redirect location /login unless { req.cook(session) -m found }",
-        "redirect prefix https://new.example",
+        "redirect prefix /new",
+        "redirect prefix https://new.example code 303",
+        "redirect prefix https://new.example drop-query",
+        "redirect scheme http",
+        "redirect location https://%[path].example",
+        "redirect prefix https://new.example/?from=",
         "reqideny ^GET\\ /admin",
         "disabled",
     ],
@@ -347,3 +352,114 @@ def test_many_hostnames_of_a_map_are_divided_and_too_many_are_refused() -> None:
     assert [len(host["hostnames"]) for host in read(of_map(501).site)["virtual_hosts"]] == [500, 1]
     with pytest.raises(Invalid):
         of_map(100_000)
+
+
+MOVED = "frontend web\n  bind :80\n  {line}\n  default_backend app\n" + APP
+
+
+@pytest.mark.parametrize(
+    ("line", "redirect"),
+    [
+        ("redirect prefix https://new.example code 301", ("301", "https://new.example", True)),
+        ("redirect prefix https://new.example/", ("302", "https://new.example//", True)),
+        ("redirect code 307 prefix https://new.example/a", ("307", "https://new.example/a", True)),
+        ("redirect location https://new.example/?a=b", ("302", "https://new.example/?a=b", False)),
+        ("http-request redirect location https://new.example%[capture.req.uri]", ("302", "https://new.example", True)),
+        ("http-request redirect code 308 location https://new.example", ("308", "https://new.example", False)),
+    ],
+)
+@pytest.mark.parametrize("condition", ["", " if { hdr(host) -i old.example } or { hdr(host) -i older.example }"])
+def test_a_redirect_of_everything_is_the_virtual_hosts(
+    line: str, redirect: tuple[str, str, bool], condition: str
+) -> None:
+    text = MOVED.format(line=line + condition)
+    names = ["old.example", "older.example"] if condition else ["web.invalid"]
+    host = hosts(text)[names[0]]
+
+    assert (host["redirect"], host["redirect_to"], host["redirect_rest"]) == redirect
+    assert host["hostnames"] == names
+    assert host.get("enabled", True) is True
+    assert "servers" not in host
+    assert kinds(text)[line + condition][0] == "became"
+
+
+def test_a_redirect_of_a_backend_is_of_what_reaches_it() -> None:
+    text = "frontend web\n  bind :80\n  use_backend api if { path_beg /api }\n  default_backend moved\n"
+    text += f"{API}backend moved\n  http-request redirect location https://new.example/ code 308\n"
+    host = hosts(text)["web.invalid"]
+
+    assert (host["redirect"], host["redirect_to"], host["answers_unknown"]) == ("308", "https://new.example/", True)
+    assert [(row["path"], row["own_servers"]) for row in host["path_bindings"]] == [("/api", ["http://10.0.0.2:81"])]
+
+
+def test_redirects_count_in_the_order_of_haproxy() -> None:
+    text = f"""\
+frontend web
+  bind :80
+  acl old hdr(host) -i old.example
+  redirect location /first if old {{ path /a }}
+  redirect prefix https://second.example if old
+  redirect prefix https://third.example if old {{ path_beg /late }}
+  redirect location /login if old {{ req.cook(late) -m found }}
+  http-request redirect location /zero if old {{ path /b }}
+  use_backend api if old
+  default_backend app
+{APP}{API}"""
+    host = hosts(text)["old.example"]
+
+    assert host["redirect_to"] == "https://second.example"
+    assert [row["redirect_to"] for row in host["path_bindings"]] == ["/first", "/zero"]
+    assert "notes" not in host
+    for line in ("redirect prefix https://third.example", "redirect location /login"):
+        (outcome,) = [outcome for text, outcome in kinds(text).items() if text.startswith(line)]
+        assert outcome == ("left", "An earlier line redirects everything.")
+
+
+def test_one_name_of_a_site_is_redirected_to_the_other() -> None:
+    text = MOVED.format(line="redirect prefix http://www.shop.example unless { hdr(host) -i www.shop.example }")
+    by_name = hosts(text)
+
+    assert by_name["www.shop.example"]["servers"] == [{"address": "10.0.0.1:80"}]
+    assert by_name["web.invalid"].items() >= {"redirect_to": "http://www.shop.example", "answers_unknown": True}.items()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "redirect scheme https code 301",
+        "http-request redirect code 301 scheme https",
+        "redirect prefix https://shop.example",
+        "redirect location https://shop.example/",
+        "http-request redirect location https://%[hdr(host)]%[capture.req.uri]",
+    ],
+)
+@pytest.mark.parametrize("backend", ["use_backend app if { hdr(host) shop.example }", "default_backend app"])
+def test_a_redirect_to_the_same_name_over_https_is_a_note(line: str, backend: str) -> None:
+    text = f"frontend web\n  bind :80\n  {line}\n"
+    text += f"frontend tls\n  bind :443 ssl crt a.pem\n  {backend}\n{APP}"
+    (host,) = hosts(text).values()
+
+    assert (host.get("redirect"), host.get("enabled", True)) == (None, True)
+    assert kinds(text)[line] == (
+        "note",
+        f"{host['name']}. Upload the certificate, and turn on HTTPS with its redirect.",
+    )
+
+
+def test_a_file_of_redirects_alone_is_a_virtual_host() -> None:
+    text = "frontend web\n  bind :80\n  redirect prefix https://new.example\n"
+    text += "frontend tls\n  bind :443 ssl crt a.pem\n  redirect prefix https://new.example\n"
+    (host,) = hosts(text).values()
+
+    assert host.items() >= {"hostnames": ["web.invalid"], "redirect_to": "https://new.example"}.items()
+
+
+def test_what_one_frontend_redirects_and_another_serves_is_a_note() -> None:
+    http = "frontend http\n  bind :80\n  redirect prefix https://www.shop.example if { hdr(host) shop.example }\n"
+    tls = "frontend tls\n  bind :443 ssl crt a.pem\n  use_backend app if { hdr(host) shop.example }\n"
+
+    (redirected,), (served,) = hosts(http + tls + APP).values(), hosts(tls + http + APP).values()
+
+    assert redirected["redirect_to"] == "https://www.shop.example"
+    assert "use_backend app" in redirected["notes"]
+    assert (served["enabled"], "redirect prefix" in served["notes"]) == (False, True)

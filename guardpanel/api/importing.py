@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from guardpanel.api.saves import speaking
 from guardpanel.dependencies import Editor
 from guardpanel.models.types import refuse
 from guardpanel.services.importing.importing import Beside, Imported, import_configuration
@@ -60,4 +61,5 @@ class ImportedOut(BaseModel):
 async def import_haproxy(body: ImportIn, _editor: Editor) -> ImportedOut:
     """Read a haproxy.cfg. Changes nothing. 422 if it is none."""
     beside = Beside(body.files, body.environment, body.hostnames)
-    return ImportedOut.of(await asyncio.to_thread(import_configuration, body.text.encode(), beside))
+    with speaking({"file": "text"}):
+        return ImportedOut.of(await asyncio.to_thread(import_configuration, body.text.encode(), beside))

@@ -25,8 +25,9 @@ NAME_EXTRA: Final = " .,-_()&+/:@*’"
 
 
 def refuse(message: str, code: FieldCode = FieldCode.INVALID) -> PydanticCustomError:
-    """A validation error whose message is shown to the operator unchanged. An empty value is `required` without a `code`."""
-    return PydanticCustomError("refused", "{words}", {"words": message, "code": code})
+    """A validation error whose message is shown, with half characters of JSON escaped. `code`: an empty value is `required`."""
+    words = message.encode(errors="backslashreplace").decode()
+    return PydanticCustomError("refused", "{words}", {"words": words, "code": code})
 
 
 def hidden_character(text: str, *, allow: str = "") -> str | None:
@@ -107,8 +108,7 @@ def endpoint(typed: str, *, scheme: str = "http") -> Endpoint:
         scheme = scheme.lower()
     if scheme not in {"http", "https"}:
         raise refuse("The scheme must be http or https.")
-    text = text.removesuffix("/")
-    authority, *path = re.split("[/?#]", text, maxsplit=1)
+    authority, *path = re.split("[/?#]", text.removesuffix("/"), maxsplit=1)
     if path or "@" in authority:
         excess = "a user name and password" if "@" in authority else "a path"
         raise refuse(f"Enter only the address and port, without {excess}.")

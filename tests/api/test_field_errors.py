@@ -24,6 +24,8 @@ def resolved(document: Any, pointer: str) -> Any:
     return document
 
 
+IS_JSON = {"content-type": "application/json"}
+
 NO_HOST = {**a_vhost("a.example"), "policy_id": 2**40}
 
 CASES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
@@ -50,6 +52,11 @@ CASES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         "POST", POLICIES, {"json": {"name": "A"}, "headers": {"idempotency-key": "a" * 256}},
         {"code": "too_long", "header": "idempotency-key"},
     ),
+    (
+        "POST", "/api/v1/client-cas", {"content": '{"name": "A", "revocation_list_urls": ["\\ud800"]}', "headers": IS_JSON},
+        {"code": "invalid", "pointer": "/revocation_list_urls"},
+    ),
+    ("POST", "/api/v1/configuration/import", {"json": {"text": "\0"}}, {"code": "invalid", "pointer": "/text"}),
     ("POST", PLAN, {"content": "- 1"}, {"code": "invalid", "pointer": ""}),
     ("POST", PLAN, {"content": "policies:\n- a/b: 1"}, {"code": "unknown", "pointer": "/policies/0/a~1b"}),
     ("POST", PLAN, {"content": "policies: 1"}, {"code": "wrong_type", "pointer": "/policies"}),

@@ -78,9 +78,10 @@ class _Changes:
         version = self.panel.database.version()
         if version == self.version:
             return []
-        self.version = version
         async with self.panel.database.read() as session:
             changes = await revisions.after(session, self.ended)
+        if len(changes) < revisions.AT_ONCE:  # Otherwise there may be more, though nothing is written.
+            self.version = version
         return [sent for change in map(ChangeOut.of, changes) if (sent := self._message(change))]
 
     def _message(self, change: ChangeOut) -> bytes:

@@ -17,6 +17,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.api import streaming
 from guardpanel.cli.server import Server
 from guardpanel.models import Deployment
+from guardpanel.models.revision import Outcome
 from guardpanel.panel import Panel
 from guardpanel.services import streams
 from guardpanel.services.saving import revisions
@@ -149,6 +150,17 @@ async def test_changes_are_sent_with_their_outcome_and_go_on_after_the_last_one(
     first = json.loads(message["data"])
     assert (first["id"], first["outcome"], first["row"]) == (int(message["id"]), "live", "virtual_host:1")
     assert (second["id"], second["outcome"], second["row"]) == (first["id"] + 1, "live", "virtual_host:2")
+
+
+async def test_changes_that_are_more_than_are_read_at_once_all_come(client: Client, panel: Panel) -> None:
+    number = revisions.AT_ONCE * 2 + 1
+    async with panel.database.write() as session:
+        session.add_all(Deployment(outcome=Outcome.LIVE, author="Ada", summary="Saved") for _ in range(number))
+
+    async with opened(client, CHANGES, "0") as stream:
+        sent = [int((await stream.message()).get("id", 0)) for _ in range(number)]
+
+    assert sent == list(range(1, number + 1))
 
 
 @pytest.mark.parametrize("path", [EVENTS, CHANGES])

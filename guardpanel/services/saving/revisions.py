@@ -110,7 +110,11 @@ async def page(
     return Page(list(rows.all()), total, offset, limit)
 
 
-async def after(session: AsyncSession, deployment_id: int, limit: int = 100) -> list[Deployment]:
+AT_ONCE = 100
+"Attempts that are read after another one."
+
+
+async def after(session: AsyncSession, deployment_id: int, limit: int = AT_ONCE) -> list[Deployment]:
     """Attempts that began after this one, oldest first."""
     rows = await session.exec(
         select(Deployment)

@@ -10,8 +10,10 @@ import functools
 import hashlib
 import json
 import os
+import shutil
 import socket
 import sqlite3
+import tempfile
 import time
 import zlib
 from collections.abc import Iterator
@@ -396,6 +398,18 @@ def opened(folder: Path) -> Iterator[sqlite3.Connection]:
     with contextlib.closing(sqlite3.connect(f"file:{folder}/guardpanel.db?mode=ro", uri=True)) as connection:
         connection.row_factory = sqlite3.Row
         yield connection
+
+
+@contextlib.contextmanager
+def opened_copy(folder: Path) -> Iterator[sqlite3.Connection]:
+    """The same of a panel that is stopped at a watched call. Its other threads may be stopped between SQLite's locks, which keep
+    readers out, so this reads a copy. They write nothing meanwhile: that is watched, too."""
+    with tempfile.TemporaryDirectory(prefix="gpc") as copy:
+        for name in ("guardpanel.db", "guardpanel.db-wal"):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copy(folder / name, copy)
+        with opened(Path(copy)) as connection:
+            yield connection
 
 
 def world_in(folder: Path) -> World:

@@ -18,7 +18,7 @@ import uvloop
 from guardpanel.sealing import Seal
 from tests.acme.authority import KEY_NAME, SECRET, Knot, Pebble
 from tests.crash.ground import ENDED, SAVING, UP, Ground, ground
-from tests.crash.oracle import CURRENT, opened
+from tests.crash.oracle import CURRENT, opened, opened_copy
 from tests.crash.ordering import KINDS, STUMBLED, live
 from tests.crash.passes import Diverged, Result
 from tests.crash.syscalls import Call, Child, Shared, Verdict
@@ -116,7 +116,8 @@ class Orders:
         return self.seal.open(row["sealed_key"], f"{kind}:{row['id']}")
 
     def begun_since(self, begun: Begun) -> list[sqlite3.Row]:
-        with opened(self.ground.folder) as database:
+        """Also while the panel is stopped anywhere."""
+        with opened_copy(self.ground.folder) as database:
             return database.execute("SELECT * FROM acmeorder WHERE id > ? ORDER BY id", (begun.order,)).fetchall()
 
     def bad_steps(self, row: sqlite3.Row) -> list[str]:

@@ -23,12 +23,14 @@ SITE = """\
 policies:
 - name: From a file
   enforcement_mode: block
+  inbound_anomaly_threshold: 77
 virtual_hosts:
 - hostnames: [file.example]
   policy: From a file
   servers:
   - address: 127.0.0.1:9
 """
+"With a threshold of its own: the agent has one application for all policies that judge alike."
 
 
 REPLAYED = """\
@@ -150,7 +152,7 @@ def test_a_refusal_names_the_files_line(shared_panel: Panel, tmp_path: Path) -> 
 
         assert (code, output) == (1, "")
         assert f"{file}:3: policies.0.enforcement_mode: Choose one of" in problem
-        assert f"{file}:6: virtual_hosts.0.policy: There is no policy named From the file." in problem
+        assert f"{file}:7: virtual_hosts.0.policy: There is no policy named From the file." in problem
 
 
 def test_a_command_says_who_and_where(shared_panel: Panel) -> None:
@@ -172,7 +174,7 @@ def test_commands_for_scripts(shared_panel: Panel) -> None:
     assert "file.example" in [row["name"] for row in json.loads(output)]
     assert "From a file\tblock\n" in run(shared_panel, "policy", "list")[1]
     exported = run(shared_panel, "policy", "export", "From a file")[1]
-    assert exported == "format: 1\npolicies:\n- name: From a file\n  enforcement_mode: block\n"
+    assert exported == "format: 1\n" + SITE[: SITE.index("virtual_hosts:")]
     assert run(shared_panel, "plan", "-", stdin=exported)[0] == 0
     assert run(shared_panel, "policy", "export", "None")[::2] == (1, "There is none named None.\n")
 

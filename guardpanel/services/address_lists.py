@@ -27,6 +27,9 @@ from guardpanel.services.saving.changes import Change, Changes, SaveRequest, Sav
 
 SORTS = {"name": col(AddressList.name), "kind": col(AddressList.kind), "changed": col(AddressList.updated_at)}
 
+TRIES = 50
+"Of an edit that others are saved before: each time one of those that were there is done."
+
 MOST_IN_FILE = 5_000
 "Entries that a file of the configuration has. Of longer lists, it names them by their hash."
 
@@ -103,9 +106,9 @@ class AddressLists(Crud[AddressList, AddressListFields]):
         self, changes: Changes, request: SaveRequest, number: int, edit: Edit, *, confirmed: bool = False
     ) -> SaveResult[AddressList]:
         """Other entries for the row as it is. An edit that is saved while this waits is read anew, never taken back. Raises
-        NeedsConfirmation (409) if they would lock somebody out."""
+        NeedsConfirmation (409) if they would lock somebody out, Stale (412) if it was beaten to it `TRIES` times."""
         with changes.saves.reading(request.key) as progress:
-            for is_last in (False, False, True):
+            for left in reversed(range(TRIES)):
                 async with changes.database.read() as session:
                     row = await self.find(session, number)
                     must_be_by_hand(row)
@@ -121,7 +124,7 @@ class AddressLists(Crud[AddressList, AddressListFields]):
                 try:
                     return await super().update(changes, request, number, fields, row.version)
                 except Stale:
-                    if is_last:
+                    if not left:
                         raise
             raise AssertionError
 

@@ -1,5 +1,7 @@
 """Address lists as pages and JSON."""
 
+import asyncio
+
 import httpx2
 import pytest
 from sqlmodel import select
@@ -46,6 +48,16 @@ async def test_one_is_pasted_shown_extended_and_deleted(ada: httpx2.AsyncClient,
 
     await ada.post(f"{PLACE}/1/delete", data={"version": "3"})
     assert files(engines) == {}
+
+
+async def test_programs_add_entries_to_one_list_at_once(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    assert (await ada_api.post(API, json={"name": "Seen", "entries": "203.0.113.0/24"})).status_code == 201
+    networks = [f"198.51.100.{number}" for number in range(8)]
+
+    added = [ada_api.post(f"{API}/1/entries", json={"entries": [network]}) for network in networks]
+    assert [answer.status_code for answer in await asyncio.gather(*added)] == [200] * len(networks)
+
+    assert files(engines)["lists/1.map"].split()[::2] == [text.encode() for text in [*networks, "203.0.113.0/24"]]
 
 
 async def test_what_has_ended_is_not_entered_but_an_export_can_be_sent_back(

@@ -278,7 +278,7 @@ def test_revoking_twice_is_once(authority: Authority, pebble: Pebble) -> None:
 
 
 def test_an_order_that_is_given_up_waits_for_no_proof_any_more(authority: Authority) -> None:
-    ordered = step(order("a.acme.test", "b.acme.test"), authority, NoProofs())
+    ordered = step(order("given-up.acme.test", "given-up-too.acme.test"), authority, NoProofs())
 
     authority.relinquish(ordered.url)
     authority.relinquish(ordered.url)

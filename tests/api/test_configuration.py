@@ -125,5 +125,5 @@ async def test_a_haproxy_configuration_becomes_a_file(
         "Added policy Imported",
         "Added virtual host a.example",
     ]
-    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "file")
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "text")
     assert (await vera_api.post(f"{PATH}/import", json=body)).status_code == 403

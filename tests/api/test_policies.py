@@ -108,6 +108,12 @@ async def test_detection_follows_the_react_panel_s_level_unless_it_was_set_by_it
     assert levels == [(3, 3), (2, 2), (1, 3), (4, 4), (1, 2)]
 
 
+async def test_detection_follows_a_blocking_level_that_comes_alone(ada_api: httpx2.AsyncClient) -> None:
+    made = await ada_api.post("/api/v1/policies", json={"name": "API", "blocking_paranoia_level": 3})
+
+    assert (made.status_code, made.json()["detection_paranoia_level"]) == (201, 3)
+
+
 async def test_our_own_keys(ada_api: httpx2.AsyncClient) -> None:
     own = {
         "name": "API", "blocking_paranoia_level": 2, "detection_paranoia_level": 4, "body_limit_kib": 256, "over_limit": "inspect_beginning", "upload_seconds": 20, "upload_rate_kib": 32, "response_seconds": 9,

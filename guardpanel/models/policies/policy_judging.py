@@ -1,8 +1,8 @@
 """How a policy judges requests: which rules run, which score blocks, and which parts of bodies and responses are inspected."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ValidationInfo, field_validator
+from pydantic import BeforeValidator, ValidationInfo, field_validator, model_validator
 
 from guardpanel.models.meta import described
 from guardpanel.models.policies.enforcement import EnforcementMode, FailMode, OverLimit, StreamedResponses
@@ -169,6 +169,13 @@ class JudgingFields(Fields):
         hint="When the WAF gives no verdict: Closed returns 503, Open passes and counts the request. Automatic: Block closes, "
         "Detect only opens.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def detection_follows_blocking(cls, data: Any) -> Any:
+        """Where only the blocking level is given: the default would be below it."""
+        blocking = data.get("blocking_paranoia_level") if isinstance(data, dict) else None
+        return data if blocking is None else {"detection_paranoia_level": blocking, **data}
 
     @field_validator("detection_paranoia_level")
     @classmethod

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx2
@@ -15,6 +16,7 @@ import uvicorn
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.api import streaming
+from guardpanel.api import streams as api_streams
 from guardpanel.cli.server import Server
 from guardpanel.models import Deployment
 from guardpanel.models.revision import Outcome
@@ -190,7 +192,8 @@ async def test_a_stream_ends_with_a_token_that_was_revoked_while_it_began(
         return await last_deployment(session)
 
     monkeypatch.setattr(streaming, "KEEP_ALIVE_SECONDS", 0.0)
-    monkeypatch.setattr(revisions, "last_deployment", revoked_meanwhile)
+    its_own = SimpleNamespace(**{**vars(revisions), "last_deployment": revoked_meanwhile})
+    monkeypatch.setattr(api_streams, "revisions", its_own)  # the panel's tasks ask for it, too
     async with server.client() as script:
         script.headers["authorization"] = f"Bearer {token['token']}"
         async with opened(script, CHANGES) as stream:

@@ -2,7 +2,7 @@
 
 import random
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from guardpanel.database import Database
 from guardpanel.errors import Invalid, StorageFailed
 from guardpanel.events import schema
 from guardpanel.events.lines import packed
@@ -23,15 +22,6 @@ from tests.events import NOON, a_log_line, a_rule, an_event, as_line, store
 pytestmark = pytest.mark.anyio
 
 Pair = tuple[dict[str, Any], dict[str, Any]]
-
-
-@pytest.fixture
-async def events(settings: Settings, data_dir: object) -> AsyncIterator[Events]:
-    database = Database(settings.database)
-    made = Events(settings, database)
-    yield made
-    await made.close()
-    await database.close()
 
 
 def some(number: int) -> list[Pair]:

@@ -1,27 +1,15 @@
 """Events as they arrive: what a look costs, and that none is missed."""
 
 import sqlite3
-from collections.abc import AsyncIterator
 
 import pytest
 
-from guardpanel.database import Database
 from guardpanel.events import schema
 from guardpanel.services.events import EventFilter, Events, scan
 from guardpanel.services.events.following import Following
-from guardpanel.settings import Settings
 from tests.events import a_log_line, an_event, store
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def events(settings: Settings, data_dir: object) -> AsyncIterator[Events]:
-    database = Database(settings.database)
-    made = Events(settings, database)
-    yield made
-    await made.close()
-    await database.close()
 
 
 @pytest.fixture

@@ -20,6 +20,9 @@ from guardpanel.models import Hostname, VirtualHost
 BREAKS = "\n\r\t"
 "That a body may have where it is shown."
 
+LARGEST_ID = 2**63 - 1
+"SQLite's."
+
 NEWEST = 50
 "That a page lists."
 
@@ -116,8 +119,8 @@ def kept(connection: sqlite3.Connection, of: Sequence[str], limit: int, before: 
     where = "WHERE host IN (SELECT value FROM json_each(?))"
     count, oldest = connection.execute(f"SELECT count(*), min(id) FROM recorded {where}", (wanted,)).fetchone()  # noqa: S608
     rows = connection.execute(
-        f"SELECT id, ends, line FROM recorded {where} AND id < coalesce(nullif(?, 0), id + 1) ORDER BY id DESC LIMIT ?",  # noqa: S608
-        (wanted, before, limit),
+        f"SELECT id, ends, line FROM recorded {where} AND id < ? ORDER BY id DESC LIMIT ?",  # noqa: S608
+        (wanted, before or LARGEST_ID, limit),
     )
     return Kept(count, time_of(oldest) if oldest else None, tuple(_request(*row) for row in rows))
 

@@ -198,6 +198,22 @@ async def test_an_account_that_is_forgotten_is_registered_once_and_a_replaced_on
     assert worker.at().calls["new_order"] == 3 + 2
 
 
+@pytest.mark.parametrize(
+    "kind", [FaultKind.REJECTED, FaultKind.VALIDATION, FaultKind.BINDING, FaultKind.LOST_ORDER, FaultKind.OTHER]
+)
+async def test_a_renewal_whose_predecessor_is_rejected_is_ordered_without_it(worker: Worker, kind: FaultKind) -> None:
+    number = await worker.add()
+    await worker.issuer._plan()
+    async with worker.panel.database.write() as session:
+        (await orders.open_orders(session))[0].replaces = "a.b"
+    worker.at().fail("new_order", refusal(kind))
+
+    await worker.look()
+
+    assert await worker.content(number)
+    assert worker.at().calls["new_order"] == 2
+
+
 async def test_what_was_issued_for_other_names_or_another_key_never_goes_live(worker: Worker) -> None:
     number = await worker.add("shop.example", "www.shop.example")
     worker.at().names = ["shop.example"]

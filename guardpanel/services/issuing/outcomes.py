@@ -19,13 +19,19 @@ ENDING = frozenset(
 TRIED_AGAIN = frozenset({FaultKind.PROOF, FaultKind.OTHER})
 "Faults that end an order which the authority does not know yet, once its tries are used up: the plan says when to try another."
 
+PREDECESSOR = frozenset(
+    {FaultKind.REPLACED, FaultKind.REJECTED, FaultKind.VALIDATION, FaultKind.BINDING, FaultKind.LOST_ORDER, FaultKind.OTHER}
+)
+"""What an authority may have against the certificate that a new order replaces: it was replaced before, is not known any more, or
+belongs to another account (RFC 9773 §5). It need not be named."""
+
 LONGEST_LIFE = timedelta(days=7)
 "Of an order without an end of its own."
 
 
 class Outcome(Enum):
     AT_ONCE = auto()
-    "The step is taken again, since its cause was mended."
+    "The step is taken again, as the first order of an account that names no predecessor."
     LATER = auto()
     FAILED = auto()
     "No certificate comes of it. Its records are removed."
@@ -38,7 +44,7 @@ def outcome_of(row: AcmeOrder, fault: Fault, now: datetime, *, others_can_issue:
     is_used_up = row.tries > len(UNREACHABLE_MINUTES)
     if has_result(row):
         return Outcome.ENDED if is_used_up else Outcome.LATER
-    if fault.kind is FaultKind.REPLACED and row.replaces:
+    if row.phase == Phase.NEW and row.replaces and fault.kind in PREDECESSOR:
         return Outcome.AT_ONCE
     if fault.kind is FaultKind.UNKNOWN_ACCOUNT and row.tries == 1:
         return Outcome.AT_ONCE

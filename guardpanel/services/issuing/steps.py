@@ -182,7 +182,7 @@ class Steps:
     def _go_on(self, row: AcmeOrder, fault: Fault, outcome: Outcome) -> None:
         if not has_result(row):  # Why it failed counts, not why its records are still there.
             row.fault = orders.stored_fault(fault)
-        if fault.kind is FaultKind.REPLACED:
+        if outcome is Outcome.AT_ONCE:
             row.replaces = ""
         if outcome is Outcome.LATER:
             row.next_step_at = max(self.now() + wait_after(row), fault.retry_at or self.now())

@@ -160,6 +160,8 @@ async def test_a_revoked_certificate_is_replaced_and_a_forgotten_account_registe
     await issuing.issuer.look()
     first = await issuing.content(number)
     assert first is not None, await issuing.words(number)
+    await issuing.issuer.look()
+    assert (await issuing.plan(number)).has_window  # Its successor names it, and the authority will not know it.
 
     await deeds.revoke(issuing.issuer, number, "ada", RevocationReason.KEY_COMPROMISE)
     assert state_of(await issuing.content(number), datetime.now(UTC)).key == "revoked"

@@ -153,7 +153,7 @@ def test_whichever_request_fails_the_same_order_goes_on(
 ) -> None:
     account_url = authority.register("")
     for number in range(1, 30):
-        at, before, faults = order(f"n{number}.acme.test"), pebble.orders(), []
+        at, before, faults = order(f"n{number}-{is_answer_lost:d}.acme.test"), pebble.orders(), []
         acme = client(pebble, key, account_url)
         acme.network.session.mount("https://", failing := Failing(number, is_answer_lost=is_answer_lost))
         for _ in range(200):

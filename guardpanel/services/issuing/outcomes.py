@@ -20,8 +20,10 @@ TRIED_AGAIN = frozenset({FaultKind.PROOF, FaultKind.OTHER})
 "Faults that end an order which the authority does not know yet, once its tries are used up: the plan says when to try another."
 
 PREDECESSOR = frozenset(
-    {FaultKind.REPLACED, FaultKind.REJECTED, FaultKind.VALIDATION, FaultKind.BINDING, FaultKind.LOST_ORDER, FaultKind.OTHER}
-)
+    {
+        FaultKind.REPLACED, FaultKind.REJECTED, FaultKind.VALIDATION, FaultKind.BINDING, FaultKind.LOST_ORDER, FaultKind.OTHER,
+    }
+)  # fmt: skip
 """What an authority may have against the certificate that a new order replaces: it was replaced before, is not known any more, or
 belongs to another account (RFC 9773 §5). It need not be named."""
 

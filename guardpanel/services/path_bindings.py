@@ -18,6 +18,7 @@ from guardpanel.models.path_binding import (
     PathBindingInput,
 )
 from guardpanel.models.policies.enforcement import EnforcementMode, at_path
+from guardpanel.services import redirect_doubts
 from guardpanel.services.access.geo_doubts import must_let_in_where
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.paging import Page, holds
@@ -58,16 +59,18 @@ class PathBindings(Crud[PathBinding, PathBindingFields]):
     async def _must_let_in(
         self, changes: Changes, request: SaveRequest, fields: PathBindingFields, number: int | None
     ) -> None:
-        """Raises NeedsConfirmation (409) if no server would take requests, or if the path's policy would reject whoever saves
-        it, and what is there did not."""
+        """Raises NeedsConfirmation (409) if no server would take requests, if it would redirect to a dead end, or if the path's
+        policy would reject whoever saves it, and what is there did not."""
+        is_meant = isinstance(fields, PathBindingInput) and bool(fields.save_anyway)
         async with changes.database.read() as session:
-            servers = selectinload(VirtualHost.servers)  # type: ignore[arg-type]
-            host = await session.get(VirtualHost, self.parent_id, options=[servers])
+            whole = [selectinload(each) for each in (VirtualHost.servers, VirtualHost.hostnames)]  # type: ignore[arg-type]
+            host = await session.get(VirtualHost, self.parent_id, options=whole)
             row = await self.find(session, number) if number is not None else None
+            if host is not None and not is_meant:
+                await redirect_doubts.path_must_be_meant(session, changes.renderer.facts, fields, row, host)
         if host is None or not host.enabled or fields.redirect is not Redirect.NO:
             return
         before = at_path(row, host) if row and row.redirect is Redirect.NO else (host.policy_id, host.enforcement_mode)
-        is_meant = isinstance(fields, PathBindingInput) and bool(fields.save_anyway)
         path_must_be_meant(fields, row, host, is_meant=is_meant)
         await must_let_in_where(changes, request.client, [(at_path(fields, host), before)], is_meant=is_meant)
 

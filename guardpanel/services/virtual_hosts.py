@@ -12,7 +12,7 @@ from guardpanel.models import Hostname, Policy, Server, VirtualHost
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.virtual_host import NOUN, VirtualHostFields
 from guardpanel.sealing import Seal
-from guardpanel.services import policy_uses, serving
+from guardpanel.services import policy_uses, redirect_doubts, serving
 from guardpanel.services.access.geo_doubts import must_let_in_where
 from guardpanel.services.crud import Crud, Paging
 from guardpanel.services.https import https_doubts, new_certificates
@@ -62,6 +62,8 @@ class VirtualHosts(Crud[VirtualHost, VirtualHostFields]):
             paths = [place.path for place in places if place.path]
             serving.must_be_meant(ready, row, paths, is_meant=bool(ready.save_anyway))
             await https_doubts.must_be_meant(session, ready, row, names, is_meant=bool(ready.save_anyway))
+            if not ready.save_anyway:
+                await redirect_doubts.must_be_meant(session, changes.renderer.facts, ready, row, paths)
             uses = policy_uses.choices(ready, row, places)
         await must_let_in_where(changes, request.client, uses, is_meant=bool(ready.save_anyway))
         return ready

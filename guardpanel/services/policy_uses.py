@@ -82,7 +82,8 @@ def of_paths(places: Sequence[Place]) -> list[int]:
     """The policies that some paths of a virtual host have, and not the rest of it."""
     (rest, *bound) = places
     numbers = dict.fromkeys(place.policy_id for place in bound if place.is_inspected)
-    return [number for number in numbers if number is not None and number != rest.policy_id]
+    known = {None, rest.policy_id if rest.is_inspected else None}
+    return [number for number in numbers if number is not None and number not in known]
 
 
 async def inspected(session: AsyncSession, policy_ids: Collection[int]) -> list[Place]:

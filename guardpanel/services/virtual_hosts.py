@@ -9,6 +9,7 @@ from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.models import Hostname, Policy, Server, VirtualHost
+from guardpanel.models.delivery.redirect import Redirect
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.virtual_host import NOUN, VirtualHostFields
 from guardpanel.sealing import Seal
@@ -74,12 +75,13 @@ ROWS = VirtualHosts(NOUN, VirtualHost, VirtualHostFields, *WHOLE)
 find, create, update, delete, fields_of = ROWS.find, ROWS.create, ROWS.update, ROWS.delete, ROWS.fields_of
 
 EFFECTIVE_MODE = case(
+    (col(VirtualHost.redirect) != Redirect.NO, None),
     (col(Policy.id).is_(None), EnforcementMode.OFF.value),
     else_=func.coalesce(
         type_coerce(col(VirtualHost.enforcement_mode), String), type_coerce(col(Policy.enforcement_mode), String)
     ),
 )
-"`VirtualHost.mode_under` as SQL, if the policy is joined."
+"`VirtualHost.mode_under` as SQL, if the policy is joined. None: its requests are redirected, so nothing is inspected."
 
 SORTS = {"name": col(VirtualHost.name), "policy": col(Policy.name), "changed": col(VirtualHost.updated_at)}
 

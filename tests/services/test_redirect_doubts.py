@@ -18,7 +18,7 @@ CIRCLE, DEAD_END = "or, behind a proxy that handles TLS, are redirected in a cir
 
 
 def host(target: str) -> VirtualHostFields:
-    return VirtualHostFields(hostnames=["shop.example"], redirect="301", redirect_to=target)
+    return VirtualHostFields.model_validate({"hostnames": ["shop.example"], "redirect": "301", "redirect_to": target})
 
 
 def path(target: str, **fields: Any) -> PathBindingColumns:

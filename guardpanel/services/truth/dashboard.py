@@ -13,6 +13,7 @@ from guardpanel.certificates.choosing import State
 from guardpanel.engines import EnginesStatus, Servers, ServerStatus
 from guardpanel.engines.haproxy.server_states import is_of_path, is_up
 from guardpanel.models import Certificate, Deployment, Policy, Revision, RuleExclusion, Server, VirtualHost
+from guardpanel.models.delivery.redirect import Redirect
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.services import certificate_uses, client_cas, exclusion_ends, policies, virtual_hosts
 from guardpanel.services.client_cas import AskedCa
@@ -30,7 +31,8 @@ MOST = 500
 
 @dataclass(frozen=True)
 class Health:
-    """A virtual host and its servers as HAProxy sees them. `state`: down, degraded, unknown, up, maintenance or off."""
+    """A virtual host and its servers as HAProxy sees them. `state`: down, degraded, unknown, up, redirects,
+    maintenance or off."""
 
     host: VirtualHost
     policy: Policy | None
@@ -41,7 +43,7 @@ class Health:
 
 @dataclass(frozen=True)
 class Overview:
-    """`worst` are the first WORST virtual hosts. `states` and `modes` count all of them."""
+    """`worst` are the first WORST virtual hosts. `states` counts all of them, `modes` those whose requests are not redirected."""
 
     engines: EnginesStatus
     live: Revision | None
@@ -93,7 +95,8 @@ class Overview:
             return "Ready for your first virtual host"
         unchecked = self.states["unknown"]
         if not checked:
-            return "No health check results" if unchecked else "Every virtual host is disabled or in maintenance"
+            resting = "redirects, or is disabled or" if self.states["redirects"] else "is disabled or"
+            return "No health check results" if unchecked else f"Every virtual host {resting} in maintenance"
         if unchecked:
             return f"{checked} of {checked + unchecked} up, {unchecked} not checked"
         return "1 virtual host up" if checked == 1 else f"All {checked} virtual hosts up"
@@ -108,10 +111,11 @@ async def overview(changes: Changes, session: AsyncSession, problem: str | None)
     """`problem`: what prevented the configuration from going live at startup. There may be thousands of virtual hosts: they are
     counted in the database and in HAProxy's answer, and only the worst are read."""
     engines, servers = await asyncio.gather(changes.engines.status(), changes.engines.servers())
-    resting, modes = await _resting(session), await _modes(session)
+    resting, modes, redirecting = await _resting(session), await _modes(session), await _redirecting(session)
     by_state = await asyncio.to_thread(_by_state, servers, await _out_of_use(session), set(resting))
+    resting |= dict.fromkeys(redirecting.difference(resting, *by_state.values()), "redirects")
     states = Counter({state: len(ids) for state, ids in by_state.items()}) + Counter(resting.values())
-    states["unknown"] += max(0, modes.total() - states.total())
+    states["unknown"] += max(0, await _total(session) - states.total())
     in_need = await hosts_in_need(session)
     named = {host.covered.certificate_id for host in in_need}
     return Overview(
@@ -143,9 +147,23 @@ async def _resting(session: AsyncSession) -> dict[int, str]:
 async def _modes(session: AsyncSession) -> Counter[EnforcementMode]:
     mode = virtual_hosts.EFFECTIVE_MODE
     rows = await session.exec(
-        select(mode, func.count()).select_from(VirtualHost).join(Policy, isouter=True).group_by(mode)
+        select(mode, func.count())
+        .select_from(VirtualHost)
+        .join(Policy, isouter=True)
+        .where(mode.is_not(None))
+        .group_by(mode)
     )
     return Counter({EnforcementMode(word): count for word, count in rows.all()})
+
+
+async def _redirecting(session: AsyncSession) -> set[int]:
+    """Of these, HAProxy has servers only for paths."""
+    rows = await session.exec(select(VirtualHost.id).where(col(VirtualHost.redirect) != Redirect.NO))
+    return {number or 0 for number in rows.all()}
+
+
+async def _total(session: AsyncSession) -> int:
+    return (await session.exec(select(func.count()).select_from(VirtualHost))).one()
 
 
 async def _out_of_use(session: AsyncSession) -> set[tuple[str, str]]:

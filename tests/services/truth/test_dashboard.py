@@ -30,6 +30,8 @@ def overview(states: dict[str, int]) -> Overview:
         ({"up": 10, "unknown": 2}, "10 of 12 up, 2 not checked"),
         ({"unknown": 2}, "No health check results"),
         ({"maintenance": 1, "off": 2}, "Every virtual host is disabled or in maintenance"),
+        ({"redirects": 1, "off": 2}, "Every virtual host redirects, or is disabled or in maintenance"),
+        ({"redirects": 1, "up": 2}, "All 2 virtual hosts up"),
     ],
 )
 def test_the_sentence_says_all_only_where_it_is_all(states: dict[str, int], sentence: str) -> None:

@@ -83,8 +83,8 @@ async def list_entries(
 ) -> AddressPage:
     """The entries of the list, by address."""
     row = await address_lists.find(session, address_list_id)
-    page = await address_lists.entries_page(session, row, q=listing.q, offset=listing.offset, limit=listing.per_page)
-    return AddressPage(items=[AddressOut.of(entry) for entry in page.items], **listing.place(page.total))
+    page = await address_lists.entries_page(session, row, q=listing.q, **listing.portion)
+    return AddressPage(items=[AddressOut.of(entry) for entry in page.items], **listing.counts(page))
 
 
 @router.post("/{address_list_id}/entries", name="add_address_list_entries")

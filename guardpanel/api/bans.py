@@ -62,8 +62,8 @@ CONFIRM = Query(description="Ban it even if it contains your own address, or tha
 @router.get("/api/v1/bans", name="list_bans")
 async def list_bans(session: SessionDep, _user: Viewer, listing: Annotated[BanQuery, Query()]) -> BanPage:
     """Bans in effect, newest first. `q` looks in networks, reasons and authors."""
-    page = await bans.active(session, q=listing.q, offset=listing.offset, limit=listing.per_page)
-    return BanPage(items=[BanOut.of(ban) for ban in page.items], **listing.place(page.total))
+    page = await bans.active(session, q=listing.q, **listing.portion)
+    return BanPage(items=[BanOut.of(ban) for ban in page.items], **listing.counts(page))
 
 
 @router.post("/api/v1/bans", name="create_ban", status_code=201)

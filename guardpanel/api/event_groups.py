@@ -1,22 +1,23 @@
 """Groups of events: whether they are an attack, and which change fixed them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Self
+from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field
 
 from guardpanel.api.documented import also
-from guardpanel.api.logs import NAMES, LogFilters, question_of, with_sets
-from guardpanel.api.paging import Paged, Paging
-from guardpanel.api.saves import speaking
+from guardpanel.api.events import EventFilters
+from guardpanel.api.paging import NO_CURSOR, Paged, Paging, key_in
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
-from guardpanel.errors import NotFound
-from guardpanel.services.events.question import EventQuestion, filter_of
+from guardpanel.errors import Invalid, NotFound
+from guardpanel.events.schema import id_of, time_of
+from guardpanel.services.events.question import LATEST, filter_of
 from guardpanel.services.events.triage import Likelihood
 from guardpanel.services.fixes import event_groups
 from guardpanel.services.fixes.event_groups import EventGroup, GroupState
-from guardpanel.services.input import validated
+from guardpanel.services.paging import Portion
 
 router = APIRouter(prefix="/api/v1/event-groups", tags=["events"], responses=also(507))
 
@@ -69,39 +70,44 @@ class EventGroupOut(BaseModel):
 class EventGroupPage(Paged):
     items: list[EventGroupOut]
     total_is_exact: bool = Field(description="If false, older events or further groups were not looked at.")
-    page_size: int = Field(description="As `per_page`.", json_schema_extra={"deprecated": True})
 
 
-class GroupQuery(Paging, LogFilters):
-    """The filters of the logs, and one more."""
+class GroupQuery(EventFilters, Paging):
+    """The filters of events, and one more. A cursor also has the time of the first page: later events don't move groups."""
 
-    page_size: int | None = Field(
-        default=None, ge=1, le=500, description="Use `per_page`.", json_schema_extra={"deprecated": True}
-    )
     state: GroupState | None = None
 
-    @model_validator(mode="after")
-    def has_one_size(self) -> Self:
-        if self.page_size and "per_page" not in self.model_fields_set:
-            self.per_page = self.page_size
-        return self
+    @property
+    def portion(self) -> Portion:
+        portion = super().portion
+        after = portion["after"]
+        return {**portion, "after": after[1:] if after else None}
+
+    def began(self, now: datetime) -> datetime:
+        """When the first page was read."""
+        if not self.cursor:
+            return now
+        first = (*key_in(self.cursor), None)[0]
+        if not (isinstance(first, int) and 0 <= first <= id_of(LATEST)):
+            raise Invalid.at("cursor", NO_CURSOR)
+        return time_of(first)
 
 
 @router.get("")
 async def list_event_groups(
     panel: PanelDep, session: SessionDep, _user: Viewer, query: Annotated[GroupQuery, Query()]
 ) -> EventGroupPage:
-    """Open groups first, of these the likely false positives; the 100 with the most clients."""
-    with speaking(NAMES):
-        wanted = await filter_of(session, validated(EventQuestion, question_of(query)), datetime.now(UTC))
+    """Open groups first, of these the likely false positives; the 100 with the most clients. `time` defaults to `24h`."""
+    began = query.began(datetime.now(UTC))
+    wanted = await filter_of(session, query, began)
+    if query.cursor:
+        wanted = replace(wanted, until=min(began, wanted.until or began))
     await session.commit()  # names are read over a connection of their own
-    matching = await event_groups.page(
-        panel.events, panel.database, with_sets(wanted, query), state=query.state,
-        offset=query.offset, limit=query.per_page,
-    )  # fmt: skip
+    groups = await event_groups.page(panel.events, panel.database, wanted, state=query.state, **query.portion)
+    last = (id_of(began), *groups.last) if groups.last else None
     return EventGroupPage(
-        items=[EventGroupOut.of(group) for group in matching.items], total_is_exact=matching.is_whole,
-        page_size=query.per_page, **query.place(matching.total),
+        items=[EventGroupOut.of(group) for group in groups.items], total_is_exact=groups.is_whole,
+        **query.counts(replace(groups, last=last)),
     )  # fmt: skip
 
 

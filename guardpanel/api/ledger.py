@@ -78,12 +78,11 @@ async def list_ledger(
         Question(query.q, query.kind, query.policy_id, query.vhost_id, query.flag),
         sort=query.sort.removeprefix("-"),
         descending=query.sort.startswith("-"),
-        offset=query.offset,
-        limit=query.per_page,
+        **query.portion,
     )
     return LedgerPage(
         items=[_out(entry) for entry in ledger.page.items],
-        **query.place(ledger.page.total),
+        **query.counts(ledger.page),
         crs_version=ledger.crs_version or None,
     )
 

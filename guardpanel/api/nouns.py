@@ -82,9 +82,9 @@ class Rows:
         ) -> Any:
             place: Paging = listing
             filters = place.model_dump(exclude=set(Paging.model_fields))
-            rows = await those.page(session, **filters, offset=place.offset, limit=place.per_page)
+            rows = await those.page(session, **filters, **place.portion)
             others = await self.dialect.out_of_rows(session, rows.items)
-            return await asyncio.to_thread(self._page, rows.items, others, place.place(rows.total))
+            return await asyncio.to_thread(self._page, rows.items, others, place.counts(rows))
 
         return list_rows
 

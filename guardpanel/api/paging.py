@@ -1,24 +1,59 @@
 """Pages of lists. A page has the cursor of the next one: how a script reads a list of any kind to its end."""
 
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_validator
 
 from guardpanel.models.types import refuse
+from guardpanel.services.paging import Key, Page, Portion
 
 CURSOR = "The `next_cursor` of a page: what follows it."
 
 NEXT_CURSOR = "Of the next page, for `cursor`. Null: there is none."
+
+NO_CURSOR = "Send the next_cursor of a page."
+
+AFTER = "after-"
 
 Total = Annotated[int, Field(description="Number of matches, before paging.")]
 
 NextCursor = Annotated[str | None, Field(description=NEXT_CURSOR)]
 
 
-class Paging(BaseModel):
-    """The parameters of a list in an order that does not depend on time."""
+def cursor_after(key: Key) -> str:
+    """What `key_in` reads."""
+    return f"{AFTER}{urlsafe_b64encode(json.dumps(key, separators=(',', ':')).encode()).decode().rstrip('=')}"
 
-    cursor: str = Field(default="", pattern=r"^(from-[1-9][0-9]{0,7})?$", description=CURSOR)
+
+def key_in(cursor: str) -> Key:
+    """The key of the row that a page begins after."""
+    text = cursor.removeprefix(AFTER)
+    try:
+        key = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        json.dumps(key, ensure_ascii=False).encode()  # No half of a character, which SQLite can't have.
+    except (ValueError, RecursionError):
+        raise refuse(NO_CURSOR) from None
+    if not isinstance(key, list) or {type(part) for part in key} - {str, int, float}:
+        raise refuse(NO_CURSOR)
+    return tuple(key)
+
+
+def readable(cursor: str) -> str:
+    if cursor:
+        key_in(cursor)
+    return cursor
+
+
+Cursor = Annotated[str, AfterValidator(readable)]
+
+
+class Paging(BaseModel):
+    """The parameters of a list. A cursor names the row that the page follows, so that rows that come and go in between double
+    and hide no others."""
+
+    cursor: Cursor = Field(default="", max_length=4_000, pattern=r"^(after-[A-Za-z0-9_-]+)?$", description=CURSOR)
     per_page: int = Field(default=50, ge=1, le=500)
     page: int = Field(
         default=1, ge=1, le=100_000, description="Use `cursor` instead.", json_schema_extra={"deprecated": True}
@@ -32,16 +67,15 @@ class Paging(BaseModel):
         return page
 
     @property
-    def offset(self) -> int:
-        return int(self.cursor.removeprefix("from-")) if self.cursor else (self.page - 1) * self.per_page
+    def portion(self) -> Portion:
+        after = key_in(self.cursor) if self.cursor else None
+        return {"after": after, "offset": (self.page - 1) * self.per_page, "limit": self.per_page}
 
-    def place(self, total: int) -> dict[str, Any]:
+    def counts(self, page: Page[Any]) -> dict[str, Any]:
         """The keys of `Paged`."""
-        ends = self.offset + self.per_page
-        number = self.offset // self.per_page + 1
         return {
-            "total": total, "next_cursor": f"from-{ends}" if ends < total else None,
-            "page": number, "per_page": self.per_page,
+            "total": page.total, "next_cursor": cursor_after(page.last) if page.has_more and page.last else None,
+            "page": page.offset // self.per_page + 1, "per_page": self.per_page,
         }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from guardpanel.services.input import validated
 from guardpanel.services.rules import catalogue
 from guardpanel.services.rules.families import family
 from guardpanel.services.rules.policy_states import state_of
-from guardpanel.services.rules.question import RulePaging, RuleQuestion, search
+from guardpanel.services.rules.question import RuleQuestion, search
 from guardpanel.services.rules.sentences import explain
 from guardpanel.services.rules.states import StateKind, states
 
@@ -116,13 +116,10 @@ async def list_rules(
     state = await state_of(session, question)
     await session.commit()
     rules = await catalogue.require(panel.engines)
-    paging = RulePaging(
-        sort=query.sort.removeprefix("-"), descending=query.sort.startswith("-"), limit=query.per_page,
-        offset=query.offset,
-    )  # fmt: skip
-    page = search(rules, question, paging, state)
+    sort, descending = query.sort.removeprefix("-"), query.sort.startswith("-")
+    page = search(rules, question, state, sort=sort, descending=descending, **query.portion)
     return RulePage(
-        items=[RuleOut(**out(rule)) for rule in page.items], **query.place(page.total),
+        items=[RuleOut(**out(rule)) for rule in page.items], **query.counts(page),
         crs_version=rules.crs_version, coraza_version=rules.coraza_version,
     )  # fmt: skip
 

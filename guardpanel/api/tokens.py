@@ -13,6 +13,7 @@ from guardpanel.dependencies import Administrator, PanelDep, RowId, SessionDep
 from guardpanel.models.api_token import ApiTokenFields, TokenLife, TokenRole
 from guardpanel.services.accounts import api_tokens
 from guardpanel.services.input import validated
+from guardpanel.services.paging import cut
 
 router = APIRouter(prefix="/api/v1/tokens", tags=["tokens"], responses=also(403))
 
@@ -50,9 +51,8 @@ class ApiTokenIn(Body):
 @router.get("", name="list_tokens")
 async def list_tokens(session: SessionDep, _user: Administrator, listing: Annotated[Paging, Query()]) -> ApiTokenPage:
     """API tokens by name, with expired ones."""
-    tokens = await api_tokens.all_tokens(session)
-    page = tokens[listing.offset : listing.offset + listing.per_page]
-    return ApiTokenPage(items=[ApiTokenOut.model_validate(token) for token in page], **listing.place(len(tokens)))
+    page = cut(await api_tokens.all_tokens(session), api_tokens.key_of, **listing.portion)
+    return ApiTokenPage(items=[ApiTokenOut.model_validate(token) for token in page.items], **listing.counts(page))
 
 
 @router.post("", name="create_token", status_code=201, responses=also(409))

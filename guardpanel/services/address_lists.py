@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.access import contents, parsing
 from guardpanel.access.entries import Entries, Entry
 from guardpanel.access.parsing import Tell
+from guardpanel.access.spans import span
 from guardpanel.errors import Conflict, FieldErrors, Invalid, NotFound, Stale
 from guardpanel.models import AddressList
 from guardpanel.models.access.address_list import NOUN, AddressListFields, AddressListInput, AppliesTo, ListKind
@@ -21,8 +22,8 @@ from guardpanel.services.access import feed_maps, feed_states
 from guardpanel.services.access.list_edits import Edit, difference
 from guardpanel.services.access.list_texts import must_be_fit_to_deny, read_text, read_typed
 from guardpanel.services.access.lockout import doors, must_not_lock_out
-from guardpanel.services.crud import Crud, Paging
-from guardpanel.services.paging import Page, holds
+from guardpanel.services.crud import Crud
+from guardpanel.services.paging import Page, Paging, Portion, cut, holds
 from guardpanel.services.saving.changes import Change, Changes, SaveRequest, SaveResult
 
 SORTS = {"name": col(AddressList.name), "kind": col(AddressList.kind), "changed": col(AddressList.updated_at)}
@@ -218,13 +219,13 @@ async def entries_of(session: AsyncSession, row: AddressList) -> Entries:
 
 
 async def entries_page(
-    session: AsyncSession, row: AddressList, *, q: str = "", offset: int = 0, limit: int = 50
+    session: AsyncSession, row: AddressList, *, q: str = "", **portion: Unpack[Portion]
 ) -> Page[Entry]:
     """By address. `q`: a part of a network or comment."""
     entries = (await entries_of(session, row)).items
     if q:
         entries = await asyncio.to_thread(_matching, entries, q.lower())
-    return Page(list(entries[offset : offset + limit]), len(entries), offset, limit)
+    return cut(entries, lambda entry: span(entry.network), **portion)
 
 
 def _matching(entries: Sequence[Entry], q: str) -> tuple[Entry, ...]:

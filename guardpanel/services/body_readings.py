@@ -11,8 +11,8 @@ from guardpanel.models.policies.body_reading import NOUN, BodyReadingColumns, Bo
 from guardpanel.models.policies.content_types import ReadAs, reading_of
 from guardpanel.rendering import EngineFacts, body_readings
 from guardpanel.rendering.body_readings import FOREIGN_PROCESSORS, BodyReadingState
-from guardpanel.services.crud import Crud, Paging
-from guardpanel.services.paging import Page, holds
+from guardpanel.services.crud import Crud
+from guardpanel.services.paging import Page, Paging, holds
 from guardpanel.services.rules.exclusion_checks import never_matches
 from guardpanel.services.rules.exclusion_words import listed, requests_to
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult

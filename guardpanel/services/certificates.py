@@ -27,9 +27,9 @@ from guardpanel.models.noun import KEPT
 from guardpanel.sealing import KeyLost, Seal
 from guardpanel.services import certificate_uses, same_names
 from guardpanel.services.certificate_choices import must_be_confirmed, must_not_leave_a_gap
-from guardpanel.services.crud import Crud, Paging
+from guardpanel.services.crud import Crud
 from guardpanel.services.issuing.accounts import bind, bound_authority, must_be_whole
-from guardpanel.services.paging import Page, holds
+from guardpanel.services.paging import Page, Paging, holds
 from guardpanel.services.saving.changes import Change, Changes, SaveRequest, SaveResult
 
 SORTS = {

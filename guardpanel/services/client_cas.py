@@ -18,8 +18,8 @@ from guardpanel.errors import Invalid
 from guardpanel.models import ClientCa, VirtualHost
 from guardpanel.models.certificates.client_ca import NOUN, ClientCaFields, ClientCaInput
 from guardpanel.models.certificates.https import ClientCertificates
-from guardpanel.services.crud import Crud, Paging
-from guardpanel.services.paging import Page, holds
+from guardpanel.services.crud import Crud
+from guardpanel.services.paging import Page, Paging, holds
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 
 SORTS = {"name": col(ClientCa.name), "changed": col(ClientCa.updated_at)}

@@ -5,11 +5,11 @@ A noun's service creates its own `Crud` and adds its queries and rules.
 
 from collections.abc import Mapping
 from copy import copy
-from typing import Any, Generic, Protocol, Self, TypedDict, TypeVar, Unpack
+from typing import Any, Generic, Protocol, Self, TypeVar, Unpack
 
 from pydantic import BaseModel
 from sqlalchemy.sql.base import ExecutableOption
-from sqlmodel import asc, desc, func, select
+from sqlmodel import func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.errors import FieldErrors, Invalid, NotFound, Stale
@@ -19,7 +19,7 @@ from guardpanel.models.noun import Noun
 from guardpanel.rendering import EngineFacts, Rows
 from guardpanel.sealing import Seal
 from guardpanel.services.input import validated
-from guardpanel.services.paging import Page
+from guardpanel.services.paging import Page, Sorted, cut_in_sql
 from guardpanel.services.row_fields import RowFields
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Change, Changes, SaveRequest, SaveResult
@@ -39,18 +39,6 @@ class Row(Protocol):
 
 R = TypeVar("R", bound=Row)
 F = TypeVar("F", bound=BaseModel)
-
-PART = 100
-"Rows read at once: creating their objects blocks the event loop."
-
-
-class Paging(TypedDict, total=False):
-    """A page of a list. `sort` is a key of the noun's sorts."""
-
-    sort: str
-    descending: bool
-    offset: int
-    limit: int
 
 
 class Crud(Generic[R, F]):
@@ -116,23 +104,12 @@ class Crud(Generic[R, F]):
         return name
 
     async def listed(
-        self, session: AsyncSession, query: Any, sorts: Mapping[str, Any], **paging: Unpack[Paging]
+        self, session: AsyncSession, query: Any, sorts: Mapping[str, Any], *, sort: str = "", **portion: Unpack[Sorted]
     ) -> Page[R]:
         """The rows that the query selects, by name unless sorted otherwise. Raises NotFound if the parent is gone."""
         await self.parent_name(session)
-        offset, limit = paging.get("offset", 0), paging.get("limit", 50)
-        column = func.lower(sorts.get(paging.get("sort", ""), sorts["name"]))
-        order = (desc if paging.get("descending") else asc)(column)
-        query = query.where(*self.own)
-        total = (await session.exec(select(func.count()).select_from(query.subquery()))).one()
-        ordered = query.options(*self.loading).order_by(order, self.row.id)
-        items: list[R] = []
-        while (left := min(limit, total - offset) - len(items)) > 0:
-            part = (await session.exec(ordered.offset(offset + len(items)).limit(min(left, PART)))).all()
-            if not part:
-                break
-            items += part
-        return Page(items, total, offset, limit)
+        columns = func.lower(sorts.get(sort, sorts["name"])), self.row.id
+        return await cut_in_sql(session, query.where(*self.own), columns, self.loading, **portion)
 
     async def also(self, session: AsyncSession, row: R, fields: F, seal: Seal, change: Change) -> str:  # noqa: ARG002
         """What else is stored with a new or changed row, in the same transaction. Returns words for the list of changes."""

@@ -19,8 +19,8 @@ from guardpanel.models.rules.custom_rule_text import FIRST_ID, LAST_ID, SCORE
 from guardpanel.models.rules.rule_override import RuleAction
 from guardpanel.models.rules.seclang import Action, NotSecLang, parse, pretty
 from guardpanel.rendering.custom_rules import links_of, seclang
-from guardpanel.services.crud import Crud, Paging
-from guardpanel.services.paging import Page, holds
+from guardpanel.services.crud import Crud
+from guardpanel.services.paging import Page, Paging, holds
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 
 ADDS = re.compile(

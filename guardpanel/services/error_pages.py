@@ -10,8 +10,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.models import ErrorPage, PathBinding, VirtualHost, path_binding, virtual_host
 from guardpanel.models.error_page import NOUN, ErrorPageFields
 from guardpanel.rendering import error_pages
-from guardpanel.services.crud import Crud, Paging
-from guardpanel.services.paging import Page, holds
+from guardpanel.services.crud import Crud
+from guardpanel.services.paging import Page, Paging, holds
 
 SORTS = {"name": col(ErrorPage.name), "changed": col(ErrorPage.updated_at)}
 

@@ -7,8 +7,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.models import HeaderRule
 from guardpanel.models.header_rule import NOUN, Direction, HeaderAction, HeaderRuleColumns, HeaderRuleFields
-from guardpanel.services.crud import Crud, Paging
-from guardpanel.services.paging import Page, holds
+from guardpanel.services.crud import Crud
+from guardpanel.services.paging import Page, Paging, holds
 
 SORTS = {"name": func.printf("%05d", HeaderRule.position), "changed": col(HeaderRule.updated_at)}
 "In the order in which they are applied."

@@ -1,21 +1,56 @@
 """A page of a list, as every list service returns it, and its search."""
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar
 
-from sqlmodel import func, or_
+from sqlalchemy import tuple_
+from sqlalchemy.orm import Session
+from sqlmodel import asc, desc, func, or_, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from guardpanel.errors import Invalid
 
 T = TypeVar("T")
+
+Key = tuple[str | int | float, ...]
+"What a row is sorted by. No two rows of a list have the same."
+
+LARGEST = 2**63 - 1
+"Of SQLite's numbers."
+
+PART = 100
+"Rows read at once: creating their objects blocks the event loop."
+
+
+class Portion(TypedDict, total=False):
+    """Where a page begins: `after` the row with this key, whether or not it still exists, else at `offset`."""
+
+    after: Key | None
+    offset: int
+    limit: int
+
+
+class Sorted(Portion, total=False):
+    descending: bool
+
+
+class Paging(Sorted, total=False):
+    """`sort` is a key of the list's sorts."""
+
+    sort: str
 
 
 @dataclass(frozen=True)
 class Page(Generic[T]):
-    """`items` start at `offset`. `total` counts all matches, before paging."""
+    """`items` start at `offset`. `total` counts all matches, before paging. `last` is the key of the last item."""
 
     items: list[T]
     total: int
     offset: int
     limit: int
+    last: Key | None = None
 
     @property
     def has_more(self) -> bool:
@@ -28,6 +63,68 @@ class Page(Generic[T]):
     @property
     def older(self) -> int | None:
         return self.offset + self.limit if self.has_more else None
+
+
+def cut(
+    rows: Sequence[T],
+    key: Callable[[T], Key],
+    *,
+    descending: bool = False,
+    after: Key | None = None,
+    offset: int = 0,
+    limit: int = 50,
+) -> Page[T]:
+    """A page of rows that are sorted by this key."""
+    if after is not None and rows:
+        must_be_like(after, key(rows[0]))
+        upwards = rows[::-1] if descending else rows
+        offset = len(rows) - bisect_left(upwards, after, key=key) if descending else bisect_right(rows, after, key=key)
+    items = list(rows[offset : offset + limit])
+    return Page(items, len(rows), offset, limit, key(items[-1]) if items else None)
+
+
+async def cut_in_sql(
+    session: AsyncSession,
+    query: Any,
+    columns: Sequence[Any],
+    loading: Sequence[Any] = (),
+    *,
+    descending: bool = False,
+    after: Key | None = None,
+    offset: int = 0,
+    limit: int = 50,
+) -> Page[Any]:
+    """A page of the rows that the query selects, sorted by these columns: texts, and last the ID."""
+    total = select(func.count()).select_from(query.subquery())
+    rest = query
+    if after is None:
+        count = (await session.exec(total)).one()
+    else:
+        must_be_like(after, (*[""] * (len(columns) - 1), 0))
+        place, here = tuple_(*columns), tuple_(*after[:-1], min(int(after[-1]), LARGEST))
+        rest = query.where(place < here if descending else place > here)
+        left = select(func.count()).select_from(rest.subquery())
+        count, number = (await session.exec(select(total.scalar_subquery(), left.scalar_subquery()))).one()
+        offset = count - number
+    ordered = rest.add_columns(*columns).options(*loading).order_by(*map(desc if descending else asc, columns))
+    start, rows = 0 if after else offset, list[Any]()
+    while (more := min(limit, count - offset) - len(rows)) > 0:
+        part = ordered.offset(start + len(rows)).limit(min(more, PART))
+        if not (read := await session.run_sync(_rows, part)):
+            break
+        rows += read
+    return Page([row[0] for row in rows], count, offset, limit, tuple(rows[-1][1:]) if rows else None)
+
+
+def _rows(session: Session, query: Any) -> Sequence[Any]:
+    """SQLModel's own `exec` returns the first column alone."""
+    return Session.execute(session, query).all()
+
+
+def must_be_like(after: Key, key: Key) -> None:
+    """Raises Invalid (422) for a cursor of another list."""
+    if list(map(type, after)) != list(map(type, key)):
+        raise Invalid.at("cursor", "This cursor is of another list. Start again without one.")
 
 
 def like(text: str) -> str:

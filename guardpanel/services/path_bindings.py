@@ -20,8 +20,8 @@ from guardpanel.models.path_binding import (
 from guardpanel.models.policies.enforcement import EnforcementMode, at_path
 from guardpanel.services import redirect_doubts
 from guardpanel.services.access.geo_doubts import must_let_in_where
-from guardpanel.services.crud import Crud, Paging
-from guardpanel.services.paging import Page, holds
+from guardpanel.services.crud import Crud
+from guardpanel.services.paging import Page, Paging, holds
 from guardpanel.services.policy_uses import Place
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 from guardpanel.services.saving.differences import Names

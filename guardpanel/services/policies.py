@@ -13,8 +13,8 @@ from guardpanel.models.policies.policy_geo import GeoMode
 from guardpanel.rendering import EngineFacts
 from guardpanel.services import custom_rules
 from guardpanel.services.access.geo_doubts import must_let_in
-from guardpanel.services.crud import Crud, Paging
-from guardpanel.services.paging import Page, holds
+from guardpanel.services.crud import Crud
+from guardpanel.services.paging import Page, Paging, holds
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 
 MOST_NAMED = 5

@@ -16,8 +16,8 @@ from guardpanel.models.rules.rule_override import RuleOverrideFields
 from guardpanel.rendering import exclusions
 from guardpanel.rendering.exclusions import ExclusionState
 from guardpanel.services import policy_uses
-from guardpanel.services.crud import Crud, Paging
-from guardpanel.services.paging import Page, holds
+from guardpanel.services.crud import Crud
+from guardpanel.services.paging import Page, Paging, holds
 from guardpanel.services.rules import catalogue, exclusion_checks
 from guardpanel.services.rules.exclusion_checks import is_meant
 from guardpanel.services.rules.own_rules import may_be_meant, with_own

@@ -10,8 +10,8 @@ from guardpanel.errors import Invalid
 from guardpanel.field_codes import FieldCode
 from guardpanel.models import CustomRule, Policy, RuleOverride
 from guardpanel.models.rules.rule_override import FAMILY, NOUN, KnownOverride, RuleAction, RuleOverrideFields
-from guardpanel.services.crud import Crud, Paging
-from guardpanel.services.paging import Page, holds
+from guardpanel.services.crud import Crud
+from guardpanel.services.paging import Page, Paging, holds
 from guardpanel.services.rule_exclusions import owned
 from guardpanel.services.rules import catalogue
 from guardpanel.services.rules.exclusion_checks import STEERS, chosen, most_of

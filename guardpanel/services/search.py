@@ -17,7 +17,7 @@ from guardpanel.services.history import history
 from guardpanel.services.history.history import RowLink
 from guardpanel.services.paging import Page, like
 from guardpanel.services.rules import catalogue
-from guardpanel.services.rules.question import RulePaging, RuleQuestion
+from guardpanel.services.rules.question import RuleQuestion
 from guardpanel.services.rules.question import search as search_rules
 
 MOST = 20
@@ -73,7 +73,7 @@ async def _rules(engines: Engines, q: str) -> Page[Rule]:
     known = await catalogue.recall(engines) if len(q) >= SHORTEST_FOR_RULES else None
     if known is None:
         return Page([], 0, 0, MOST_RULES)
-    return search_rules(known, RuleQuestion.model_construct(q=q), RulePaging(limit=MOST_RULES))
+    return search_rules(known, RuleQuestion.model_construct(q=q), limit=MOST_RULES)
 
 
 def _parents(noun: Noun, page: Page[Any]) -> set[Key]:

@@ -13,8 +13,8 @@ from guardpanel.models.noun import KEPT
 from guardpanel.models.site_login import NOUN, SiteLoginFields, SiteLoginInput, place
 from guardpanel.rendering.login_maps import digest
 from guardpanel.sealing import Seal
-from guardpanel.services.crud import Crud, Paging
-from guardpanel.services.paging import Page, holds
+from guardpanel.services.crud import Crud
+from guardpanel.services.paging import Page, Paging, holds
 from guardpanel.services.saving.changes import Change
 from guardpanel.services.saving.facts import secret_of
 from guardpanel.services.saving.login_digests import opened

@@ -15,10 +15,10 @@ from guardpanel.models.virtual_host import NOUN, VirtualHostFields
 from guardpanel.sealing import Seal
 from guardpanel.services import policy_uses, redirect_doubts, serving
 from guardpanel.services.access.geo_doubts import must_let_in_where
-from guardpanel.services.crud import Crud, Paging
+from guardpanel.services.crud import Crud
 from guardpanel.services.https import https_doubts, new_certificates
 from guardpanel.services.https.new_certificates import Ready
-from guardpanel.services.paging import Page, holds
+from guardpanel.services.paging import Page, Paging, holds
 from guardpanel.services.saving.changes import Change, Changes, SaveRequest, SaveResult
 
 WHOLE: tuple[Any, ...] = (

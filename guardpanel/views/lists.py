@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from guardpanel.services.crud import Paging
+from guardpanel.services.paging import Paging
 
 LIMIT = 50
 

@@ -13,7 +13,7 @@ from guardpanel.services.events.fired import MOST, MOST_LISTED
 from guardpanel.services.rules import catalogue
 from guardpanel.services.rules.families import family
 from guardpanel.services.rules.policy_states import state_of
-from guardpanel.services.rules.question import PHASES, RulePaging, RuleQuestion, search
+from guardpanel.services.rules.question import PHASES, RuleQuestion, search
 from guardpanel.services.rules.sentences import ROLES, explain, title
 from guardpanel.services.rules.states import states
 from guardpanel.views.answers import page, redirect
@@ -44,7 +44,7 @@ async def index(request: Request, panel: PanelDep, session: SessionDep, _viewer:
         return await page(request, "rules/index.html", context)
     if question is None or filters.form.errors:
         return await page(request, "rules/index.html", context, status_code=422)
-    matches = search(loaded.rule_set, question, RulePaging(**filters.listing.paging), state)
+    matches = search(loaded.rule_set, question, state, **filters.listing.paging)
     counts = await panel.events.fired_counts([rule.id for rule in matches.items], datetime.now(UTC))
     return await page(request, "rules/index.html", {**context, "results": matches, "counts": counts})
 

@@ -1,12 +1,13 @@
 """Lists are read to their end by cursors, whatever they list."""
 
+from base64 import urlsafe_b64encode
 from itertools import chain
 from typing import Any
 
 import httpx2
 import pytest
 
-from tests.contracts.operations import DOCUMENT
+from tests.contracts.operations import DOCUMENT, there
 
 pytestmark = pytest.mark.anyio
 
@@ -21,6 +22,15 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "/api/v1/bans": [{"network": f"192.0.2.{number}"} for number in range(5)],
     "/api/v1/tokens": [{"name": name} for name in "abcde"],
 }
+
+
+NEW: dict[str, list[dict[str, Any]]] = {
+    "/api/v1/vhosts": [{"hostnames": ["aa.example"], "servers": [{"address": "127.0.0.1:80"}]}],
+    "/api/v1/address-lists": [{"name": "A list", "kind": "allow"}],
+    "/api/v1/bans": [{"network": "192.0.2.9"}],
+    "/api/v1/tokens": [{"name": "A token"}],
+}
+"Of the same lists: rows that come before the second page."
 
 
 async def pages(client: httpx2.AsyncClient, path: str, **query: Any) -> list[list[int]]:
@@ -41,13 +51,71 @@ async def test_a_list_is_read_to_its_end_by_cursors(ada_api: httpx2.AsyncClient,
     by_cursor = await pages(ada_api, path, per_page=2)
     whole = await pages(ada_api, path)
     second = (await ada_api.get(path, params={"per_page": 2, "page": 2})).json()
-    both = await ada_api.get(path, params={"cursor": "from-2", "page": 2})
+    cursor = (await ada_api.get(path, params={"per_page": 2})).json()["next_cursor"]
+    both = await ada_api.get(path, params={"cursor": cursor, "page": 2})
 
     assert [len(page) for page in by_cursor] == [2, 2, 1]
     assert [list(chain(*by_cursor))] == whole
     assert sorted(whole[0]) == sorted(made)
     assert [item["id"] for item in second["items"]] == by_cursor[1]
     assert (both.status_code, both.json()["errors"][0]["parameter"]) == (422, "page")
+
+
+@pytest.mark.parametrize("path", ROWS)
+async def test_rows_that_come_and_go_between_two_pages_double_and_hide_no_others(
+    ada_api: httpx2.AsyncClient, path: str
+) -> None:
+    for row in ROWS[path]:
+        await ada_api.post(path, json=row)
+    whole = (await pages(ada_api, path))[0]
+    first = (await ada_api.get(path, params={"per_page": 3})).json()
+    gone = [whole[0], whole[2], whole[3]]  # The cursor's own row, one before it, and one after it.
+    for row_id in gone:
+        assert (await ada_api.delete(f"{path}/{row_id}")).is_success
+    new = [(await ada_api.post(path, json=row)).json()["id"] for row in NEW[path]]
+
+    rest = (await ada_api.get(path, params={"per_page": 3, "cursor": first["next_cursor"]})).json()
+
+    left = [row_id for row_id in (await pages(ada_api, path))[0] if row_id not in new]
+    assert [item["id"] for item in first["items"]] == whole[:3]
+    assert [item["id"] for item in rest["items"]] == whole[4:]
+    assert left == [whole[1], *whole[4:]]
+
+
+async def test_entries_of_a_list_that_come_and_go_double_and_hide_no_others(ada_api: httpx2.AsyncClient) -> None:
+    entries = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1", "2001:db8::2"]
+    body = {"name": "Theirs", "kind": "allow", "entries": "\n".join(entries)}
+    row = f"/api/v1/address-lists/{(await ada_api.post('/api/v1/address-lists', json=body)).json()['id']}"
+    first = (await ada_api.get(f"{row}/entries", params={"per_page": 3})).json()
+
+    await ada_api.patch(row, json={"entries": "\n".join(["10.0.0.1", *entries[4:]])})
+    rest = (await ada_api.get(f"{row}/entries", params={"per_page": 3, "cursor": first["next_cursor"]})).json()
+
+    assert [entry["network"] for entry in first["items"]] == entries[:3]
+    assert [entry["network"] for entry in rest["items"]] == entries[4:]
+
+
+MADE_UP = [
+    b"", b"{", b"1", b"null", b"{}", b"[]", b"[[]]", b"[null]", b"[true]", b"[NaN]", b"[1e999]", b"[-1]", b"[99999999999999999999]",
+    b'["a"]', b'["a", 99999999999999999999]', b'["a", -1]', b'["\\ud800", 1]', b'["\\u0000", 1]', b"[9" + b"9" * 2_000 + b"]", b"[" * 2_000,
+    b'[99999999999999999999, 0, 0, 0, 0, "a"]', b'[1.5, "a"]', b"\xff",
+]  # fmt: skip
+
+
+async def test_a_cursor_that_no_page_had_is_an_error_or_a_place(ada_api: httpx2.AsyncClient) -> None:
+    await ada_api.post("/api/v1/address-lists", json={"name": "Theirs", "kind": "allow", "entries": "192.0.2.1"})
+    for row in ROWS["/api/v1/bans"]:
+        await ada_api.post("/api/v1/bans", json=row)
+    lists = [path for path, each in DOCUMENT["paths"].items() if "after-" in str(each.get("get", {}).get("parameters"))]
+    for path in map(there, lists):
+        for made_up in MADE_UP:
+            cursor = f"after-{urlsafe_b64encode(made_up).decode().rstrip('=')}"
+            answer = await ada_api.get(path, params={"cursor": cursor})
+
+            assert answer.status_code in {200, 404, 422, 503}, (path, made_up)
+            if answer.status_code == 422:
+                assert [error["parameter"] for error in answer.json()["errors"]] == ["cursor"], (path, made_up)
+    assert len(lists) > 15
 
 
 def test_each_list_has_a_cursor_and_its_older_parameters_are_deprecated() -> None:

@@ -22,7 +22,7 @@ from guardpanel.services import policies
 from guardpanel.services.events import fired
 from guardpanel.services.rules import catalogue
 from guardpanel.services.rules.families import FAMILIES
-from guardpanel.services.rules.question import RulePaging, RuleQuestion, search
+from guardpanel.services.rules.question import RuleQuestion, search
 from guardpanel.services.rules.sentences import ALWAYS, COMPARISONS, OPERATORS, explain, sentence
 from guardpanel.services.rules.states import StateKind, states
 from guardpanel.services.rules.targets import CHANGES, PLACES
@@ -36,7 +36,7 @@ def rules() -> RuleSet:
 
 
 def matching(rules: RuleSet, **filters: str) -> list[int]:
-    return [rule.id for rule in search(rules, RuleQuestion(**filters), RulePaging(limit=1000)).items]
+    return [rule.id for rule in search(rules, RuleQuestion(**filters), limit=1000).items]
 
 
 def links(rules: RuleSet) -> Iterator[tuple[Rule, Link]]:
@@ -86,7 +86,7 @@ def test_kinds_part_the_rules(rules: RuleSet) -> None:
 
 
 def test_pages_are_sorted_and_complete(rules: RuleSet) -> None:
-    pages = [search(rules, RuleQuestion(), RulePaging(sort="points", descending=True, offset=at, limit=100)) for at in range(0, 400, 100)]  # fmt: skip
+    pages = [search(rules, RuleQuestion(), sort="points", descending=True, offset=at, limit=100) for at in range(0, 400, 100)]  # fmt: skip
     listed = [rule for page in pages for rule in page.items]
 
     assert {rule.id for rule in listed} == set(matching(rules))

@@ -160,9 +160,9 @@ async def test_likely_false_positives_come_first_with_their_reasons(
 @pytest.mark.parametrize(
     ("query", "paths"),
     [
-        ("?rule_id=941100", ["/posts/{number}"]), ("?source_ip=198.51.100.1", ["/list"]), ("?path=/list", ["/list"]),
-        ("?method=POST", ["/posts/{number}"]), ("?vhost_id=99", []), ("?state=fixed", []),
-        ("?page_size=1&page=2", ["/list"]),
+        ("?rule=941100", ["/posts/{number}"]), ("?client=198.51.100.1", ["/list"]), ("?path=/list", ["/list"]),
+        ("?method=POST", ["/posts/{number}"]), ("?virtual_host=99", []), ("?state=fixed", []),
+        ("?per_page=1&page=2", ["/list"]),
     ],
 )  # fmt: skip
 async def test_groups_have_the_filters_of_events(
@@ -206,7 +206,7 @@ async def test_a_fixed_group_says_by_which_revision_until_it_is_blocked_again(
     store(panel.settings.events_database, [again], [a_log_line(again)])
 
     assert f"Blocked again after revision {saved.revision}" in (await page_of(ada, f"/event-groups/{key}")).text
-    (group,) = await listed(ada_api, "?state=open&rule_id=941100")
+    (group,) = await listed(ada_api, "?state=open&rule=941100")
     assert (group["blocked_again"], group["fix"]["revision"]) == (True, saved.revision)
 
 
@@ -233,7 +233,7 @@ async def test_a_fix_is_over_when_its_exclusion_is_gone(
     answer = await (ada_api.delete(place) if how == "deleted" else ada_api.patch(place, json={"enabled": False}))
 
     assert answer.is_success, answer.text
-    (group,) = await listed(ada_api, "?state=open&rule_id=941100")
+    (group,) = await listed(ada_api, "?state=open&rule=941100")
     assert (group["fix"]["revision"], group["fix"]["is_over"], group["blocked_again"]) == (saved.revision, True, False)
     for path in ("/event-groups", f"/event-groups/{key}", f"/events/{groups[0][0]['id']}"):
         assert f"The fix in revision {saved.revision} was deleted or disabled" in (await page_of(ada, path)).text
@@ -255,8 +255,8 @@ async def test_what_cannot_be_meant_is_told_at_its_field(ada: Client, ada_api: C
 
     assert "Enter an IP address or CIDR range" in page.text
     assert "This is no group of events." in (await page_of(ada, "/events?group=no+key", 422)).text
-    answer = await ada_api.get("/api/v1/event-groups?source_ip=nobody")
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "source_ip")
+    answer = await ada_api.get("/api/v1/event-groups?client=nobody")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "client")
 
 
 async def test_what_a_group_itself_got_does_not_speak_for_it(ada: Client, ada_api: Client, panel: Panel) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_network
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from sqlmodel import col, delete, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -25,7 +25,7 @@ from guardpanel.errors import EngineUnavailable, Invalid, NotFound, StorageFaile
 from guardpanel.models import Ban
 from guardpanel.models.access.ban import AUTOMATIC, BY_HAND, LATEST, BanFields
 from guardpanel.services.access.lockout import doors, must_not_lock_out
-from guardpanel.services.paging import Page, holds
+from guardpanel.services.paging import Page, Portion, cut_in_sql, holds
 from guardpanel.services.saving.changes import Changes
 
 log = logging.getLogger(__name__)
@@ -142,13 +142,13 @@ class Bans:
         return await asyncio.to_thread(_map, rows)
 
 
-async def active(session: AsyncSession, *, q: str = "", offset: int = 0, limit: int = 50) -> Page[Ban]:
+async def active(session: AsyncSession, *, q: str = "", **portion: Unpack[Portion]) -> Page[Ban]:
     """Newest first."""
-    return await _page(session, _active(datetime.now(UTC)), q, offset, limit)
+    return await _page(session, _active(datetime.now(UTC)), q, portion)
 
 
-async def ended(session: AsyncSession, *, q: str = "", offset: int = 0, limit: int = 50) -> Page[Ban]:
-    return await _page(session, ~_active(datetime.now(UTC)), q, offset, limit)
+async def ended(session: AsyncSession, *, q: str = "", **portion: Unpack[Portion]) -> Page[Ban]:
+    return await _page(session, ~_active(datetime.now(UTC)), q, portion)
 
 
 async def ends(session: AsyncSession, networks: Collection[str]) -> Mapping[str, datetime]:
@@ -172,13 +172,11 @@ async def drop_ended(session: AsyncSession, oldest: datetime, most: int) -> int:
     return (await session.exec(delete(Ban).where(col(Ban.id).in_(old)))).rowcount
 
 
-async def _page(session: AsyncSession, which: Any, q: str, offset: int, limit: int) -> Page[Ban]:
+async def _page(session: AsyncSession, which: Any, q: str, portion: Portion) -> Page[Ban]:
     query = select(Ban).where(which)
     if q:
         query = query.where(holds(q, Ban.network, Ban.reason, Ban.created_by))
-    total = (await session.exec(select(func.count()).select_from(query.subquery()))).one()
-    rows = await session.exec(query.order_by(col(Ban.id).desc()).offset(offset).limit(limit))
-    return Page(list(rows.all()), total, offset, limit)
+    return await cut_in_sql(session, query, [col(Ban.id)], descending=True, **portion)
 
 
 async def _not_banned(session: AsyncSession, bans: Sequence[Ban]) -> list[Ban]:

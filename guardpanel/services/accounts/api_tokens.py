@@ -17,6 +17,7 @@ from guardpanel.models import ApiToken, User
 from guardpanel.models.api_token import ApiTokenFields, TokenRole
 from guardpanel.models.user import Role
 from guardpanel.services.accounts.sessions import SEEN_EVERY, digest
+from guardpanel.services.paging import Key
 
 PREFIX = "gpt_"
 "Of every secret: other tokens begin with `gp_`."
@@ -94,4 +95,8 @@ class ApiTokens:
 
 async def all_tokens(session: AsyncSession) -> list[ApiToken]:
     """By name, expired ones too."""
-    return list((await session.exec(select(ApiToken).order_by(col(ApiToken.name)))).all())
+    return sorted((await session.exec(select(ApiToken))).all(), key=key_of)
+
+
+def key_of(token: ApiToken) -> Key:
+    return token.name, token.id or 0

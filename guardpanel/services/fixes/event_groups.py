@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Unpack
 
 from guardpanel.database import Database
 from guardpanel.events.grouping import GroupKey
@@ -15,6 +16,7 @@ from guardpanel.services.events.passing import Passing, Place, count
 from guardpanel.services.events.triage import Likelihood, Triage, judge, signals_of
 from guardpanel.services.fixes import fixed
 from guardpanel.services.fixes.fixed import Fix
+from guardpanel.services.paging import Key, Page, Portion, cut
 
 UNDER_WAY = timedelta(seconds=5)
 "After a change: requests that were there before it are still answered as before."
@@ -58,28 +60,26 @@ class EventGroup:
 
 
 @dataclass(frozen=True)
-class GroupPage:
-    items: list[EventGroup]
-    total: int
-    is_whole: bool
+class GroupPage(Page[EventGroup]):
+    is_whole: bool = True
     "False: older events were not looked at, or there are more groups."
-    is_stopped: bool
+    is_stopped: bool = False
 
 
 async def page(
-    events: Events, database: Database, filters: EventFilter, *, state: GroupState | None, offset: int, limit: int
+    events: Events, database: Database, filters: EventFilter, *, state: GroupState | None, **portion: Unpack[Portion]
 ) -> GroupPage:
     """Open ones first, of these the ones that are probably no attack. Invalid names a field that cannot be meant."""
     of_events = await events.groups(filters)
     groups = [group for group in await _known(events, database, of_events.groups) if state in {None, group.state}]
     groups.sort(key=_rank)
-    return GroupPage(groups[offset : offset + limit], len(groups), of_events.is_whole, of_events.stopped)
+    return GroupPage(**vars(cut(groups, _rank, **portion)), is_whole=of_events.is_whole, is_stopped=of_events.stopped)
 
 
 async def likely_false_positives(events: Events, database: Database, now: datetime) -> list[EventGroup]:
     """Open groups of the last day that are probably no attack. Visitors wait for a decision about them."""
     filters = EventFilter(since=now - timedelta(days=1))
-    groups = await page(events, database, filters, state=GroupState.OPEN, offset=0, limit=MOST_GROUPS)
+    groups = await page(events, database, filters, state=GroupState.OPEN, limit=MOST_GROUPS)
     return [group for group in groups.items if group.triage.likelihood is Likelihood.FALSE_POSITIVE]
 
 
@@ -92,9 +92,10 @@ async def find(events: Events, database: Database, key: str) -> EventGroup | Non
     return next(iter(await _known(events, database, groups)), None)
 
 
-def _rank(group: EventGroup) -> tuple[bool, int, int, int]:
+def _rank(group: EventGroup) -> Key:
     return (
-        group.state is GroupState.FIXED, ORDER.index(group.triage.likelihood), -group.triage.weight, -group.requests
+        int(group.state is GroupState.FIXED), ORDER.index(group.triage.likelihood), -group.triage.weight, -group.requests,
+        group.key,
     )  # fmt: skip
 
 

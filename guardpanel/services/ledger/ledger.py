@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Unpack
 
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -18,7 +18,7 @@ from guardpanel.services.events.uses import Uses
 from guardpanel.services.ledger import flags
 from guardpanel.services.ledger.flags import Flag, FlagKind, Known
 from guardpanel.services.ledger.watching import watched
-from guardpanel.services.paging import Page
+from guardpanel.services.paging import Key, Page, Portion, cut
 from guardpanel.services.profiles.plans import Source
 from guardpanel.services.rules import catalogue
 from guardpanel.services.rules.exclusion_words import reach
@@ -89,16 +89,14 @@ class Question:
         )
 
 
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-
-SORTS: Mapping[str, Callable[[Entry], Any]] = {
-    "policy": lambda entry: (entry.policy.lower(), entry.kind, entry.name.lower(), entry.id),
+SORTS: Mapping[str, Callable[[Entry], Key]] = {
+    "policy": lambda entry: (entry.policy.lower(), entry.kind.value, entry.name.lower(), entry.id),
     "name": lambda entry: (entry.name.lower(), entry.id),
     "owner": lambda entry: (entry.owner.lower(), entry.name.lower(), entry.id),
-    "ends": lambda entry: (entry.ends_on or date.max, entry.name.lower(), entry.id),
+    "ends": lambda entry: ((entry.ends_on or date.max).toordinal(), entry.name.lower(), entry.id),
     "uses": lambda entry: (-1 if entry.requests is None else entry.requests, entry.name.lower(), entry.id),
-    "last_used": lambda entry: (entry.last_used or LONG_AGO, entry.name.lower(), entry.id),
-    "changed": lambda entry: (entry.changed_at, entry.id),
+    "last_used": lambda entry: (entry.last_used.timestamp() if entry.last_used else 0.0, entry.name.lower(), entry.id),
+    "changed": lambda entry: (entry.changed_at.timestamp(), entry.id),
 }
 
 
@@ -119,8 +117,7 @@ async def load(
     *,
     sort: str = "policy",
     descending: bool = False,
-    offset: int = 0,
-    limit: int = 50,
+    **portion: Unpack[Portion],
 ) -> Ledger:
     """Reads the rows first. The agent and the events are queried without holding the database."""
     rows = await _read(session)
@@ -139,9 +136,10 @@ async def load(
         known, attacks=await events.on_excluded(wanted, now), counting=await events.uses_of_rules(counting, now)
     )
     entries = [entry for entry in _entries(rows, known) if question.matches(entry)]
-    entries.sort(key=SORTS.get(sort, SORTS["policy"]), reverse=descending)
+    key = SORTS.get(sort, SORTS["policy"])
+    entries.sort(key=key, reverse=descending)
     return Ledger(
-        Page(entries[offset : offset + limit], len(entries), offset, limit),
+        cut(entries, key, descending=descending, **portion),
         {number: policy.name for number, policy in rows.policies.items()},
         rule_set.crs_version if rule_set else "",
     )

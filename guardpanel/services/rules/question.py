@@ -1,13 +1,12 @@
 """The filters of a rule search: one input type for the page's form, its URL and the JSON API."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Unpack
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    Field,
     StringConstraints,
     ValidationInfo,
     field_validator,
@@ -18,7 +17,7 @@ from guardpanel.engines import Rule, RuleRole, RuleSet
 from guardpanel.events.words import SEVERITIES, Severity
 from guardpanel.models.meta import described
 from guardpanel.models.types import refuse, visible
-from guardpanel.services.paging import Page
+from guardpanel.services.paging import Key, Page, Portion, cut
 from guardpanel.services.rules.families import family
 from guardpanel.services.rules.states import PolicyState, StateKind
 
@@ -102,7 +101,7 @@ class RuleQuestion(BaseModel):
 
 ORDER = {severity.value: number for number, severity in SEVERITIES.items()}
 
-SORTS: Mapping[str, Callable[[Rule], tuple[object, ...]]] = {
+SORTS: Mapping[str, Callable[[Rule], Key]] = {
     "id": lambda rule: (rule.id,),
     "message": lambda rule: (rule.message.lower(), rule.id),
     "level": lambda rule: (rule.paranoia_level or 0, rule.id),
@@ -110,23 +109,23 @@ SORTS: Mapping[str, Callable[[Rule], tuple[object, ...]]] = {
 }
 
 
-class RulePaging(BaseModel):
-    sort: str = Field(default="id")
-    descending: bool = False
-    offset: int = Field(default=0, ge=0)
-    limit: int = Field(default=50, ge=1, le=1_000)
-
-
 def search(
-    rules: RuleSet, question: RuleQuestion, paging: RulePaging, state_of: Callable[[Rule], PolicyState] | None = None
+    rules: RuleSet,
+    question: RuleQuestion,
+    state_of: Callable[[Rule], PolicyState] | None = None,
+    *,
+    sort: str = "id",
+    descending: bool = False,
+    **portion: Unpack[Portion],
 ) -> Page[Rule]:
     """A number finds rules of all kinds whose ID begins with it. Words find message, tags and family. `state_of`: what the policy
     of the question does with a rule."""
     matches = [rule for rule in rules.rules.values() if _matches(rule, question)]
     if state_of and question.state:
         matches = [rule for rule in matches if state_of(rule).kind == question.state]
-    matches.sort(key=SORTS.get(paging.sort, SORTS["id"]), reverse=paging.descending)
-    return Page(matches[paging.offset : paging.offset + paging.limit], len(matches), paging.offset, paging.limit)
+    key = SORTS.get(sort, SORTS["id"])
+    matches.sort(key=key, reverse=descending)
+    return cut(matches, key, descending=descending, **portion)
 
 
 def _matches(rule: Rule, question: RuleQuestion) -> bool:

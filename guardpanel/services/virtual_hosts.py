@@ -48,7 +48,9 @@ class VirtualHosts(Crud[VirtualHost, VirtualHostFields]):
         words = ""
         if isinstance(fields, Ready) and fields.is_asked_for:
             words = await new_certificates.add(session, row, fields, seal, change)
-        await session.refresh(row, ["certificate"])
+        is_loaded = "certificate" in row.__dict__
+        if not is_loaded or row.certificate_id != (row.certificate.id if row.certificate else None):
+            await session.refresh(row, ["certificate"])
         return words
 
     async def _ready(

@@ -21,7 +21,7 @@ from guardpanel.database import Database
 from guardpanel.engines import Engines
 from guardpanel.engines.answers import SAVE_PATIENCE_SECONDS
 from guardpanel.engines.haproxy.reloading import START_PATIENCE_SECONDS
-from guardpanel.errors import ConfigRejected, Drifted, Problem
+from guardpanel.errors import ConfigRejected, Drifted
 from guardpanel.lock import only_one
 from guardpanel.models import Deployment
 from guardpanel.rendering import EngineFacts
@@ -66,6 +66,8 @@ class Changes:
         "Set after each save, whatever its outcome. Waiters clear it."
         self.turns = 0
         "Counts changes and attempts: what was observed during one of them may be inconsistent."
+        self._ended_at = 0
+        "The database's version after a save that left no attempt without an outcome."
         self._lock = lock
         self._turn = asyncio.Lock()
         self._by_key: OrderedDict[tuple[str, str], asyncio.Task[object]] = OrderedDict()
@@ -131,6 +133,8 @@ class Changes:
 
     async def _end_unrecorded(self) -> None:
         """Whoever has the turn begins with rows that are live: a later rollback would take its own with it."""
+        if self._ended_at == self.database.version():
+            return
         for deployment in await self._unrecorded():
             self.preparing.forget()  # The rows may be rolled back.
             await self.deployments.settle(deployment)
@@ -172,6 +176,7 @@ class Changes:
                 is_new = isinstance(prepared, PreparedSave)
                 if isinstance(prepared, PreparedSave):
                     await self._deploy(prepared, progress)
+                self._ended_at = self.database.version()
                 steps = tuple(progress.steps)
                 return SaveResult(value, prepared.revision, progress.seconds, is_new, steps, prepared.deployment_id)
         finally:
@@ -193,6 +198,6 @@ class Changes:
     async def _deploy(self, prepared: PreparedSave, progress: Progress) -> None:
         try:
             await self.deployments.deploy(prepared, progress)
-        except Problem:
+        except BaseException:
             self.preparing.forget()  # The rows may be the previous ones.
             raise

@@ -5,7 +5,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import asdict, replace
 
-from sqlmodel import col, select
+from sqlmodel import col, update
 
 from guardpanel.certificates import contents
 from guardpanel.database import Database
@@ -99,12 +99,10 @@ class Deployments:
             if outcome is not Outcome.LIVE:
                 await snapshots.put_back(session, await asyncio.to_thread(snapshots.rows, prepared.before))
                 await contents.retire_rolled_back(session)
-            rows = await session.exec(select(Deployment).where(col(Deployment.id) == prepared.deployment_id))
-            deployment = rows.one()
-            deployment.outcome, deployment.message, deployment.output = outcome, message, output
-            deployment.steps, deployment.seconds = _steps(progress), progress.seconds
-            deployment.before = None
-            session.add(deployment)
+            ended = {"outcome": outcome, "message": message, "output": output, "before": None}
+            took = {"steps": _steps(progress), "seconds": progress.seconds}
+            its = col(Deployment.id) == prepared.deployment_id
+            await session.exec(update(Deployment).where(its).values(**ended, **took))
 
     async def record_rejection(self, change: Change, rejected: ConfigRejected, progress: Progress) -> None:
         """Record an engine's rejection. Nothing else was committed."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -29,6 +29,16 @@ T = TypeVar("T")
 Mutation = Callable[[AsyncSession], Awaitable[T]]
 
 
+class Known(NamedTuple):
+    """What a save leaves for the next one."""
+
+    version: int
+    "The database's data version."
+    rows: Snapshot
+    packed: bytes
+    live: Revision
+
+
 @dataclass
 class Draft:
     """A save in its transaction, and what it leaves outside the database until it is committed."""
@@ -37,13 +47,21 @@ class Draft:
     progress: Progress
     before: Snapshot = ""
     packed_before: bytes = b""
+    version: int = 0
+    "The database's data version. Nobody else commits during the transaction."
+    live: Revision | None = None
     after: Snapshot = ""
+    packing: asyncio.Future[bytes] | None = None
+    "The rows are packed while they are rendered."
     facts: EngineFacts | None = None
     "With the installation's secret as of this transaction."
     release_number: int | None = None
     "The number of a new revision."
-    kept: tuple[int, Snapshot, bytes] | None = None
-    "The rows that the next save starts from."
+    known: Known | None = None
+    "What the next save starts from."
+
+    async def packed(self) -> bytes:
+        return await self.packing if self.packing is not None else b""
 
 
 class Preparing:
@@ -51,12 +69,11 @@ class Preparing:
         self.database = database
         self.engines = engines
         self.renderer = renderer
-        self._snapshot: tuple[int, Snapshot, bytes] | None = None
-        "The database's data version, its configuration rows at that time, and the same packed."
+        self._known: Known | None = None
 
     def forget(self) -> None:
-        """The rows may have changed."""
-        self._snapshot = None
+        """The rows, or what is live, may have changed."""
+        self._known = None
 
     async def prepare(
         self, change: Change, mutate: Mutation[T], progress: Progress
@@ -74,7 +91,7 @@ class Preparing:
             if isinstance(error, ConfigRejected):
                 raise at_fields(error, change) from error
             raise
-        self._snapshot = draft.kept
+        self._known = draft.known
         self.renderer.use(draft.facts or self.renderer.facts)
         return value, prepared
 
@@ -82,16 +99,17 @@ class Preparing:
         self, session: AsyncSession, mutate: Mutation[T], draft: Draft
     ) -> tuple[T, PreparedSave | UnchangedSave]:
         change = draft.change
-        draft.before, draft.packed_before = await self._snapshot_before(session, change)
+        await self._begin(session, draft)
         await (await session.connection()).exec_driver_sql(
             "PRAGMA defer_foreign_keys = ON"
         )  # Our own rules are checked first.
         value = await mutate(session)
         await session.flush()
         draft.after = await snapshots.take(session)
+        draft.packing = asyncio.ensure_future(asyncio.to_thread(snapshots.packed, draft.after))
         draft.facts = await self.renderer.facts_in(session)
         bundle = await self._bundle(draft, draft.facts)
-        live = await revisions.live(session)
+        live = draft.live
         same = live if live is not None and not change.of_backup and await self._is_as(live, bundle) else None
         if same is not None and not change.reloads:
             return value, await self._unchanged(session, draft, same)
@@ -104,13 +122,16 @@ class Preparing:
         digests = await asyncio.to_thread(self.engines.releases.digests, live.id or 0)
         return digests == (bundle.secrets_digest, bundle.data_digest)
 
-    async def _snapshot_before(self, session: AsyncSession, change: Change) -> tuple[Snapshot, bytes]:
-        """The current rows: those of the previous save, unless something else wrote since."""
-        kept, self._snapshot = self._snapshot, None
-        if kept is not None and kept[0] == await _data_version(session) and not change.of_backup:
-            return kept[1], kept[2]
-        snapshot = await (snapshots.take_whole if change.of_backup else snapshots.take)(session)
-        return snapshot, await asyncio.to_thread(snapshots.packed, snapshot)
+    async def _begin(self, session: AsyncSession, draft: Draft) -> None:
+        """The current rows, and what is live: as the previous save left them, unless something else wrote since."""
+        of_backup, (known, self._known) = draft.change.of_backup, (self._known, None)
+        draft.version = await _data_version(session)
+        if known is not None and known.version == draft.version and not of_backup:
+            draft.before, draft.packed_before, draft.live = known.rows, known.packed, known.live
+            return
+        draft.before = await (snapshots.take_whole if of_backup else snapshots.take)(session)
+        draft.packed_before = await asyncio.to_thread(snapshots.packed, draft.before)
+        draft.live = await revisions.live(session)
 
     async def _bundle(self, draft: Draft, facts: EngineFacts) -> Bundle:
         if draft.change.again:  # A rollback restores what is live, whatever it looks like by now.
@@ -121,7 +142,7 @@ class Preparing:
         """The engines' configuration is unchanged: only the rows change."""
         attempt = attempt_of(draft.change, live.id, Outcome.LIVE, draft.progress)
         if not draft.change.quiet:
-            attempt.snapshot = await asyncio.to_thread(snapshots.packed, draft.after)
+            attempt.snapshot = await draft.packed()
             session.add(attempt)
             await session.flush()
             await once.mark(session, draft.change.request.idempotent, attempt.id or 0)
@@ -138,27 +159,24 @@ class Preparing:
         release = await asyncio.to_thread(self.renderer.release, bundle, number)
         changed = await self.renderer.changed(bundle, None if same or change.of_backup else live)
         draft.progress.tell("check")
-        packed = await self._checked(draft, release, bundle, changed)
-        if same is None:
-            revision.snapshot = packed
+        await self._check(draft, release, bundle, changed)
+        packed = await draft.packed()
         deployment_id = await self._record(session, draft, number, packed if same else None)
-        draft.kept = await _data_version(session), draft.after, packed
+        draft.known = Known(draft.version, draft.after, packed, revision)
         return PreparedSave(
             deployment_id, number, release, bundle, draft.before, live, changed, change.reloads, self.renderer.facts
         )
 
     async def _new_revision(self, session: AsyncSession, draft: Draft, bundle: Bundle) -> Revision:
         who, summary = draft.change.request.who, draft.change.summary
-        revision = Revision(checksum=bundle.checksum, snapshot=b"", author=who, summary=summary)
+        revision = Revision(checksum=bundle.checksum, snapshot=await draft.packed(), author=who, summary=summary)
         session.add(revision)
         await session.flush()
         draft.release_number = revision.id
         return revision
 
-    async def _checked(self, draft: Draft, release: Release, bundle: Bundle, changed: frozenset[str]) -> bytes:
-        """The rows, packed while the engines, which are separate processes, check the staged files."""
+    async def _check(self, draft: Draft, release: Release, bundle: Bundle, changed: frozenset[str]) -> None:
         change = draft.change
-        packing = asyncio.create_task(asyncio.to_thread(snapshots.packed, draft.after))
         names = [
             server
             for server in bundle.named_servers
@@ -167,9 +185,8 @@ class Preparing:
         try:
             await self.engines.check(release, bundle, changed=changed, names=names)
         except ConfigRejected:
-            change.attempted = await packing
+            change.attempted = await draft.packed()
             raise
-        return await packing
 
     async def _record(self, session: AsyncSession, draft: Draft, revision: int, snapshot: bytes | None) -> int:
         """Record the attempt as running. Without a `snapshot`, the revision has the rows."""

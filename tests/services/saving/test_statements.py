@@ -1,0 +1,106 @@
+"""What a save asks the database: nothing that the previous save has left, as long as nothing else wrote."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import pytest
+from sqlalchemy import event
+
+from guardpanel.errors import RolledBack, StorageFailed
+from guardpanel.models import VirtualHost
+from guardpanel.models.virtual_host import VirtualHostFields
+from guardpanel.panel import Panel
+from guardpanel.services import virtual_hosts
+from guardpanel.services.saving import revisions, snapshots
+from guardpanel.services.saving.changes import SaveRequest
+from tests.fakes import FakeEngines
+
+pytestmark = pytest.mark.anyio
+
+ADA = SaveRequest("ada")
+
+
+@pytest.fixture
+async def shop(panel: Panel) -> VirtualHost:
+    fields = {"hostnames": ["shop.test"], "servers": [{"address": "127.0.0.1:3000"}]}
+    saved = await virtual_hosts.create(panel.changes, ADA, VirtualHostFields.model_validate(fields))
+    await move(panel, saved.value, 3001)
+    return saved.value
+
+
+async def move(panel: Panel, shop: VirtualHost, port: int) -> VirtualHost:
+    fields = virtual_hosts.fields_of(shop)
+    servers = [fields.servers[0].model_copy(update={"address": f"127.0.0.1:{port}"})]
+    changed = fields.model_copy(update={"servers": servers})
+    return (await virtual_hosts.update(panel.changes, ADA, shop.id or 0, changed)).value
+
+
+@contextmanager
+def statements(panel: Panel) -> Iterator[list[str]]:
+    sent: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        sent.append(" ".join(statement.split()))
+
+    engines = [panel.database.reading.sync_engine, panel.database.writing.sync_engine]
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
+    yield sent
+    for engine in engines:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+async def test_a_save_after_another_one_reads_neither_the_former_rows_nor_what_is_live(
+    panel: Panel, shop: VirtualHost
+) -> None:
+    with statements(panel) as sent:
+        await move(panel, shop, 3002)
+
+    taken = [statement for statement in sent if statement == snapshots.TAKEN]
+    asked_for_attempts = [statement for statement in sent if "deployment.outcome = ?" in statement]
+    written = [statement.split()[:3] for statement in sent if statement.startswith(("INSERT", "UPDATE revision"))]
+    assert len(taken) == 1 and not asked_for_attempts
+    assert written == [["INSERT", "INTO", "revision"], ["INSERT", "INTO", "deployment"]]
+    assert len(sent) <= MOST, "\n".join(sent)
+
+
+MOST = 24
+"Of a virtual host with a server that moves."
+
+
+async def test_a_save_reads_the_former_rows_if_something_else_wrote(panel: Panel, shop: VirtualHost) -> None:
+    async with panel.database.reading.begin() as other:
+        await other.exec_driver_sql("UPDATE virtualhost SET notes = 'by hand'")
+    with statements(panel) as sent:
+        await move(panel, shop, 3002)
+
+    assert len([statement for statement in sent if statement == snapshots.TAKEN]) == 2
+
+
+async def test_a_save_after_one_that_failed_is_rolled_back_to_what_was_live_before(
+    panel: Panel, shop: VirtualHost, engines: FakeEngines
+) -> None:
+    live = engines.running
+    for port in (3002, 3003):
+        engines.fail("verify")
+        with pytest.raises(RolledBack):
+            await move(panel, shop, port)
+
+        assert engines.running == live
+
+
+async def test_a_save_ends_one_that_could_not_be_recorded_after_others_were(
+    panel: Panel, shop: VirtualHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object, **__: object) -> NoReturn:
+        raise StorageFailed("The disk is full.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(panel.changes.deployments, "_conclude", full)
+        with pytest.raises(StorageFailed):
+            await move(panel, shop, 3002)
+    await move(panel, shop, 3003)
+
+    async with panel.database.read() as session:
+        assert not await revisions.open_deployments(session)

@@ -11,6 +11,7 @@ from statistics import median, quantiles
 from time import perf_counter, process_time
 from typing import Any
 
+from guardpanel.app import stay_responsive
 from guardpanel.engines.runtime.outside_map import OutsideMap
 from guardpanel.models.access.address_list import AddressListInput
 from guardpanel.models.access.ban import BanFields
@@ -89,6 +90,7 @@ async def measure(here: Installation) -> None:
 
 async def main() -> None:
     print(f"load {getloadavg()[0]:.1f} on 2 cores")
+    stay_responsive()
     async with installation_of(haproxy_binary("2.8")) as here:
         await measure(here)
 

@@ -8,7 +8,6 @@ each line stands the longest time that the event loop was kept from anything els
 
 import argparse
 import asyncio
-import gc
 import io
 import statistics
 import tempfile
@@ -20,6 +19,7 @@ from typing import TypeVar
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from bench.changes import a_row
+from guardpanel.app import stay_responsive
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
 from guardpanel.services import virtual_hosts
@@ -88,8 +88,7 @@ async def measure(hosts: int, revisions: int) -> None:
     with tempfile.TemporaryDirectory(prefix="gp") as first, tempfile.TemporaryDirectory(prefix="gp") as second:
         panel, other = await a_panel(first), await a_panel(second)
         await fill(panel, hosts, revisions)
-        gc.collect()
-        gc.freeze()  # as the app does at its start
+        stay_responsive()
         size = (Path(first) / "guardpanel.db").stat().st_size / 2**20
         print(f"{hosts:,} virtual hosts, {revisions:,} revisions, a database of {size:.0f} MiB")
         say("a save alone", await timed("saves alone", saves(panel, "alone", 30)))

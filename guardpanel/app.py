@@ -88,6 +88,15 @@ def warm_up(app: FastAPI) -> None:
         route.matches({"type": "http", "method": "GET", "path": "/", "root_path": "", "headers": []})
 
 
+def stay_responsive() -> None:
+    """Once everything is loaded: a full garbage collection over all of it would block every request for 0.1 s."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_AFTER, 20, 20)
+    gc.enable()
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+
+
 def create_app(
     settings: Settings, *, supervise: bool = False, parts: Parts = REAL, tls: PanelTls | None = None
 ) -> FastAPI:
@@ -99,12 +108,7 @@ def create_app(
         panel = app.state.panel = await Panel.open(settings, supervise=supervise, parts=parts, tls=tls)
         panel.start()
         await asyncio.to_thread(warm_up, app)
-        # Exempt existing objects: a full collection over all of them would block every request for 0.1 s.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(GC_AFTER, 20, 20)
-        gc.enable()
-        sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+        stay_responsive()
         try:
             with slow_steps.watched(settings.slow_step_ms / 1000):
                 yield

@@ -25,10 +25,12 @@ def is_served(site: VirtualHostFields | VirtualHost, paths: Iterable[PathBinding
     return redirects and all(path.own_servers or path.redirect is not Redirect.NO for path in paths)
 
 
-def is_path_served(path: PathBindingColumns, site: VirtualHost) -> bool:
-    """By its own servers, if it has any."""
+def is_path_served(path: PathBindingColumns, site: VirtualHostFields | VirtualHost) -> bool:
+    """By its own servers, if it has any, else by those of the virtual host. Also if it is not meant to be."""
+    if site.maintenance or path.redirect is not Redirect.NO:
+        return True
     own = [own_server(line) for line in path.own_servers]
-    return any(map(takes_requests, own)) if own else bool(site.servers)
+    return any(map(takes_requests, own or site.servers))
 
 
 def path_must_be_meant(

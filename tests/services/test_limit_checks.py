@@ -108,7 +108,7 @@ async def test_what_a_request_met_is_shown_beside_its_client(panel: Panel) -> No
     assert (limit.key, limit.of) == (key, "with the session of this request")
 
 
-async def test_a_table_that_keeps_what_it_should_forget_is_an_error(panel: Panel) -> None:
+async def test_a_table_that_refuses_to_forget_is_an_error(panel: Panel) -> None:
     key = "2:203.0.113.9"
     cli = Answers(f"{TABLE}0x55d: key={key} use=1 exp=1 http_req_rate(10000)=4 conn_cur=1\n\n")
 
@@ -116,6 +116,38 @@ async def test_a_table_that_keeps_what_it_should_forget_is_an_error(panel: Panel
         await cli.forget_rates("requests_per_10", key)
 
     assert cli.commands[1] == f"@1 set table requests_per_10 key {key} data.http_req_rate 0"
+
+
+class KeepsAsking(MapCommands):
+    """A HAProxy of which a client requests something after each command."""
+
+    def __init__(self, counted: int, *, forgets: bool = True) -> None:
+        self.counted, self.forgets = counted, forgets
+        self.sets = 0
+
+    async def _ask(self, command: str, patience: float = 0.0, *, again_after_silence: bool = True) -> str:
+        is_set = " set table " in command
+        self.sets += is_set
+        counted, self.counted = self.counted, 1 if is_set and self.forgets else self.counted + 1
+        return "" if is_set else f"{TABLE}0x55d: key=2:203.0.113.9 use=1 exp=1 http_req_rate(10000)={counted}\n\n"
+
+
+@pytest.mark.parametrize(("counted", "sets"), [(0, 0), (1, 2), (2, 1), (4, 1)])
+async def test_counts_of_a_client_that_keeps_asking_are_forgotten(counted: int, sets: int) -> None:
+    cli = KeepsAsking(counted)
+
+    await cli.forget_rates("requests_per_10", "2:203.0.113.9")
+
+    assert cli.sets == sets
+
+
+async def test_a_table_that_forgets_nothing_is_an_error_after_some_tries() -> None:
+    cli = KeepsAsking(4, forgets=False)
+
+    with pytest.raises(EngineUnavailable, match="or has counted as much again"):
+        await cli.forget_rates("requests_per_10", "2:203.0.113.9")
+
+    assert cli.sets == 5
 
 
 @pytest.mark.parametrize("answer", [TABLE + "\n", "No such table\n", ""])

@@ -24,6 +24,9 @@ TABLE = re.compile(r"^# table: (\S+), type: \w+, size:(\d+), used:(\d+)", re.MUL
 
 TABLE_ENTRY = re.compile(r"^0x\w+: key=(\S+) (.*)$", re.MULTILINE)
 
+TRIES = 5
+"To set a client's counts to 0."
+
 ENTRY = re.compile(r'found=yes.*?key="([^"]*)", value="([^"]*)"')
 
 VALUE = re.compile(r"[A-Za-z0-9-]{1,20}")
@@ -78,15 +81,21 @@ class MapCommands(ABC):
         return dict(_entries(answer))
 
     async def forget_rates(self, table: str, key: str) -> None:
-        """What is in progress stays counted: `clear table` would refuse. Raises EngineUnavailable if it still has them."""
-        before = {name: number for name, number in (await self.counts(table, key)).items() if name.endswith("_rate")}
-        if not before:
-            return
-        zeros = " ".join(f"data.{name} 0" for name in before)
-        answer = (await self._ask(f"@1 set table {_table(table)} key {_key(key)} {zeros}")).strip()
-        after = await self.counts(table, key)
-        if answer or any(after.get(name, 0) >= number for name, number in before.items() if number):
-            raise EngineUnavailable(f"HAProxy still has what it counted of {key}. {answer[:200]}".strip())
+        """What is in progress stays counted: `clear table` would refuse. What comes in between counts again, so a client that
+        keeps asking may have as much as before: then it is tried again. Raises EngineUnavailable if it never has less."""
+        for _ in range(TRIES):
+            counted = await self.counts(table, key)
+            before = {name: number for name, number in counted.items() if number and name.endswith("_rate")}
+            if not before:
+                return
+            zeros = " ".join(f"data.{name} 0" for name in before)
+            answer = (await self._ask(f"@1 set table {_table(table)} key {_key(key)} {zeros}")).strip()
+            if answer:
+                raise EngineUnavailable(f"HAProxy still has what it counted of {key}. {answer[:200]}")
+            after = await self.counts(table, key)
+            if all(after.get(name, 0) < number for name, number in before.items()):
+                return
+        raise EngineUnavailable(f"HAProxy still has what it counted of {key}, or has counted as much again.")
 
     async def prepare_map(self, number: int, pid: int = 0) -> int:
         """Begin a new version of it."""

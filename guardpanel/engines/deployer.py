@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, nullcontext, suppress
 
 from guardpanel.background import Background
-from guardpanel.bundle import KINDS, WITHOUT_KEYS, Bundle, NamedServer
+from guardpanel.bundle import Bundle, NamedServer
 from guardpanel.engines.answers import Answers
 from guardpanel.engines.applications_in_use import ApplicationsInUse
 from guardpanel.engines.differences import Drift
@@ -102,8 +102,7 @@ class Deployer:
             is_swapped = await self.publisher.publish(release, bundle, tell, again=again)
             tell("verify")
             async with nullcontext() if is_swapped else self.telling.leaving(bundle.files["haproxy.cfg"].decode()):
-                await self.verifier.prove(bundle, changed, over_tls=not is_swapped)
-            await asyncio.to_thread(self.releases.must_be_whole, release, WITHOUT_KEYS if is_swapped else KINDS)
+                await self.publisher.prove(release, bundle, changed, is_swapped=is_swapped)
             await self.old_workers.follow(release)
 
     async def roll_back(self, release: Release, bundle: Bundle) -> str:
@@ -212,8 +211,8 @@ class Deployer:
     async def _load_applications(self, release: Release, bundle: Bundle, keep: Collection[str] | None) -> None:
         """Add the new applications to those that live workers use, in the agent's file and in the agent."""
         self.in_use.go_live(names := [app.name for app in bundle.applications])
-        changed = await asyncio.to_thread(self.agent.write, read_configuration(release), keep)
-        status = await self.agent.wait(START_PATIENCE_SECONDS)
+        writing = asyncio.to_thread(self.agent.write, read_configuration(release), keep)
+        changed, status = await asyncio.gather(writing, self.agent.wait(START_PATIENCE_SECONDS))
         if not status.running:
             raise DeploymentFailed("The WAF agent is not responding.", step="agent")
         if changed or keep is not None or not await self.agent.runs(names, status):

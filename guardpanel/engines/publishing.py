@@ -5,7 +5,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Mapping
 
-from guardpanel.bundle import AGENT, BINDINGS, SERVERS, Bundle
+from guardpanel.bundle import AGENT, BINDINGS, KINDS, SERVERS, WITHOUT_KEYS, Bundle
 from guardpanel.engines.files import content_of
 from guardpanel.engines.haproxy.reloading import Reloader
 from guardpanel.engines.protocol import Tell
@@ -31,8 +31,7 @@ class Publisher:
     async def publish(self, release: Release, bundle: Bundle, tell: Tell, *, again: bool) -> bool:
         """Have HAProxy run it, and prove its new certificates. `again`: by a reload in any case, and prove all of them. Returns
         whether HAProxy still runs what it ran, with the same listeners."""
-        keys = await asyncio.to_thread(self.releases.differing_secrets, release.number)
-        before = await asyncio.to_thread(self.releases.differing_data, release.number)
+        keys, before = await asyncio.to_thread(self.releases.differing, release.number)
         can_swap = bool(keys or before) and not again and is_at_one_moment(keys, before)
         is_loaded = can_swap and await self.reloader.has_loaded(bundle.checksum)
         tell("swap" if is_loaded else "reload")
@@ -76,10 +75,18 @@ class Publisher:
             await self.reloader.reload(bundle.checksum, again=again)
         await self.verifier.prove_certificates(bundle, keys)
 
+    async def prove(self, release: Release, bundle: Bundle, changed: Collection[str], *, is_swapped: bool) -> None:
+        """In the live processes, while the files that they were told to read are looked at again. Raises DeploymentFailed, when
+        both have ended."""
+        proof = self.verifier.prove(bundle, changed, over_tls=not is_swapped)
+        whole = asyncio.to_thread(self.releases.must_be_whole, release, WITHOUT_KEYS if is_swapped else KINDS)
+        for outcome in await asyncio.gather(proof, whole, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
+
     async def put_back(self, release: Release, bundle: Bundle) -> None:
         """An earlier release, by a reload: which certificates and entries HAProxy has by now is unknown."""
-        keys = await asyncio.to_thread(self.releases.differing_secrets, release.number)
-        data = await asyncio.to_thread(self.releases.differing_data, release.number)
+        keys, data = await asyncio.to_thread(self.releases.differing, release.number)
         await self._load(release, bundle, keys, again=bool(keys or data))
         await self.telling.leave_addresses(bundle.files["haproxy.cfg"].decode())
 

@@ -178,6 +178,10 @@ class Releases:
         names = sorted(_differing(self.data(number), self._listed(self.current_number()).data))
         return {name: content_of(self.link / name) if (self.link / name).is_file() else b"" for name in names}
 
+    def differing(self, number: int) -> tuple[frozenset[str], dict[str, bytes]]:
+        """What HAProxy does not have yet of this release: files with private keys, and maps with what it has."""
+        return self.differing_secrets(number), self.differing_data(number)
+
     def forget_secrets(self, keep: Collection[int]) -> None:
         """Delete the private keys of all releases but these: a replaced key must not stay on disk."""
         for number in set(self.numbers()) - set(keep):

@@ -146,10 +146,11 @@ class Verifier:
 
     async def worker(self, checksum: str) -> str | None:
         """The newest worker runs it, and has loaded it to its last section."""
-        description = (await self.cli.info()).get("description", "")
+        info, is_whole = await asyncio.gather(self.cli.info(), self.cli.has_backend(f"gp_end_{checksum[:12]}"))
+        description = info.get("description", "")
         if description != f"guardpanel {checksum}":
             return f"HAProxy’s newest worker runs {_short(description)}, not {checksum[:12]}."
-        if not await self.cli.has_backend(f"gp_end_{checksum[:12]}"):
+        if not is_whole:
             return "HAProxy did not load the whole configuration."
         return None
 

@@ -85,9 +85,9 @@ class MasterCli(MapCommands):
         name = f"{_name(backend)}/{_name(server)}"
         if not weight.isdecimal() or state not in {"ready", "drain", "maint"}:
             raise ValueError(f"not a weight and state: {weight!r}, {state!r}")
-        for change in (f"weight {weight}", f"state {state}"):
-            if answer := (await self._ask(f"@1 set server {name} {change}")).strip():
-                raise EngineUnavailable(f"HAProxy did not change {name}: {answer[:200]}")
+        changes = f"@1 set server {name} weight {weight}; @1 set server {name} state {state}"
+        if answer := (await self._ask(changes)).strip():
+            raise EngineUnavailable(f"HAProxy did not change {name}: {answer[:200]}")
 
     async def has_backend(self, name: str) -> bool:
         backend = _name(name)

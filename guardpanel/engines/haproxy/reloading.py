@@ -53,9 +53,12 @@ class Reloader:
     async def has_loaded(self, checksum: str, now: Processes | None = None) -> bool:
         """Whether the newest worker runs it and no other worker is loading. False if HAProxy does not respond."""
         with suppress(EngineUnavailable):
-            now = now or await self.cli.processes()
-            info = await self.cli.info()
-            is_newest = int(info.get("pid", 0)) in now.workers and not now.failed
+            processes, info = (
+                (now, await self.cli.info())
+                if now is not None
+                else await asyncio.gather(self.cli.processes(), self.cli.info())
+            )
+            is_newest = int(info.get("pid", 0)) in processes.workers and not processes.failed
             return is_newest and info.get("description") == f"guardpanel {checksum}"
         return False
 

@@ -33,6 +33,8 @@ class ServerSync:
         self.addresses = Addresses(settings.server_addresses)
         self._handed: tuple[str, Mapping[Key, Row]] = ("", {})
         "What the worker with this process number was told about servers when it started."
+        self._synced = b""
+        "What the file of states has for good: it is not written again."
 
     @asynccontextmanager
     async def handing_over(self, configuration: str, checksum: str) -> AsyncIterator[None]:
@@ -143,12 +145,20 @@ class ServerSync:
     async def _leave_states(self, lines: Sequence[str], *, sync: bool = True) -> bool:
         """Whether it was written. A full disk must not prevent a rollback: servers start UP then."""
         try:
-            text = "\n".join(lines) + "\n"
-            await asyncio.to_thread(write_atomically, self.settings.server_states, text.encode(), sync=sync)
+            await asyncio.to_thread(self._write_states, ("\n".join(lines) + "\n").encode(), sync=sync)
         except OSError as error:
             log.warning("cannot write the state of servers: %s", error.strerror or error)
             return False
         return True
+
+    def _write_states(self, states: bytes, *, sync: bool) -> None:
+        path = self.settings.server_states
+        with suppress(OSError):
+            if states == self._synced == content_of(path):
+                return
+        self._synced = b""
+        write_atomically(path, states, sync=sync)
+        self._synced = states if sync else b""
 
     def _current_configuration(self) -> str:
         """HAProxy's configuration in the current release. Empty if there is none or it was modified."""

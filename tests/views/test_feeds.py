@@ -157,8 +157,10 @@ async def test_this_machine_and_servers_are_left_out_of_what_is_denied(
 async def test_it_is_tried_on_the_last_weeks_visitors(
     ada: httpx2.AsyncClient, vera_api: httpx2.AsyncClient, panel: Panel, listed: Path
 ) -> None:
-    blocked, passed = an_event(client="198.51.100.7"), an_event(client="203.0.113.9")
-    other = an_event(client="192.0.2.77")
+    time = (datetime.now(UTC) - timedelta(days=6)).isoformat()
+    blocked, passed, other = (
+        an_event(time=time, client=client) for client in ("198.51.100.7", "203.0.113.9", "192.0.2.77")
+    )
     logged = [a_log_line(event, client=event["client"]) for event in (blocked, passed, other)]
     store(panel.settings.events_database, [blocked, passed, other], logged)
 

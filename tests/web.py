@@ -13,7 +13,7 @@ import httpx2
 from guardpanel.database import Database
 from guardpanel.models.user import AccountFields, Role
 from guardpanel.services.accounts.accounts import Accounts
-from tests.panel import Panel
+from tests.panel import DEADLINE, Panel
 
 EMAIL, PASSWORD = "ada@example.org", "correct horse battery staple"
 
@@ -77,7 +77,7 @@ class _Text(HTMLParser):
 
 class Person:
     def __init__(self, panel: Panel, email: str = EMAIL) -> None:
-        self.client = httpx2.Client(base_url=panel.url, timeout=60, follow_redirects=True, verify=panel.trusted)
+        self.client = httpx2.Client(base_url=panel.url, timeout=DEADLINE, follow_redirects=True, verify=panel.trusted)
         self.client.headers["origin"] = panel.url
         for name, value in panel.sessions.get(email, {}).items():
             self.client.cookies.set(name, value, domain="127.0.0.1")
@@ -104,7 +104,7 @@ class Person:
 @contextmanager
 def bearer(panel: Panel) -> Iterator[httpx2.Client]:
     """Ada's program."""
-    with httpx2.Client(base_url=f"{panel.url}/api/v1", timeout=60) as client:
+    with httpx2.Client(base_url=f"{panel.url}/api/v1", timeout=DEADLINE) as client:
         answer = client.post("/auth/login", json={"email": EMAIL, "password": PASSWORD})
         client.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
         yield client

@@ -183,7 +183,7 @@ class Pebble(Server):
         return f"https://127.0.0.1:{self.port}/dir"
 
     def management(self, path: str) -> str:
-        answer = httpx2.get(f"https://127.0.0.1:{self.management_port}{path}", verify=_trust(self.ca_file))
+        answer = httpx2.get(f"https://127.0.0.1:{self.management_port}{path}", verify=_trust(self.ca_file), timeout=60)
         return answer.raise_for_status().text
 
     def suggest_renewal(self, pem: str, start: dt.datetime, end: dt.datetime) -> None:
@@ -193,6 +193,7 @@ class Pebble(Server):
             f"https://127.0.0.1:{self.management_port}/set-renewal-info/",
             json={"certificate": pem, "ariResponse": json.dumps(response)},
             verify=_trust(self.ca_file),
+            timeout=60,
         ).raise_for_status()
 
     def orders(self) -> int:

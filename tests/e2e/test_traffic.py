@@ -17,6 +17,9 @@ VISITOR = "127.9.0.9"
 
 TRAFFIC = "/virtual-hosts/1/traffic"
 
+FOLLOWS_MS = 2_000
+"Between two times that the log asks for more (templates/request_counts/_log.html)."
+
 
 def visit(panel: Panel, target: str, visitor: str = VISITOR) -> None:
     request = head("GET", "shop.example", target, {"user-agent": "Mozilla/5.0", "accept": "*/*"})
@@ -35,11 +38,16 @@ def panel(origin: int) -> Iterator[Panel]:
             for target in ("/orders/17", "/orders/18?token=secret", "/?a=1%27%20OR%20%271%27=%271"):
                 visit(running, target)
             visit(running, "/", "127.9.0.10")
-            ends = time.monotonic() + 60
-            while "4 requests since" not in (page := ada.get(f"{TRAFFIC}/paths").text):
-                assert time.monotonic() < ends, page + running.logs()
-                time.sleep(0.2)
+            wait_until_shown(running, ada, "paths", "4 requests since")
         yield running
+
+
+def wait_until_shown(panel: Panel, ada: Person, page: str, words: str) -> None:
+    """By a page of the traffic: the ingest has read what visitors did."""
+    ends = time.monotonic() + 60
+    while words not in (text := ada.get(f"{TRAFFIC}/{page}").text):
+        assert time.monotonic() < ends, text + panel.logs()
+        time.sleep(0.2)
 
 
 @pytest.fixture(params=[True, False], ids=["", "without JavaScript"])
@@ -86,15 +94,20 @@ def test_filters_narrow_the_log(page: Page, panel: Panel) -> None:
 def test_the_log_follows_until_it_is_paused(browser: Browser, panel: Panel) -> None:
     context = browser.new_context()
     page = context.new_page()
-    complaints = Complaints(page)
+    complaints, asked_for = Complaints(page), list[str]()
+    page.clock.install()
     log_in(page, panel)
     page.goto(f"{panel.url}{TRAFFIC}/log")
     visit(panel, "/live/first")
     expect(page.locator("#log tbody tr").first).to_contain_text("/live/first")
     page.get_by_role("link", name="Pause").click()
     expect(page.get_by_text("Paused at")).to_be_visible()
+    page.on("request", lambda request: asked_for.append(request.url))
     visit(panel, "/live/second")
-    page.wait_for_timeout(2_500)
+    with Person(panel) as ada:
+        wait_until_shown(panel, ada, "log?paused=1", "/live/second")
+    page.clock.run_for(2 * FOLLOWS_MS)
+    assert not [url for url in asked_for if "/log" in url]
     expect(page.locator("#log")).not_to_contain_text("/live/second")
     page.get_by_role("link", name="Reload").click()
     expect(page.locator("#log tbody tr").first).to_contain_text("/live/second")

@@ -330,7 +330,8 @@ class Operator:
     def servers_of(self, name: str, host: Host) -> list[dict[str, Any]]:
         """The one that answers, and those that are ill."""
         ill = [{"address": f"127.0.0.1:{port}", "backup": at > 0} for at, port in enumerate(self.ill)]
-        return [self.as_server(host), *(ill if name == WITH_ILL else [])]
+        well = {**self.as_server(host), "health_check_fall": 100}  # whatever a check takes on a machine that stalls
+        return [well, *ill] if name == WITH_ILL else [self.as_server(host)]
 
     def as_server(self, host: Host) -> dict[str, Any]:
         return {"address": f"127.0.0.1:{host.server}", "weight": host.weight}

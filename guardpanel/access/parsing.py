@@ -39,6 +39,9 @@ PLAIN = re.compile(r"(\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})(?:/32)?\s*", re.ASCII)
 UNTIL = re.compile(r"\suntil\s+(\S.*)$")
 RANGE = re.compile(r"([0-9A-Fa-f.:]+)\s*[-–]\s*([0-9A-Fa-f.:]+)")
 
+EVERY = "contains every address"
+ALL_OTHERS = "To reject all but some addresses, such as on a path, choose Allow only, and enter those."
+
 NONE = Entries(())
 
 Tell = Callable[[int, int], None]
@@ -89,7 +92,8 @@ def parsed(
             raise refuse(f"A list can have {MOST_ENTRIES:,} entries at most. Nothing was taken.", FieldCode.TOO_LONG)
     if wrong:
         more = f" And {wrong_count - MOST_NAMED:,} more." if wrong_count > MOST_NAMED else ""
-        raise refuse(" ".join(wrong) + more)
+        hint = f" {ALL_OTHERS}" if is_deny and any(line.endswith(f"{EVERY}.") for line in wrong) else ""
+        raise refuse(" ".join(wrong) + more + hint)
     return must_fit(ordered(entries), is_deny=is_deny)
 
 
@@ -106,7 +110,7 @@ def must_fit(entries: Entries, *, is_deny: bool) -> Entries:
     if len(entries.items) > MOST_ENTRIES:
         raise refuse(f"A list can have {MOST_ENTRIES:,} entries at most.", FieldCode.TOO_LONG)
     if is_deny and entries.whole:
-        raise refuse(f"These deny every IPv{entries.whole[0]} address. Nobody could open any site.")
+        raise refuse(f"These deny every IPv{entries.whole[0]} address. {ALL_OTHERS}")
     return entries
 
 
@@ -173,7 +177,7 @@ def network(text: str) -> str:
     except ValueError as error:
         raise BadLine(legible(str(error))) from None
     if whole.prefixlen == 0:
-        raise BadLine(f"{whole} contains every address")
+        raise BadLine(f"{whole} {EVERY}")
     if isinstance(whole, IPv6Network) and whole.supernet_of(MAPPED):
         raise BadLine(f"{whole} contains every IPv4 address, too (::ffff:0:0/96)")
     return str(whole.network_address) if whole.prefixlen == whole.max_prefixlen else str(whole)

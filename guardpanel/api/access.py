@@ -19,7 +19,11 @@ from guardpanel.services.access.limit_checks import Used
 
 router = APIRouter(tags=["access"], responses=also(503))
 
-Step = Literal["allow_list", "ban", "deny_list", "country", "network"]
+Step = Literal["allow_list", "ban", "deny_list", "only_list", "country", "network"]
+
+STEPS: dict[ListKind, Step] = {
+    ListKind.ALLOW: "allow_list", ListKind.DENY: "deny_list", ListKind.ONLY: "only_list",
+}  # fmt: skip
 
 
 class UndoOut(BaseModel):
@@ -37,7 +41,7 @@ class OriginOut(BaseModel):
 
 
 class FindingOut(BaseModel):
-    """What contains the address, in effect now."""
+    """What contains the address, in effect now, or a list that allows only others (`only_list`)."""
 
     step: Step
     decides: bool = Field(description="The first that holds everywhere, or on the virtual host of the request.")
@@ -124,7 +128,7 @@ def _findings(answer: Answer) -> Iterator[FindingOut]:
 
 def _step(finding: Finding) -> Step:
     if finding.listed:
-        return "allow_list" if finding.listed.kind is ListKind.ALLOW else "deny_list"
+        return STEPS[finding.listed.kind]
     return "ban" if finding.place is None else "country" if finding.place.kind == "country" else "network"
 
 
@@ -133,6 +137,9 @@ def undo_of(finding: Finding, address: str) -> UndoOut | None:
     if finding.ban:
         return UndoOut(method="DELETE", path=f"/api/v1/bans/{finding.ban.id}", body=None)
     listed = finding.listed
+    if listed and not listed.is_fed and finding.is_absence:
+        path = f"/api/v1/address-lists/{listed.id}/entries"
+        return UndoOut(method="POST", path=path, body={"entries": [address]})
     if listed and not listed.is_fed:
         path = f"/api/v1/address-lists/{listed.id}/entries/{finding.network}"
         return UndoOut(method="DELETE", path=path, body=None)

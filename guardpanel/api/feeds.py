@@ -60,10 +60,12 @@ class BusyClient(BaseModel):
 
 class TrialOut(BaseModel):
     clients: int = Field(description="Clients with events in the last 7 days.")
-    contained_count: int = Field(description="Those of them in the list that waits.")
+    contained_count: int = Field(
+        description="Those of them in the list that waits, or, of a list that allows only some, not in it."
+    )
     contained: list[VisitorOut] = Field(description="The first 1,000 of them, whoever was not rejected first.")
     busy_clients: int = Field(description="Clients with most requests in the last 7 days, with or without events.")
-    busy_contained: list[BusyClient] = Field(description="Those of them in the list, most requests first.")
+    busy_contained: list[BusyClient] = Field(description="The same of these, most requests first.")
     warnings: list[str]
 
 

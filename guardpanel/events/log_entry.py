@@ -61,6 +61,7 @@ ALWAYS_REJECTED = {
     "network": Verdict.NETWORK,
     "no_length": Verdict.NO_LENGTH,
     "trailers": Verdict.TRAILERS,
+    "unlisted": Verdict.NOT_ON_LIST,
     "unknown_host": Verdict.UNKNOWN_HOST,
 }
 "HAProxy's words for what it always rejects."

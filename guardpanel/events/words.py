@@ -40,6 +40,8 @@ class Verdict(StrEnum):
     "403: its client was banned."
     ON_DENY_LIST = "on_deny_list"
     "403: its client is on a deny list."
+    NOT_ON_LIST = "not_on_list"
+    "403: its client is not on a list that allows only some."
     LIMITED = "limited"
     "429: its client was over a limit of the policy."
     LIMITED_PASSED = "limited_passed"
@@ -124,6 +126,8 @@ VERDICT_TABLE: Mapping[Verdict, VerdictWords] = {
     Verdict.ON_DENY_LIST: VerdictWords(
         41, Outcome.DENIED, "On a deny list", "The client is on a deny list", "Rejected. The client is on a deny list.",
         "ban", "tone-accent"),
+    Verdict.NOT_ON_LIST: VerdictWords(48, Outcome.DENIED, "Not on the list", "The client is not on a list that allows only some",
+        "Rejected. A list allows only some clients, and not this one.", "ban", "tone-accent"),
     Verdict.LIMITED: VerdictWords(
         42, Outcome.DENIED, "Over the limit, rejected", "The client exceeded the policy’s client limits",
         "Rejected. The client exceeded the policy’s client limits.", "ban", "tone-accent"),
@@ -213,18 +217,14 @@ REASON_TABLE: Mapping[Reason, ReasonWords] = {
     Reason.MAINTENANCE: ReasonWords(14, "Maintenance page", "Not delivered. The virtual host was in maintenance."),
     Reason.REFUSED: ReasonWords(15, "Rejected by HAProxy", "Rejected. HAProxy does not accept this request."),
     Reason.NO_PROXY_HEADER: ReasonWords(
-        16, "No PROXY header", "Rejected. The listener requires the PROXY protocol, and this connection did not use it."
-    ),
+        16, "No PROXY header", "Rejected. The listener requires the PROXY protocol, and this connection did not use it."),
     Reason.NO_CLIENT_CERTIFICATE: ReasonWords(
-        17, "No client certificate", "Rejected. The virtual host requires a client certificate, and this connection had none."
-    ),
+        17, "No client certificate", "Rejected. The virtual host requires a client certificate, and this connection had none."),
     Reason.AMBIGUOUS_PATH: ReasonWords(
-        18, "Ambiguous path", "Rejected. The virtual host has path bindings, and servers read this path in different ways."
-    ),
+        18, "Ambiguous path", "Rejected. The virtual host has path bindings, and servers read this path in different ways."),
     Reason.MISDIRECTED: ReasonWords(
         19, "Not served on this connection",
-        "Rejected. HTTPS is off for this hostname, or the connection’s TLS handshake was for another one with other conditions.",
-    ),
+        "Rejected. HTTPS is off for this hostname, or the connection’s TLS handshake was for another one with other conditions."),
 }  # fmt: skip
 
 REASON_CODES = {reason: words.code for reason, words in REASON_TABLE.items()}

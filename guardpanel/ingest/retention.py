@@ -24,6 +24,7 @@ ANYBODYS = tuple(
         Verdict.CROWDED,
         Verdict.BANNED,
         Verdict.ON_DENY_LIST,
+        Verdict.NOT_ON_LIST,
         Verdict.LIMITED,
         Verdict.LIMITED_PASSED,
         Verdict.COUNTRY,

@@ -19,7 +19,7 @@ LISTS_MAP = "lists.map"
 
 PATHS_MAP = "list_paths.map"
 """Of lists for some paths: as these are read (`3:/café/ 1`), and of allow lists as they are written (`3=/Caf%C3%A9/ 1`). A path
-that servers read in several ways (`..`) is on each deny list, and on no allow list."""
+that servers read in several ways (`..`) is of each list that rejects, and of no allow list."""
 
 ODD = ".."
 "What `_read_path.cfg.j2` makes of such a path."
@@ -35,17 +35,18 @@ class ListStep(NamedTuple):
     is_everywhere: bool
     file: str
     has_paths: bool
+    is_only: bool
+    "Whether it rejects those that it does not have."
 
 
 def parameters(state: DesiredState) -> dict[str, Any]:
     """What the templates of these steps need."""
     by_kind = {
-        kind: [_step(listed, state) for listed in state.address_lists if listed.kind is kind]
-        for kind in (ListKind.ALLOW, ListKind.DENY)
+        kind: [_step(listed, state) for listed in state.address_lists if listed.kind is kind] for kind in ListKind
     }
     return {
         "allow_lists": by_kind[ListKind.ALLOW],
-        "deny_lists": by_kind[ListKind.DENY],
+        "rejecting_lists": by_kind[ListKind.DENY] + by_kind[ListKind.ONLY],
         "some_lists": bool(_some(state)),
         "list_paths": bool(_paths(state)),
         "list_letters": spelled_letters(_paths(state)),
@@ -75,7 +76,8 @@ def outside(state: DesiredState) -> tuple[str, ...]:
 
 
 def _step(listed: AddressListState, state: DesiredState) -> ListStep:
-    return ListStep(listed.id, listed.is_everywhere, _file(listed, state), bool(listed.paths))
+    is_only = listed.kind is ListKind.ONLY
+    return ListStep(listed.id, listed.is_everywhere, _file(listed, state), bool(listed.paths), is_only)
 
 
 def _paths(state: DesiredState) -> list[str]:
@@ -88,18 +90,18 @@ def _keys(listed: AddressListState) -> Iterator[str]:
         yield f"{listed.id}:{with_slash(fold(path))}"
         if listed.kind is ListKind.ALLOW:
             yield f"{listed.id}={with_slash(quote(path, safe=UNESCAPED))}"
-    if listed.paths and listed.kind is ListKind.DENY:
+    if listed.paths and listed.kind is not ListKind.ALLOW:
         yield f"{listed.id}:{ODD}"
 
 
 def is_at(listed: AddressList, path: str) -> bool:
     """Whether a list for some paths holds for a request: what `_keys` has HAProxy find."""
-    is_deny = listed.kind is ListKind.DENY
+    rejects = listed.kind is not ListKind.ALLOW
     if is_ambiguous(path):
-        return is_deny
+        return rejects
     written = tuple(with_slash(quote(each, safe=UNESCAPED)) for each in listed.paths)
     is_below = BoundPaths((each, BoundPath.BELOW, True) for each in listed.paths).at(path) is not None
-    return is_below and (is_deny or f"{path}/".startswith(written))
+    return is_below and (rejects or f"{path}/".startswith(written))
 
 
 def _file(listed: AddressListState, state: DesiredState) -> str:

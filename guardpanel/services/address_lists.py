@@ -21,7 +21,7 @@ from guardpanel.sealing import Seal
 from guardpanel.services.access import feed_maps, feed_states
 from guardpanel.services.access.list_edits import Edit, difference
 from guardpanel.services.access.list_texts import must_be_fit_to_deny, read_text, read_typed
-from guardpanel.services.access.lockout import doors, must_not_lock_out
+from guardpanel.services.access.lockout import doors, must_not_lock_out, must_not_shut_out
 from guardpanel.services.crud import Crud
 from guardpanel.services.paging import Page, Paging, Portion, cut, holds
 from guardpanel.services.saving.changes import Change, Changes, SaveRequest, SaveResult
@@ -63,7 +63,7 @@ class AddressLists(Crud[AddressList, AddressListFields]):
         if not isinstance(text, str):
             return {}
         try:
-            await asyncio.to_thread(read_text, text, is_deny=data.get("kind") != ListKind.ALLOW)
+            await asyncio.to_thread(read_text, text, is_deny=data.get("kind") not in {ListKind.ALLOW, ListKind.ONLY})
         except Invalid as problem:
             return problem.errors
         return {}
@@ -120,6 +120,8 @@ class AddressLists(Crud[AddressList, AddressListFields]):
                 await asyncio.to_thread(contents.make, after)
                 if row.kind is ListKind.DENY and not confirmed:
                     await asyncio.to_thread(must_not_lock_out, open_doors, new, "entries")
+                if row.kind is ListKind.ONLY and not confirmed:
+                    await asyncio.to_thread(must_not_shut_out, open_doors, before, after)
                 given = self.fields_of(row).model_dump() | {"content": reference.text}
                 fields = Ready.model_construct(None, **given, parsed=after, outcome=words)
                 try:
@@ -163,8 +165,11 @@ class AddressLists(Crud[AddressList, AddressListFields]):
         entries = await asyncio.to_thread(read_typed, text, was, tell, is_deny=is_deny) if text.strip() else stored
         new, words, reference = await asyncio.to_thread(difference, was, entries)
         await asyncio.to_thread(contents.make, entries)
-        if row is None or _applies_to_more(row, sent):
+        is_wider = row is None or _applies_to_more(row, sent)
+        if is_wider:
             new = [entry.network for entry in entries.items]
+        if sent.kind is ListKind.ONLY and not sent.save_anyway:
+            await asyncio.to_thread(must_not_shut_out, open_doors, None if is_wider else was, entries)
         if is_deny and new:
             await asyncio.to_thread(must_be_fit_to_deny, entries)
             if not sent.save_anyway:

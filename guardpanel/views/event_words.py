@@ -41,8 +41,8 @@ class Place:
 
 
 BY_CLIENT = {
-    Verdict.BANNED, Verdict.ON_DENY_LIST, Verdict.COUNTRY, Verdict.NETWORK, Verdict.GEO_PASSED, Verdict.LIMITED,
-    Verdict.LIMITED_PASSED,
+    Verdict.BANNED, Verdict.ON_DENY_LIST, Verdict.NOT_ON_LIST, Verdict.COUNTRY, Verdict.NETWORK, Verdict.GEO_PASSED,
+    Verdict.LIMITED, Verdict.LIMITED_PASSED,
 }  # fmt: skip
 "Verdicts that *Why?* explains."
 

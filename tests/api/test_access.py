@@ -56,6 +56,8 @@ async def test_only_administrators_forgive(vera_api: httpx2.AsyncClient) -> None
         ),
         (Finding(ADDRESS, None, "", listed=a_list(4, ListKind.DENY, FilledFrom.URL)), "POST /api/v1/address-lists"),
         (Finding(ADDRESS, None, "", listed=a_list(4, ListKind.ALLOW, FilledFrom.URL)), ""),
+        (Finding(ADDRESS, None, "", listed=a_list(4, ListKind.ONLY)), "POST /api/v1/address-lists/4/entries"),
+        (Finding(ADDRESS, None, "", listed=a_list(4, ListKind.ONLY, FilledFrom.URL)), "POST /api/v1/address-lists"),
         (Finding(PLACE.network, None, "", place=PLACE), "POST /api/v1/address-lists"),
     ],
 )
@@ -63,7 +65,9 @@ async def test_each_finding_has_what_undoes_just_that(finding: Finding, undo: st
     operation = undo_of(finding, ADDRESS)
 
     assert (f"{operation.method} {operation.path}" if operation else "") == undo
-    if operation and operation.body is not None:
+    if operation and operation.path.endswith("/entries"):
+        assert operation.body == {"entries": [ADDRESS]}
+    elif operation and operation.body is not None:
         fields = AddressListInput.model_validate(operation.body)
         assert (fields.kind, fields.entries) == (ListKind.ALLOW, ADDRESS)
 
@@ -77,6 +81,9 @@ async def test_each_finding_has_what_undoes_just_that(finding: Finding, undo: st
         (ListKind.DENY, "/x/../admin", Verdict.ON_DENY_LIST, True),
         (ListKind.DENY, "/x/%2e./y", Verdict.BANNED, True),
         (ListKind.DENY, "/%2541dmin", Verdict.BANNED, True),
+        (ListKind.ONLY, "/%41dmin", Verdict.NOT_ON_LIST, True),
+        (ListKind.ONLY, "/x/../y", Verdict.NOT_ON_LIST, True),
+        (ListKind.ONLY, "/x", Verdict.BLOCKED, False),
         (ListKind.ALLOW, "/Admin", Verdict.BLOCKED, True),
         (ListKind.ALLOW, "/Admin/x;y", Verdict.BLOCKED, True),
         (ListKind.ALLOW, "/admin", Verdict.BANNED, False),

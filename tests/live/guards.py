@@ -14,7 +14,7 @@ from tests.panel import Panel
 from tests.web import bearer
 
 HOST, FEED = "guards.example", "guards.txt"
-NEIGHBOR, LISTED, FED, BANNED, FOREIGN = (f"127.9{at}.0.1" for at in range(5))
+NEIGHBOR, LISTED, FED, BANNED, FOREIGN, OFFICE = (f"127.9{at}.0.1" for at in range(6))
 "Clients. Of this machine's addresses, only 127.0.0.1 is never banned."
 
 PASSWORD = "correct horse"
@@ -36,6 +36,8 @@ class Guard(NamedTuple):
 GUARDS = [
     Guard("header rule", 200, "\r\nx-guarded: yes\r\n"),
     Guard("deny list", 403, "", client=LISTED),
+    Guard("allow-only list", 403, "", "/%6fffice/x"),
+    Guard("allow-only list", 200, "hello from", "/office/x", client=OFFICE),
     Guard("feed", 403, "", client=FED),
     Guard("ban", 403, "", client=BANNED),
     Guard("country", 403, "", client=FOREIGN),
@@ -76,6 +78,8 @@ class Guarded:
     def _everywhere(self, api: httpx2.Client, feeds: Path) -> None:
         """What is no row of the virtual host's: lists, a ban, and data of countries."""
         _made(api, "/address-lists", {"name": "Guards by hand", "entries": LISTED})
+        alone = {"kind": "only", "paths": ["/office"], "entries": OFFICE, "save_anyway": True}
+        _made(api, "/address-lists", {"name": "Guards alone", **alone})
         source = feeds / FEED
         source.write_text(f"{FED}\n")
         fed = {"name": "Guards by feed", "filled_from": "url", "feed_url": f"file://{source}"}

@@ -71,6 +71,40 @@ EITHER = (False, True)
 TABLE = [Chosen(*row) for row in product(EITHER, EITHER, EITHER, EITHER, EITHER, EITHER, MODES)]
 
 
+class Listed(NamedTuple):
+    """Of a client: which lists have it, by where these apply."""
+
+    allowed: bool
+    allowed_on_host: bool
+    allowed_on_path: bool
+    denied: bool
+    denied_on_host: bool
+    denied_on_path: bool
+    let_in_on_host: bool
+    let_in_on_path: bool
+    banned: bool
+
+    @property
+    def address(self) -> str:
+        return f"127.{200 + self.banned}.{sum(bit << at for at, bit in enumerate(self[:8]))}.1"
+
+    def expected(self, target: str) -> tuple[str, str]:
+        """Verdict and list, as docs/access.md has them."""
+        is_below = target != "/else"
+        if self.allowed or self.allowed_on_host or (self.allowed_on_path and target == "/Path/x"):
+            return "-", "-"
+        if self.banned:
+            return "banned", "-"
+        rejecting = (
+            (self.denied, "denied", "denied"),
+            (self.denied_on_host, "denied", "denied_on_host"),
+            (self.denied_on_path and is_below, "denied", "denied_on_path"),
+            (not self.let_in_on_host, "unlisted", "let_in_on_host"),
+            (not self.let_in_on_path and is_below, "unlisted", "let_in_on_path"),
+        )
+        return next(((verdict, LIST_IDS[name]) for rejects, verdict, name in rejecting if rejects), ("-", "-"))
+
+
 class Served(NamedTuple):
     """A request of a client to a virtual host that asks for a login, and what comes before that."""
 
@@ -134,7 +168,21 @@ LISTS: list[dict[str, Any]] = [
     {"name": "Hooks of the blog", "kind": "allow", "applies_to": "virtual_hosts", "virtual_host_ids": [2], "paths": ["/Hooks"],
      "entries": ["127.83.0.0/16"]},
     {"name": "Hooks of all", "paths": ["/hooks"], "entries": ["127.81.0.0/16", "127.84.0.0/16"]},
+    {"name": "Staff", "kind": "only", "applies_to": "virtual_hosts", "virtual_host_ids": [3], "paths": ["/Staff"],
+     "entries": ["127.85.0.0/16", "127.86.0.0/16", "127.87.0.0/16 until 2001-09-09"]},
 ]  # fmt: skip
+
+EVERY = [Listed(*row) for row in product(EITHER, repeat=len(Listed._fields))]
+KINDS = {"allowed": "allow", "denied": "deny", "let_in": "only"}
+ON_HOST = {"applies_to": "virtual_hosts", "virtual_host_ids": [4]}
+PLACES: dict[str, dict[str, Any]] = {"": {}, "_on_host": ON_HOST, "_on_path": {**ON_HOST, "paths": ["/Path"]}}
+LIST_IDS = {}
+for name in Listed._fields[:-1]:
+    verb = next(verb for verb in KINDS if name.startswith(verb))
+    entries = sorted({f"{listed.address.rpartition('.')[0]}.0/24" for listed in EVERY if getattr(listed, name)})
+    place = PLACES[name.removeprefix(verb)]
+    LISTS.append({"name": name, "kind": KINDS[verb], "entries": entries, **place})
+    LIST_IDS[name] = str(len(LISTS))
 
 COUNTRIES = "".join(f"127.{second}.0.0/16 DE\n" for second in range(10, 104))
 COUNTRIES += "".join(f"127.{second}.{third}.0/23 AQ\n" for second in range(10, 71) for third in (2, 6, 10))
@@ -143,6 +191,7 @@ COUNTRIES += "".join(f"127.{second}.1.0/24 AQ\n" for second in range(100, 104))
 LOGIN = {"name": "ada", "password": "correct horse"}
 
 BANS = "".join(f"{network} {FUTURE}\n" for network in networks("banned"))
+BANS += f"127.201.0.0/16 {FOREVER}\n"
 BANS += f"127.82.0.0/16 {FOREVER}\n127.83.0.0/16 {FOREVER}\n"
 BANS += f"127.50.0.1 {FOREVER}\n127.50.0.2 {PAST}\n127.50.1.0/24 {FOREVER}\n"
 
@@ -153,7 +202,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
     asks: dict[str, Any] = {"enforcement_mode": "block", "country_mode": "reject", "countries": ["AQ"]}
     once = {"client_limits": True, "rate_limit_requests": 1, "rate_limit_window_seconds": 3600}
     policies = {"Block": asks, "Once": {**asks, **once}}
-    hosts = {"shop.test": host, "blog.test": host}
+    hosts = {"shop.test": host, "blog.test": host, "staff.test": host, "lists.test": host}
     for mode in MODES:
         for name, limits in (("shop", {}), ("once", once)):
             policies[f"{name} {mode}"] = {**asks, **limits, "enforcement_mode": mode}
@@ -212,6 +261,27 @@ def test_the_order_is_allow_ban_deny_country_limit_waf(stack: Stack, chosen: Cho
         assert line["id"].encode() in answer.body
     # A ban that is longer than a year: nobody is told to come back.
     assert ("retry-after" in answer.headers) is (chosen.expected[1] == "limited")
+
+
+def test_lists_of_paths_hosts_and_everything_have_one_order(stack: Stack) -> None:
+    """The longest scope has no precedence: any allow list wins over any other, and each that rejects is asked."""
+    targets = ("/Path/x", "/%50ath/x", "/else")
+    expected = {(listed.address, target): listed.expected(target) for listed in EVERY for target in targets}
+
+    answers = {(peer, target): ask(stack, peer, target, "lists.test").status for peer, target in expected}
+
+    def lines() -> dict[tuple[str, str], tuple[str, str]]:
+        text = (stack.folder / "access.json").read_text()
+        each = [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
+        return {
+            (line["client"], line["path"]): (line["verdict"], line["list"])
+            for line in each
+            if line["host"] == "lists.test"
+        }
+
+    wait_until(lambda: len(lines()) == len(expected), "HAProxy writes its log")
+    assert lines() == expected
+    assert answers == {place: 200 if verdict == "-" else 403 for place, (verdict, _) in expected.items()}
 
 
 @pytest.mark.pairwise
@@ -282,9 +352,24 @@ HOOKS = {
 "Who is banned, and allowed there alone."
 
 
+STAFF = {
+    "/staff": 403, "/Staff/x": 403, "/STAFF/x?y": 403, "/%73taff": 403, "//staff": 403, "/staff;a/x": 403, "/x/..%2fstaff": 403, "/x/../staff": 403,
+    "/./staff": 403, "/staff./x": 403, "/staff%2fx": 403, "/staff%": 403, "/%2573taff": 403, "/staffs": 200, "/x/staff": 200, "/": 200,
+}  # fmt: skip
+"Whoever is not on its list gets into the staff's path by no spelling."
+
+
 @pytest.mark.parametrize(
     ("peer", "host", "statuses"),
     [
+        (
+            "127.85.0.1",
+            "staff.test",
+            dict.fromkeys(["/staff", "/%73taff", "//staff", "/staff;a/x", "/staffs", "/"], 200),
+        ),
+        ("127.87.0.1", "staff.test", STAFF),  # Its entry has ended.
+        ("127.60.0.1", "staff.test", STAFF),
+        ("127.60.0.1", "shop.test", {"/staff": 200}),
         ("127.80.0.1", "shop.test", DESK),
         ("127.80.0.1", "blog.test", DESK),
         ("127.82.0.1", "shop.test", HOOKS),

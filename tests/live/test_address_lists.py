@@ -34,9 +34,9 @@ async def here(haproxy: str, server: Origin) -> AsyncIterator[Installation]:
         yield made
 
 
-def status(here: Installation, peer: str) -> int:
+def status(here: Installation, peer: str, target: str = "/") -> int:
     """That a visitor with this address gets."""
-    request = head("GET", "shop.example", "/", {"user-agent": "Mozilla/5.0", "accept": "*/*"})
+    request = head("GET", "shop.example", target, {"user-agent": "Mozilla/5.0", "accept": "*/*"})
     with socket.create_connection(here.settings.http_binds[0], DEADLINE, source_address=(peer, 0)) as connection:
         connection.sendall(request)
         return int(connection.recv(65536).split(b" ")[1])
@@ -73,6 +73,36 @@ async def test_entries_go_live_without_a_reload_and_stay_over_one(here: Installa
 
     await history.undo(here.changes, ADA, last.change_id)
     assert [status(here, peer) for peer in ("127.9.0.1", "127.9.1.7", "127.8.7.9")] == [200, 403, 200]
+
+
+async def test_a_list_that_allows_only_some_rejects_all_others(here: Installation) -> None:
+    office = {"name": "Office", "kind": "only", "paths": ["/office"]}
+    with pytest.raises(NeedsConfirmation, match=r"Your own address, 192\.0\.2\.200, is not in this list"):
+        await a_list(here, "127.9.0.0/16", **office)
+    number = await a_list(here, "127.9.0.0/16", **office, save_anyway=True)
+
+    def seen() -> list[int]:
+        asked = (
+            ("127.9.0.1", "/%6fffice"),
+            ("127.8.0.1", "/%6fffice"),
+            ("127.8.0.1", "/x/..;/office"),
+            ("127.8.0.1", "/"),
+        )
+        return [status(here, *each) for each in asked]
+
+    assert seen() == [200, 403, 403, 200]
+    before = await worker(here)
+    added = await address_lists.ROWS.edit(here.changes, ADA, number, adding("127.8.0.1"))
+    assert seen()[:2] == [200, 200]
+    assert await worker(here) == before
+    await history.undo(here.changes, ADA, added.change_id)
+    await here.engines.reload_again()
+    assert seen() == [200, 403, 403, 200]
+
+    with pytest.raises(NeedsConfirmation, match="Without entries, it rejects all requests"):
+        await address_lists.ROWS.edit(here.changes, ADA, number, removing(["127.9.0.0/16"]))
+    await address_lists.ROWS.edit(here.changes, ADA, number, removing(["127.9.0.0/16"]), confirmed=True)
+    assert seen() == [403, 403, 403, 200]
 
 
 async def test_a_list_that_was_changed_through_the_runtime_api_is_drift_and_no_swap_builds_on_it(

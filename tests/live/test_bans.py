@@ -126,6 +126,8 @@ async def test_why_an_address_is_rejected_is_asked_of_haproxy(here: Installation
     for name, kind, entries in (("Office", "allow", "127.9.0.8"), ("Scanners", "deny", "127.9.0.0/24  # all of it")):
         fields = AddressListInput.model_validate({"name": name, "kind": kind, "entries": entries})
         await address_lists.create(here.changes, ADA, fields)
+    only = {"name": "Staff", "kind": "only", "paths": ["/staff"], "entries": "127.9.0.0/16", "save_anyway": True}
+    await address_lists.create(here.changes, ADA, AddressListInput.model_validate(only))
     await ban(here, bans, "127.9.0.0/28", length="1h", reason="scans")
     await ban(here, bans, "127.9.1.1", length="forever")
 
@@ -141,6 +143,12 @@ async def test_why_an_address_is_rejected_is_asked_of_haproxy(here: Installation
     assert await why("127.9.0.77") == ("Scanners 127.9.0.0/24", [0, 0, 1])
     assert await why("::ffff:127.9.1.1") == ("ban 127.9.1.1", [0, 1, 0])
     assert await why("127.9.2.1") == ("nothing ", [0, 0, 0])
+    assert await why("127.8.0.1") == ("nothing ", [0, 0, 1])  # Not on the list, which is for a path.
+    async with database.read() as session:
+        answer = await access_checks.why(session, here.engines, events, "127.8.0.1", here.settings.geo_dir)
+    assert [(finding.network, finding.is_absence, answer.is_denied_in_part) for finding in answer.deny] == [
+        ("127.8.0.1", True, True)
+    ]
     assert [status(here, f"127.9.{end}") for end in ("0.1", "0.8", "0.77", "1.1", "2.1")] == [403, 200, 403, 403, 200]
     await events.close()
 

@@ -152,6 +152,35 @@ async def test_a_list_that_denies_more_sites_than_before_asks_again(
     assert "All virtual hosts, 1 path " in read((await ada.get(PLACE)).text).text
 
 
+async def test_a_list_that_allows_only_some_asks_whom_it_shuts_out(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient
+) -> None:
+    """When it is added, applies to more or to itself alone, or loses the operator's address: never when it stays as it is."""
+    office = {"name": "Office", "kind": "only", "paths": ["/admin"], "entries": "192.0.2.0/24"}
+    question = await ada_api.post(API, json=office)
+    assert (question.status_code, question.json()["errors"][0]["field"]) == (409, "entries")
+    assert "Your own address, 127.0.0.1, is not in this list" in question.json()["errors"][0]["message"]
+    empty = await ada_api.post(API, json=office | {"entries": ""})
+    assert (empty.status_code, "Without entries, it rejects all requests." in empty.text) == (409, True)
+    assert (await ada_api.post(API, json=office | {"save_anyway": True})).status_code == 201
+
+    assert (await ada_api.patch(f"{API}/1", json={"notes": "x"})).status_code == 200
+    assert (await ada_api.patch(f"{API}/1", json={"paths": []})).status_code == 409
+    assert (await ada_api.post(f"{API}/1/entries", json={"entries": ["127.0.0.1"]})).status_code == 200
+    assert (await ada_api.patch(f"{API}/1", json={"paths": []})).status_code == 200
+    assert (await ada_api.delete(f"{API}/1/entries/127.0.0.1")).status_code == 409
+    assert (await ada_api.put(f"{API}/1/entries", content="127.0.0.0/8")).status_code == 200
+    assert (await ada_api.patch(f"{API}/1", json={"kind": "allow"})).status_code == 200
+
+    followed = {"name": "Bans", "kind": "only", "filled_from": "crowdsec", "feed_url": "http://127.0.0.1:8080/"}
+    refused = await ada_api.post(API, json=followed | {"feed_key": "x"})
+    assert (refused.status_code, "Choose Deny above." in refused.text) == (422, True)
+    denied = await ada_api.post(API, json={"name": "All", "paths": ["/admin"], "entries": "0.0.0.0/0"})
+    assert "To reject all but some addresses, such as on a path, choose Allow only" in denied.text
+    page = read((await ada.get(f"{PLACE}/1")).text).text
+    assert "never banned or denied" in page
+
+
 async def test_entries_over_json(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:
     await ada_api.post("/api/v1/vhosts", json=a_vhost())
     body = {"name": "Blog", "applies_to": "virtual_hosts", "virtual_host_ids": [1], "entries": "192.0.2.0/24"}

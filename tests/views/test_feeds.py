@@ -174,6 +174,21 @@ async def test_it_is_tried_on_the_last_weeks_visitors(
     assert "It contains none of the 3 clients with events in the last 7 days." in await downloaded(ada)
 
 
+async def test_a_list_that_allows_only_some_is_tried_on_those_that_it_lacks(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel, listed: Path
+) -> None:
+    assert (await ada_api.patch(f"{API}/1", json={"kind": "only", "save_anyway": True})).status_code == 200
+    events = [an_event(client=client) for client in ("198.51.100.7", "203.0.113.9", "192.0.2.77")]
+    store(panel.settings.events_database, events, [a_log_line(event, client=event["client"]) for event in events])
+
+    page = await downloaded(ada)
+
+    assert "It lacks 1 of the 3 clients with events in the last 7 days." in page
+    assert "Your own address, 127.0.0.1, is not in this list" in page
+    trial = (await ada_api.get(f"{API}/1/feed/trial")).json()
+    assert [visitor["address"] for visitor in trial["contained"]] == ["192.0.2.77"]
+
+
 async def test_it_is_tried_on_the_clients_with_most_requests_too(
     ada: httpx2.AsyncClient, vera_api: httpx2.AsyncClient, panel: Panel, listed: Path
 ) -> None:

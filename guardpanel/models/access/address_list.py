@@ -1,4 +1,5 @@
-"""Address lists: named networks whose requests are exempt from bans and deny lists (allow), or rejected (deny).
+"""Address lists: named networks whose requests are exempt from bans and deny lists (allow), are rejected (deny), or are the only
+ones that are not (only).
 
 The entries are in `address_list_content.py`; a row names them by their hash, so that revisions stay small.
 """
@@ -37,6 +38,7 @@ MOST_HOSTS, MOST_PATHS = 500, 100
 class ListKind(Choice):
     DENY = "deny", "Deny", "Requests from these addresses get 403."
     ALLOW = "allow", "Allow", "Never banned or denied. The WAF still inspects their requests."
+    ONLY = "only", "Allow only", "Requests from all other addresses get 403. Bans and limits apply to these, too."
 
 
 class AppliesTo(Choice):
@@ -108,7 +110,7 @@ class AddressListFields(AddressListColumns):
     @field_validator("filled_from")
     @classmethod
     def bans_are_denied(cls, source: FilledFrom, info: ValidationInfo) -> FilledFrom:
-        if source is FilledFrom.CROWDSEC and info.data.get("kind") is ListKind.ALLOW:
+        if source is FilledFrom.CROWDSEC and info.data.get("kind") in {ListKind.ALLOW, ListKind.ONLY}:
             raise refuse("CrowdSec says whom to ban. Choose Deny above.")
         return source
 
@@ -200,7 +202,7 @@ NOUN = Noun(
     AddressListFields,
     "/access/lists",
     "address-lists",
-    "Networks that are never banned, or always rejected.",
+    "Networks that are never banned, always rejected, or the only ones that are not.",
     {"name": "Scanners", "kind": "deny", "entries": "203.0.113.0/24"},
     references={"virtual_host_ids": "virtual_host"},
     has_own_names=True,

@@ -39,7 +39,7 @@ BY_REQUEST: Mapping[Verdict | Reason, int] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """An entry that contains the address, in effect now."""
+    """An entry that contains the address, in effect now, or a list that allows only others."""
 
     network: str
     ends_at: datetime | None
@@ -59,6 +59,11 @@ class Finding:
     def paths(self) -> Sequence[str]:
         """On which it holds alone. Empty: on all."""
         return self.listed.paths if self.listed else ()
+
+    @property
+    def is_absence(self) -> bool:
+        """Whether the list rejects what it does not have."""
+        return self.listed is not None and self.listed.kind is ListKind.ONLY
 
     def holds_on(self, virtual_host_id: int | None, event: EventDetail | None) -> bool:
         """Of one with a list."""
@@ -84,6 +89,7 @@ class Answer:
     allow: Sequence[Finding]
     bans: Sequence[Finding]
     deny: Sequence[Finding]
+    "Of lists that reject: deny lists, then those that allow only others."
     limits: Sequence[Used]
     places: Sequence[Finding] = ()
     "Policies that reject the country or network."
@@ -118,7 +124,7 @@ class Answer:
 
     @property
     def is_denied_in_part(self) -> bool:
-        """Whether a deny list has the address for some virtual hosts or paths, and no request was asked about."""
+        """Whether a list rejects the address for some virtual hosts or paths, and no request was asked about."""
         return self.event is None and any(finding.is_partial or finding.paths for finding in self.deny)
 
     @property
@@ -150,7 +156,7 @@ async def why(session: AsyncSession, engines: Engines, events: Events, text: str
         Finding(place.network, None, "", place=place, origin=await of_place(session, place))
         for place in await rejecting(session, where)
     ]
-    allow, deny = by_kind[ListKind.ALLOW], by_kind[ListKind.DENY]
+    allow, deny = by_kind[ListKind.ALLOW], by_kind[ListKind.DENY] + by_kind[ListKind.ONLY]
     if event is None:
         return Answer(address, None, allow, bans, deny, limits, places, where)
     of, policy_id = event.item, event.item.policy_id or None
@@ -190,7 +196,10 @@ async def _in_list(
 ) -> Finding | None:
     state = states.get(str(engines.feeds.of(row.id or 0).path) if row.is_fed else f"lists/{row.id}.map")
     entry = await engines.bans.cli.look_up(state.number, address) if state else None
-    if entry is None or int(entry[1]) <= datetime.now(UTC).timestamp():
+    is_in = entry is not None and int(entry[1]) > datetime.now(UTC).timestamp()
+    if row.kind is ListKind.ONLY:
+        return None if is_in or state is None else Finding(address, None, "", listed=row)
+    if entry is None or not is_in:
         return None
     feed = await feed_states.find(session, row) if row.is_fed else None
     entries = await contents.read(session, (feed or row).reference.digest)

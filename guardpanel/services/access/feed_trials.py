@@ -16,7 +16,7 @@ from guardpanel.events.busiest import Kind
 from guardpanel.events.traffic import ALL
 from guardpanel.models import AddressList, Feed
 from guardpanel.models.access.address_list import ListKind
-from guardpanel.services.access.lockout import doors, locked_out
+from guardpanel.services.access.lockout import doors, locked_out, shut_out
 from guardpanel.services.events import Events
 from guardpanel.services.events.busiest import Busy
 from guardpanel.services.events.visitors import Visitor
@@ -33,11 +33,11 @@ class Trial:
     clients: int
     "With events in the last week."
     contained: Sequence[Visitor]
-    "Those of them in the list. Whoever was not rejected comes first."
+    "Those of them in the list, or, if it allows only some, not in it. Whoever was not rejected comes first."
     busy: int
     "Clients with most requests in the last week, with or without events."
     busy_contained: Sequence[Busy]
-    "Those of them in the list, most requests first. IPv6 networks are, if a part is."
+    "The same of these, most requests first. An IPv6 network is in it if a part is."
     warnings: Sequence[str] = ()
     "Who would lock themselves out, in sentences."
 
@@ -59,11 +59,14 @@ async def tried(
     visitors = await events.visitors(now - PERIOD)
     busiest = (await events.busiest(Kind.CLIENT, ALL, now - PERIOD, now, MOST_BUSY)).rows
     areas = await asyncio.to_thread(Areas, entries, now.timestamp())
-    contained = [visitor for visitor in visitors if areas.touch(visitor.address)]
-    busy_contained = [client for client in busiest if areas.touch(client.name)]
+    is_meant = row.kind is not ListKind.ONLY
+    contained = [visitor for visitor in visitors if areas.touch(visitor.address) is is_meant]
+    busy_contained = [client for client in busiest if areas.touch(client.name) is is_meant]
     warnings: Sequence[str] = ()
-    if row.kind is ListKind.DENY:
-        open_doors = await doors(changes, session, client)
+    open_doors = await doors(changes, session, client)
+    if row.kind is ListKind.ONLY:
+        warnings = list(filter(None, [await asyncio.to_thread(shut_out, open_doors, entries)]))
+    elif row.kind is ListKind.DENY:
         networks = [entry.network for entry in entries.items]
         warnings = await asyncio.to_thread(locked_out, open_doors, networks)
     return Trial(len(visitors), contained, len(busiest), busy_contained, warnings)

@@ -1,5 +1,6 @@
-"""Whom a ban or a deny list would reject by accident: the operator who saves it, this machine, and the servers."""
+"""Whom a ban or a list would reject by accident: the operator who saves it, this machine, and the servers."""
 
+import time
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
@@ -20,6 +21,8 @@ Doors = Mapping[str, str]
 
 LOOPBACK = {"127.0.0.1": "this machine (loopback)", "::1": "this machine (loopback)"}
 
+YOURS = "your own address"
+
 MOST_NAMED = 3
 
 
@@ -29,7 +32,7 @@ async def doors(changes: Changes, session: AsyncSession, client: str) -> Doors:
     own = {host: "an address of HAProxy" for host, _ in (*facts.http_binds, *facts.https_binds) if _is_one(host)}
     stored = (await session.exec(select(Server.address, Server.scheme).distinct())).all()
     servers = {endpoint(address, scheme=scheme).host: "a server" for address, scheme in stored}
-    yours = {yours: "your own address"} if (yours := plain_address(client)) else {}
+    yours = {yours: YOURS} if (yours := plain_address(client)) else {}
     return {**{host: words for host, words in servers.items() if _is_one(host)}, **own, **LOOPBACK, **yours}
 
 
@@ -46,6 +49,26 @@ def locked_out(doors: Doors, networks: Iterable[str]) -> Sequence[str]:
         f"{network} {'is' if network == address else f'contains {address},'} {doors[address]}."
         for network, address in islice(_closed(doors, networks), MOST_NAMED)
     ]
+
+
+def must_not_shut_out(doors: Doors, before: Entries | None, entries: Entries) -> None:
+    """Of a list that allows only its entries: raises NeedsConfirmation (409) if these shut somebody out, and those `before` did
+    not. None: it rejected nothing there."""
+    words = shut_out(doors, entries)
+    if words and (before is None or words != shut_out(doors, before)):
+        raise NeedsConfirmation(words, {"entries": FieldError(words)})
+
+
+def shut_out(doors: Doors, entries: Entries) -> str:
+    """A sentence. Empty: such a list has the operator's address. Servers and this machine are seldom meant to be in it."""
+    now = time.time()
+    spans = [span(entry.network) for entry in entries.items if entry.end > now]
+    if not spans:
+        return "Without entries, it rejects all requests."
+    yours = next((address for address, words in doors.items() if words == YOURS), "")
+    if yours and not any(area.contains(span(yours)) for area in spans):
+        return f"Your own address, {yours}, is not in this list: it would get 403."
+    return ""
 
 
 def without_doors(entries: Entries, doors: Doors) -> tuple[Entries, str]:

@@ -46,6 +46,8 @@ class Access:
             self._limit(context, section, line, host, terms[0].rate)
         elif condition.is_always:
             host.close(line, "It refuses requests.")
+        elif condition.paths:
+            host.close(line, "It keeps visitors out of a path: write a custom rule.")
         else:
             host.close(line, f"It keeps visitors out. {condition.why_not}")
 

@@ -41,6 +41,7 @@ class Expression:
     https: bool | None = None
     rate: tuple[str, int] | None = None
     "The counter or the table, and the limit."
+    is_always: bool = False
     other: str = ""
 
 
@@ -52,7 +53,13 @@ class Term:
     lines: tuple[Line, ...] = ()
     "Of the named ACL."
     negated: bool = False
-    constant: bool | None = None
+    named: bool | None = None
+    "One of HAProxy's own, such as TRUE."
+
+    @cached_property
+    def constant(self) -> bool | None:
+        """Whatever the request is."""
+        return True if any(expression.is_always for expression in self.expressions) else self.named
 
     @property
     def other(self) -> str:
@@ -166,8 +173,8 @@ def _paths(how: str, patterns: list[str]) -> Expression | None:
     kind = {"": "exact", "str": "exact", "beg": "below"}.get(how)
     if kind is None or not patterns:
         return Expression(other="guardpanel knows paths by their beginning, or whole.")
-    if all(pattern == "/" for pattern in patterns) and kind == "below":
-        return None
+    if kind == "below" and "/" in patterns:
+        return Expression(is_always=True)
     return Expression(paths=tuple((kind, pattern.rstrip("/") or "/") for pattern in patterns))
 
 

@@ -189,7 +189,7 @@ class Conditions:
 
     def _named(self, name: str) -> Term:
         if name in CONSTANTS and name not in self._acls:
-            return Term((), constant=CONSTANTS[name])
+            return Term((), named=CONSTANTS[name])
         if name not in self._acls and PREDEFINED.fullmatch(name):
             return Term((Expression(other=f"guardpanel can’t decide by {name}."),))
         if name not in self._acls:

@@ -177,6 +177,8 @@ class _Importing:
         if section.kind in {"frontend", "listen"} and is_statistics(section):
             return OWN_PAGES
         unused = f"No imported virtual host uses this {section.kind}."
+        if line.keyword in {"use_backend", "default_backend"} and self._building.of_frontend(section):
+            unused = "Earlier lines decide for each imported virtual host."
         if section.kind == "defaults":
             unused = (
                 "Nothing of this section was imported." if line is section.head else "No imported virtual host uses it."

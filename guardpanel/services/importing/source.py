@@ -23,6 +23,9 @@ SECTIONS = PROXIES | {
     "log-forward", "log-profile", "fcgi-app", "crt-store", "traces", "acme",
 }  # fmt: skip
 
+OLD_TIMEOUTS = {"contimeout": "connect", "clitimeout": "client", "srvtimeout": "server"}
+"As HAProxy names them since 1.4."
+
 MESSAGES = frozenset({".notice", ".warning", ".alert", ".diag"})
 
 
@@ -158,4 +161,6 @@ class _Reading:
                 self._environment.pop(name, None)
         if words[0] == "no" and len(words) > 1:
             line = Line(line.number, line.text, words[1:], is_no=True)
+        if words[0] in OLD_TIMEOUTS:
+            line = Line(line.number, line.text, ("timeout", OLD_TIMEOUTS[words[0]], *words[1:]))
         section.lines.append(line)

@@ -149,6 +149,22 @@ def test_checks_of_connections_take_any_response() -> None:
     assert unchecked["health_check"] is False
 
 
+def test_a_path_that_all_paths_begin_with_is_no_condition() -> None:
+    text = f"frontend web\n  bind :80\n  acl all path_beg /x /\n  use_backend api if all\n  default_backend app\n{APP}{API}"
+    (host,) = hosts(text).values()
+
+    assert [server["address"] for server in host["servers"]] == ["10.0.0.2:81"]
+    assert kinds(text)["acl all path_beg /x /"][0] == kinds(text)["use_backend api if all"][0] == "became"
+    assert kinds(text)["default_backend app"] == ("left", "Earlier lines decide for each imported virtual host.")
+
+
+def test_timeouts_have_their_names_of_haproxy_1() -> None:
+    text = "listen web :80\n  contimeout 5000\n  srvtimeout 50000\n  clitimeout 9000\n  server a 10.0.0.1:80\n"
+
+    assert hosts(text)["web.invalid"].items() >= {"connect_timeout": 5, "server_timeout": 50}.items()
+    assert kinds(text)["clitimeout 9000"] == kinds(text.replace("clitimeout", "timeout client"))["timeout client 9000"]
+
+
 def test_rules_become_headers_redirects_lists_and_limits() -> None:
     text = f"""\
 frontend web

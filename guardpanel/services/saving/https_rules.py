@@ -42,21 +42,28 @@ def addresses_get_a_certificate(proposal: Proposal) -> Iterator[Violation]:
 
 
 def chosen_certificates_cover_a_hostname(proposal: Proposal) -> Iterator[Violation]:
-    """By what it consists of now, or is for. Others would never be served."""
+    """By what they are for, also if another one with these names is still to be issued. Uploaded ones: by what they consist of.
+    Others would never be served."""
     chosen = [row for row in proposal.rows["virtualhost"] if row["certificate_id"] is not None]
     if not chosen:
         return
-    names = {row["id"]: {*row["names"]} for row in proposal.rows["certificate"]}
-    for certificate in proposal.facts.certificates.all:
-        names.setdefault(certificate.certificate_id, set()).update(certificate.names)
+    present = {each.certificate_id: {*each.names} for each in proposal.facts.certificates.all}
+    names = {row["id"]: {*row["names"]} or present.get(row["id"], set()) for row in proposal.rows["certificate"]}
     hostnames = defaultdict(list)
     for row in proposal.rows["hostname"]:
         hostnames[row["virtual_host_id"]].append(row["name"])
     for row in chosen:
+        host, certificate = ("virtual_host", row["id"]), ("certificate", row["certificate_id"])
         known = names.get(row["certificate_id"])
-        if known and not any(covers(known, name) for name in hostnames[row["id"]]):
+        if not known or any(covers(known, name) for name in hostnames[row["id"]]):
+            continue
+        if host in proposal.touched:
             words = f"It covers {in_few_words(known)}, and none of the hostnames. Choose another one, or automatic."
-            yield from proposal.at(("virtual_host", row["id"]), "certificate_id", words)
+            yield from proposal.at(host, "certificate_id", words)
+        else:
+            todo = "Cover one of its hostnames, or assign it another one first."
+            words = f"{proposal.name(host)} has chosen this certificate. {todo}"
+            yield from proposal.at(certificate, "names", words)
 
 
 def client_certificates_are_checked(proposal: Proposal) -> Iterator[Violation]:

@@ -77,7 +77,7 @@ async def apply(
 
     try:
         return await changes.save(change, mutate)
-    except (Conflict, ConfigRejected) as problem:
+    except (Conflict, ConfigRejected, Invalid) as problem:
         raise (at_lines(problem, applying[0]) if applying else problem) from None
 
 

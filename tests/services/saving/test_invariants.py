@@ -194,6 +194,20 @@ def test_a_certificate_that_is_being_ordered_can_be_chosen() -> None:
     assert [field for _, _, field, _ in broken_rules(NOTHING, ordered("other.example"))] == ["certificate_id"]
 
 
+def test_a_certificate_keeps_a_name_of_who_has_chosen_it() -> None:
+    """Nor does the present one with the earlier names count: it is replaced once the new one is issued."""
+
+    def ordered(*names: str) -> Rows:
+        shop = {"shop.example": {**SERVER, "certificate_id": 1}}
+        return rows({}, shop, certificates=[{"name": "shop", "source": "acme", "names": [*names]}])
+
+    before, present = ordered("shop.example", "www.example"), served(1, "shop.example", "www.example")
+    words = "shop.example has chosen this certificate. Cover one of its hostnames, or assign it another one first."
+
+    assert broken_rules(before, ordered("shop.example", "new.example"), present) == []
+    assert broken_rules(before, ordered("new.example"), present) == [("certificate", 1, "names", words)]
+
+
 def test_the_default_certificate_is_served_to_somebody() -> None:
     def settings(**traffic: object) -> Rows:
         return rows({}, {}, traffic, certificates=[{"name": "shop"}])

@@ -343,6 +343,18 @@ async def test_what_a_list_had_not_before_is_taken_from_the_file(changes: Change
     assert {**changed, "name": "A"} == as_new
 
 
+@pytest.mark.parametrize("source", ["self_signed", "acme"])
+async def test_a_certificate_keeps_a_hostname_of_who_has_chosen_it(changes: Changes, source: str) -> None:
+    """Or the export would be refused where neither is there yet. Of one that is to be issued, the present one does not count."""
+    await apply(changes, SITE)
+    others = SITE.replace("source: self_signed\n  names: [shop.example]", f"source: {source}\n  names: [other.example]")
+
+    refused = await refusal(changes, others)
+
+    words = "shop.example has chosen this certificate. Cover one of its hostnames, or assign it another one first."
+    assert refused == {"certificates.0.names": (words, "line 4")}
+
+
 async def test_a_certificate_that_was_made_here_can_be_replaced_by_a_file(changes: Changes) -> None:
     row = {"name": "Intranet", "certificate": full_chain("shop.example"), "private_key": leaf("shop.example").key_pem}
     await apply(changes, SITE)

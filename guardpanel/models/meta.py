@@ -58,7 +58,8 @@ def described(
         default,
         title=title,
         description=hint or None,
-        schema_extra={"json_schema_extra": extra} if extra else None,
+        # A field that is left out is judged as one that is sent: whether there may be none of it depends on the others.
+        schema_extra={"validate_default": True} | ({"json_schema_extra": extra} if extra else {}),
         **limits,
     )
 

@@ -89,6 +89,9 @@ FED: Row = {"filled_from": "url", "feed_url": "https://lists.example/no"}
 
 WITH: dict[str, Row] = {
     **{f"certificate.{name}": {"source": "acme"} for name in OF_ACME},
+    "traffic.client_ip_source": {"client_ip_header": "x-edge", "trusted_networks": ["10.0.0.0/8"]},
+    "traffic.health_path": {"health_networks": ["192.0.2.0/24"]},
+    "virtual_host.tls_verify": {"tls_ca": root().pem},
     "traffic.client_ip_header": {"client_ip_source": "header", "trusted_networks": ["10.0.0.0/8"]},
     "policy.blocking_paranoia_level": {"detection_paranoia_level": 4},
     "policy.country_mode": {"countries": ["NO"]},

@@ -4,14 +4,17 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from guardpanel.api.parameters import SentBody
 from guardpanel.api.saves import DeploymentOut, SaveRequestDep
+from guardpanel.connected import while_connected
 from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.errors import NothingNew
+from guardpanel.panel import Panel
 from guardpanel.services.history.unified import unified
+from guardpanel.services.saving.change import SaveRequest
 from guardpanel.services.site_file import exporting, plans
 from guardpanel.services.site_file.applying import Options, Step
 from guardpanel.services.site_file.plans import Plan
@@ -139,26 +142,41 @@ async def export_configuration(session: SessionDep, _user: Viewer) -> Response:
 
 @router.post("/plan", name="plan_configuration", openapi_extra=FILE)
 async def plan_configuration(
-    panel: PanelDep, save_request: SaveRequestDep, body: SentBody, query: Annotated[Planning, Query()]
+    request: Request,
+    panel: PanelDep,
+    save_request: SaveRequestDep,
+    body: SentBody,
+    query: Annotated[Planning, Query()],
 ) -> PlanOut:
-    """What applying a file would change, checked by both engines. Changes nothing. 422 names each line that is wrong."""
-    document = await plans.document_in(body)
-    plan = await plans.plan(panel.changes, save_request, document, query.options, query.name)
-    replay = query.replay and plan.steps and await replays.replay(panel.changes, panel.events, plan.before, plan.after)
-    return _plan_out(plan, replay or None)
+    """What applying a file would change, checked by both engines. Changes nothing. 422 names each line that is wrong.
+
+    Ends when the client disconnects."""
+    return await while_connected(request, _planned(panel, save_request, body, query))
 
 
 @router.post("/apply", name="apply_configuration", openapi_extra=FILE)
 async def apply_configuration(
-    panel: PanelDep, save_request: SaveRequestDep, body: SentBody, query: Annotated[Applying, Query()]
+    request: Request,
+    panel: PanelDep,
+    save_request: SaveRequestDep,
+    body: SentBody,
+    query: Annotated[Applying, Query()],
 ) -> AppliedOut:
-    """Make a file live: all of it as one change, or nothing."""
-    document = await plans.document_in(body)
+    """Make a file live: all of it as one change, or nothing. Once the file is read, it is also carried out if the client
+    disconnects."""
+    document = await while_connected(request, plans.document_in(body))
     try:
         saved = await plans.apply(panel.changes, save_request, document, query.options, query.name)
     except NothingNew:
         return AppliedOut(changes=[], deployment=None)
     return AppliedOut(changes=_rows_out(saved.value), deployment=DeploymentOut.of(saved))
+
+
+async def _planned(panel: Panel, save_request: SaveRequest, body: bytes, query: Planning) -> PlanOut:
+    document = await plans.document_in(body)
+    plan = await plans.plan(panel.changes, save_request, document, query.options, query.name)
+    replay = query.replay and plan.steps and await replays.replay(panel.changes, panel.events, plan.before, plan.after)
+    return _plan_out(plan, replay or None)
 
 
 def _plan_out(plan: Plan, replay: Replay | None) -> PlanOut:

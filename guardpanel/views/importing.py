@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from starlette.datastructures import UploadFile
 
+from guardpanel.connected import while_connected
 from guardpanel.dependencies import Editor
 from guardpanel.errors import FieldError, Invalid, NothingNew, Problem
 from guardpanel.models import User
@@ -92,11 +93,15 @@ async def _check(ctx: Context, form: Form, editor: User, imported: Imported | No
     if not form.value("site").strip():
         return await _confirm(ctx, form, imported)
     try:
-        document = await plans.document_in(form.value("site"))
-        plan = await plans.plan(ctx.changes, form.save_request(editor), document, Options(save_anyway=True))
+        plan = await while_connected(ctx.request, _planned(ctx, form, editor))
     except Problem as problem:
         return await _confirm(ctx, form, imported, problem=problem)
     return await _confirm(ctx, form, imported, plan)
+
+
+async def _planned(ctx: Context, form: Form, editor: User) -> Plan:
+    document = await plans.document_in(form.value("site"))
+    return await plans.plan(ctx.changes, form.save_request(editor), document, Options(save_anyway=True))
 
 
 async def _index(ctx: Context, form: Form, problem: Problem | None = None) -> Response:

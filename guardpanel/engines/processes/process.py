@@ -5,13 +5,17 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from guardpanel.engines.processes.patience import LOOKS, Patience
 from guardpanel.errors import StorageFailed
+
+T = TypeVar("T")
 
 IDLE = 10.0
 "Seconds of inactivity after which a check counts as hanging. One that waits for the CPU is only slow."
@@ -43,16 +47,34 @@ def clean_environment() -> dict[str, str]:
     return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
+async def in_thread(work: Callable[[], T]) -> T:
+    """If this is canceled, the thread is awaited first: the folder that it writes to is deleted then."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
 async def run(command: Sequence[str | Path], *, cwd: Path | None = None, memory_kib: int | None = None) -> Completed:
-    """The command's exit code and output. Killed with all its children if it hangs. Runs in a thread: uvloop's subprocesses fork
-    the whole panel, which costs some 15 ms, while `subprocess` uses vfork."""
-    return await asyncio.to_thread(run_here, list(map(str, command)), cwd, memory_kib)
+    """The command's exit code and output. Killed with all its children if it hangs, or if this is canceled. Runs in a thread:
+    uvloop's subprocesses fork the whole panel, which costs some 15 ms, while `subprocess` uses vfork."""
+    unwanted = threading.Event()
+    try:
+        return await asyncio.to_thread(run_here, list(map(str, command)), cwd, memory_kib, unwanted=unwanted)
+    finally:
+        unwanted.set()
 
 
 def run_here(
-    command: list[str], cwd: Path | None = None, memory_kib: int | None = None, stdin: int = subprocess.DEVNULL
+    command: list[str],
+    cwd: Path | None = None,
+    memory_kib: int | None = None,
+    stdin: int = subprocess.DEVNULL,
+    unwanted: threading.Event | None = None,
 ) -> Completed:
-    """The same in the caller's thread."""
+    """The same in the caller's thread. It is killed once it is `unwanted`."""
     limits = f"ulimit -t {CPU_SECONDS}" + (f"; ulimit -v {memory_kib}" if memory_kib else "")
     with subprocess.Popen(
         ["/bin/sh", "-c", f'{limits}; exec "$@"', "sh", *command],
@@ -64,7 +86,7 @@ def run_here(
         start_new_session=True,
     ) as process:
         try:
-            output = _waited_for(process)
+            output = _waited_for(process, unwanted or threading.Event())
         except subprocess.TimeoutExpired:
             return Completed(-1, f"no response within {IDLE:.0f} s", timed_out=True)
         finally:
@@ -73,12 +95,12 @@ def run_here(
     return Completed(process.returncode, output[:LARGEST_OUTPUT].decode("utf-8", "replace"))
 
 
-def _waited_for(process: "subprocess.Popen[bytes]") -> bytes:
-    """Its output. Raises TimeoutExpired if it becomes inactive. Its CPU time is limited, too."""
+def _waited_for(process: "subprocess.Popen[bytes]", unwanted: threading.Event) -> bytes:
+    """Its output. Raises TimeoutExpired if it becomes inactive or unwanted. Its CPU time is limited, too."""
     patience = Patience(IDLE, lambda: (process.pid,))
     while True:
         try:
             return process.communicate(timeout=IDLE / LOOKS)[0]
         except subprocess.TimeoutExpired:
-            if patience.is_over:
+            if patience.is_over or unwanted.is_set():
                 raise

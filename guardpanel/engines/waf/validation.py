@@ -7,7 +7,7 @@ from typing import Any
 
 from guardpanel.engines import http
 from guardpanel.engines.processes.proc import listener_of
-from guardpanel.engines.processes.process import run, scratch
+from guardpanel.engines.processes.process import in_thread, run, scratch
 from guardpanel.engines.waf.agent_files import write_yaml
 from guardpanel.errors import EngineUnavailable
 
@@ -35,7 +35,7 @@ async def by_a_new(binary: str, document: dict[str, Any]) -> str:
     """The same of a new process."""
     with scratch() as folder:
         path = folder / "coraza.yaml"
-        await asyncio.to_thread(write_yaml, path, document)
+        await in_thread(lambda: write_yaml(path, document))
         result = await run([binary, "-config", path, "-validate"], cwd=folder)
     return VALID if result.code == 0 and not result.timed_out else result.output or "no output"
 

@@ -20,6 +20,9 @@ Errors = dict[str, FieldError]
 MOST_ERRORS = 100
 "The first of them are named: each is compared with what could be meant."
 
+MOST_ROWS = 50_000
+"Each takes milliseconds, during which other saves wait."
+
 TYPED: frozenset[Kind] = frozenset({"number", "flag"})
 "Kinds of fields that are not text."
 
@@ -63,6 +66,16 @@ class Document:
 
     entries: dict[str, list[Entry]] = field(default_factory=lambda: {key: [] for key in NOUNS})
     errors: Errors = field(default_factory=dict)
+    count: int = 0
+    "Of its rows."
+
+    def add(self, entry: Entry) -> None:
+        """Raises Invalid (422) for the first one too many."""
+        self.count += 1
+        if self.count > MOST_ROWS:
+            words = f"At most {MOST_ROWS:,} rows. Apply this one and those below with another file, without pruning."
+            raise refuse(entry.line, words, entry.path, FieldCode.TOO_LONG)
+        self.entries[entry.noun.key].append(entry)
 
     def refuse(self, place: str, error: FieldError) -> None:
         """Raises Invalid (422) once there are many."""
@@ -132,7 +145,7 @@ def _read_entry(document: Document, noun: Noun, path: str, node: Node, parent: E
     raw = {name: _value(document, noun, path, name, each) for name, each in own.items()}
     lines = dict(_lines("", own))
     entry = Entry(noun, path, node.line, raw, lines, parent)
-    document.entries[noun.key].append(entry)
+    document.add(entry)
     others = {key: each for key, each in node.by_key.items() if key not in fields}
     _read_sections(document, others, sections(noun.key), entry)
 

@@ -4,6 +4,7 @@ Scalars are those of YAML 1.2 (`no` is a text, and so is `12:30`), read by the f
 """
 
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,13 +74,13 @@ def refuse(line: int, message: str, path: str = "file", code: FieldCode = FieldC
     return Invalid.of({path: FieldError(message, None, f"line {line}", code)})
 
 
-def read(content: bytes | str) -> Node:
-    """The document. Raises Invalid (422) with the line."""
+def read(content: bytes | str, unwanted: threading.Event | None = None) -> Node:
+    """The document. Raises Invalid (422) with the line, and Unwanted if it is not waited for any more."""
     if len(content) > LARGEST:
-        raise Invalid.at("file", f"At most {LARGEST // 1024**2} MB.", FieldCode.TOO_LONG)
+        raise Invalid.at("file", f"At most {LARGEST // 1024**2} MiB.", FieldCode.TOO_LONG)
     try:
         text = content if isinstance(content, str) else content.decode("utf-8-sig")
-        return _Composing().of(text)
+        return _Composing(unwanted).of(text)
     except UnicodeDecodeError as error:
         raise Invalid.at("file", f"This is not UTF-8: byte {error.start + 1:,}.") from None
     except yaml.MarkedYAMLError as error:
@@ -89,8 +90,13 @@ def read(content: bytes | str) -> Node:
         raise Invalid.at("file", f"This is not YAML: {' '.join(str(error).split())}.") from None
 
 
+class Unwanted(Exception):
+    """Reading a large file takes seconds."""
+
+
 class _Composing:
-    def __init__(self) -> None:
+    def __init__(self, unwanted: threading.Event | None) -> None:
+        self._unwanted = unwanted
         self._open: list[Node] = []
         self._root: Node | None = None
         self._count = 0
@@ -131,6 +137,8 @@ class _Composing:
     def _put(self, node: Node, event: Any) -> None:
         """Refuses what makes little text much, or into something else."""
         self._count += 1
+        if self._unwanted is not None and self._unwanted.is_set():
+            raise Unwanted
         if event.anchor is not None:
             self.alias(event, node.line)
         if event.tag is not None:

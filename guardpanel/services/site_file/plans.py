@@ -1,6 +1,7 @@
 """A file planned, or applied as one save: one revision, or nothing."""
 
 import asyncio
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from tempfile import TemporaryDirectory
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.bundle import Bundle
+from guardpanel.engines.processes.process import in_thread
 from guardpanel.engines.releases import Releases
 from guardpanel.errors import ConfigRejected, Conflict, FieldError, Finding, Invalid, NothingNew, Problem
 from guardpanel.models import NOUNS
@@ -44,13 +46,17 @@ class Plan:
 
 
 async def document_in(content: bytes | str) -> Document:
-    """Raises Invalid (422) with lines."""
-    return await asyncio.to_thread(lambda: document_of(read(content)))
+    """Raises Invalid (422) with lines. Reading ends if this is canceled."""
+    unwanted = threading.Event()
+    try:
+        return await asyncio.to_thread(lambda: document_of(read(content, unwanted)))
+    finally:
+        unwanted.set()
 
 
 async def plan(changes: Changes, request: SaveRequest, document: Document, options: Options, name: str = "") -> Plan:
-    """What applying it would do, checked by both engines. Raises what applying it would raise, and changes nothing. `name`: by
-    which it was applied before."""
+    """What applying it would do, checked by both engines. Raises what applying it would raise, and changes nothing. Ends
+    if it is canceled. `name`: by which it was applied before."""
     async with changes.turn():
         try:
             async with changes.database.write() as session:
@@ -125,7 +131,7 @@ async def _check(changes: Changes, session: AsyncSession, bundle: Bundle) -> Non
     """Both engines, without anything of it staying."""
     changed = await changes.renderer.changed(bundle, await revisions.live(session))
     with TemporaryDirectory(prefix="guardpanel-") as folder:
-        release = await asyncio.to_thread(Releases(Path(folder)).stage, 1, bundle)
+        release = await in_thread(lambda: Releases(Path(folder)).stage(1, bundle))
         await changes.engines.check(release, bundle, changed=changed, names=[])
 
 

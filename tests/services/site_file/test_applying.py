@@ -17,7 +17,7 @@ from guardpanel.services.history.unified import unified
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.change import SaveRequest
 from guardpanel.services.saving.changes import Changes
-from guardpanel.services.site_file import plans
+from guardpanel.services.site_file import entries, plans
 from guardpanel.services.site_file.applying import Options
 from guardpanel.services.site_file.entries import MOST_ERRORS
 from guardpanel.services.site_file.nodes import read
@@ -431,3 +431,14 @@ async def statements(changes: Changes, text: str) -> int:
 def hosts(many: int, port: int) -> str:
     host = "- hostnames: [h{0}.example]\n  servers:\n  - address: 127.0.0.1:{1}\n"
     return "virtual_hosts:\n" + "".join(host.format(number, port) for number in range(many))
+
+
+async def test_a_file_of_too_many_rows_is_refused_at_the_first_beyond(
+    changes: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entries, "MOST_ROWS", 2)
+
+    refused = await refusal(changes, "policies:\n- name: One\n  custom_rules:\n  - {}\n- name: Two\n- name: Three\n")
+
+    words = "At most 2 rows. Apply this one and those below with another file, without pruning."
+    assert refused == {"policies.1": (words, "line 5")}

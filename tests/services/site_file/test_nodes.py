@@ -70,5 +70,5 @@ def test_a_large_file_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPat
     with pytest.raises(Invalid) as too_many:
         read("[" + "1," * 1_001 + "]")
 
-    assert too_long.value.errors["file"].message == "At most 10 MB."
+    assert too_long.value.errors["file"].message == "At most 10 MiB."
     assert too_many.value.errors["file"].message == "At most 1,000 values."

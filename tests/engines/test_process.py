@@ -1,0 +1,44 @@
+"""What runs an engine's check, on real processes."""
+
+import asyncio
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from guardpanel.engines.processes.process import in_thread, run
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_check_that_is_not_awaited_any_more_is_killed(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "begun")
+    check = asyncio.create_task(run(["/bin/sh", "-c", "echo $$ > begun; exec sleep 1000"], cwd=tmp_path))
+    pid = int(await asyncio.to_thread((tmp_path / "begun").read_text))
+
+    check.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await check
+
+    while Path(f"/proc/{pid}").exists():
+        await asyncio.sleep(0.01)
+
+
+async def test_a_folder_is_not_deleted_before_its_thread_has_ended() -> None:
+    begun, may_end, ended = asyncio.Event(), threading.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def write() -> None:
+        loop.call_soon_threadsafe(begun.set)
+        may_end.wait()
+        ended.set()
+
+    writing = asyncio.create_task(in_thread(write))
+    await begun.wait()
+    writing.cancel()
+    loop.call_later(0, may_end.set)
+
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert ended.is_set()

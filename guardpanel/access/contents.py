@@ -1,13 +1,14 @@
 """The contents of address lists in the database, by hash: added, read, deleted when nothing names them any more."""
 
 import asyncio
+import json
 import zlib
 from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from sqlalchemy.dialects.sqlite import insert
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access.entries import Changes, Entries, digest_of, with_changes
@@ -27,6 +28,10 @@ class Damaged(StorageFailed):
         super().__init__("The stored entries of an address list are damaged. Replace them, or restore a backup.")
 
 
+LISTED = select(func.json_group_array(AddressList.content))
+"What each list refers to, as JSON."
+
+
 class ListMaps:
     """HAProxy's files of address lists, by hash of their entries. The newest are kept: each save renders all files."""
 
@@ -34,10 +39,9 @@ class ListMaps:
         self._database = database
         self._kept: dict[str, bytes] = {}
 
-    async def current(self, session: AsyncSession) -> Mapping[str, bytes]:
-        """Of all lists in this session, which may not be committed yet."""
-        rows = await session.exec(select(AddressList.content))
-        digests = {Reference.read(text).digest for text in rows.all()}
+    async def current(self, session: AsyncSession, listed: str) -> Mapping[str, bytes]:
+        """Of all lists in this session, which may not be committed yet. `listed`: what LISTED says."""
+        digests = {Reference.read(text).digest for text in json.loads(listed)}
         await self._read(session, digests)
         # What earlier revisions had is read again if they are rendered again.
         self._kept = {digest: self._kept[digest] for digest in digests}

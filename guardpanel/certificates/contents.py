@@ -117,9 +117,11 @@ class CurrentContents:
         self._current: tuple[CurrentContent, ...] = ()
         "Of all of these."
 
-    async def of(self, session: AsyncSession) -> tuple[CurrentContent, ...]:
-        """Of all certificates that have one, by certificate id. The same tuple as long as nothing changed."""
-        stored = (await session.exec(STORED)).one() or ""
+    async def of(self, session: AsyncSession, stored: str | None = None) -> tuple[CurrentContent, ...]:
+        """Of all certificates that have one, by certificate id. The same tuple as long as nothing changed. `stored`: what STORED
+        says, if it was asked."""
+        if stored is None:
+            stored = (await session.exec(STORED)).one() or ""
         if stored == self._stored and all(content.pem for content in self._current):
             return self._current
         known = {line: content for line, content in self._opened.items() if content.pem}

@@ -81,6 +81,11 @@ class Crud(Generic[R, F]):
     def must_fit(self, fields: F, facts: EngineFacts) -> None:
         """Raises Invalid (422) for what an operator may not request here. `invariants.py` judges existing rows."""
 
+    async def must_be_meant(
+        self, session: AsyncSession, fields: F, row: R | None, changes: Changes, request: SaveRequest
+    ) -> None:
+        """Raises NeedsConfirmation (409) for what whoever saves these fields may not expect. `row`: as it is. None: new."""
+
     async def find(self, session: AsyncSession, number: int) -> R:
         query = select(self.row).where(self.row.id == number, *self.own)
         row: R | None = (await session.exec(query.options(*self.loading))).first()
@@ -120,6 +125,7 @@ class Crud(Generic[R, F]):
 
         async def mutate(session: AsyncSession) -> R:
             self.must_fit(fields, changes.renderer.facts)
+            await self.must_be_meant(session, fields, None, changes, request)
             change.summary = await self._in_parent(session, change.summary)
             row: R = self.row().replace(fields)
             if self.parent_id is not None:
@@ -142,6 +148,7 @@ class Crud(Generic[R, F]):
             row, facts = await self.find(session, number), changes.renderer.facts
             must_be_current(row.version, version)
             self.must_fit(fields, facts)
+            await self.must_be_meant(session, fields, row, changes, request)
             was, now = (self.whole(version_fields, facts) for version_fields in (self.fields_of(row), fields))
             change.summary = await self._in_parent(session, change.summary)
             words = in_words(was, now, await self.names(session, was, now))

@@ -58,6 +58,8 @@ async def must_be_meant(
     paths: Sequence[PathBindingColumns],
 ) -> None:
     """Raises NeedsConfirmation (409) for what saving this virtual host adds, to redirects of its paths, too."""
+    if all(site.redirect is Redirect.NO for site in (fields, *paths)):
+        return
     before = await _names(session, facts, [fields, *([row] if row else []), *paths], row)
     others = {name: has_https for name, has_https in before.https.items() if name not in before.own}
     own = dict.fromkeys(fields.hostnames, fields.https)

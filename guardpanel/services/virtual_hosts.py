@@ -32,14 +32,32 @@ class VirtualHosts(Crud[VirtualHost, VirtualHostFields]):
     async def create(
         self, changes: Changes, request: SaveRequest, fields: VirtualHostFields
     ) -> SaveResult[VirtualHost]:
-        return await super().create(changes, request, await self._ready(changes, request, fields, None))
+        return await super().create(changes, request, await self._ready(changes, fields))
 
     async def update(
         self, changes: Changes, request: SaveRequest, number: int, fields: VirtualHostFields, version: int | None = None
     ) -> SaveResult[VirtualHost]:
-        return await super().update(
-            changes, request, number, await self._ready(changes, request, fields, number), version
-        )
+        return await super().update(changes, request, number, await self._ready(changes, fields), version)
+
+    async def must_be_meant(
+        self,
+        session: AsyncSession,
+        fields: VirtualHostFields,
+        row: VirtualHost | None,
+        changes: Changes,
+        request: SaveRequest,
+    ) -> None:
+        """What would keep visitors out, or whoever saves it."""
+        if not isinstance(fields, Ready) or fields.save_anyway:
+            return
+        names = (fields.parsed.names if fields.parsed else fields.hostnames) if fields.is_asked_for else ()
+        places = await policy_uses.of_host(session, row) if row else ()
+        paths = [place.path for place in places if place.path]
+        serving.must_be_meant(fields, row, paths, is_meant=False)
+        await https_doubts.must_be_meant(session, fields, row, names, is_meant=False)
+        await redirect_doubts.must_be_meant(session, changes.renderer.facts, fields, row, paths)
+        uses = policy_uses.choices(fields, row, places)
+        await must_let_in_where(changes, request.client, uses, is_meant=False)
 
     async def also(
         self, session: AsyncSession, row: VirtualHost, fields: VirtualHostFields, seal: Seal, change: Change
@@ -53,23 +71,8 @@ class VirtualHosts(Crud[VirtualHost, VirtualHostFields]):
             await session.refresh(row, ["certificate"])
         return words
 
-    async def _ready(
-        self, changes: Changes, request: SaveRequest, fields: VirtualHostFields, number: int | None
-    ) -> Ready:
-        """Raises Invalid (422), and NeedsConfirmation (409) for what would keep visitors out, or whoever saves it."""
-        ready = await new_certificates.ready_of(fields, proves_by_dns=changes.renderer.facts.proves_by_dns)
-        names = (ready.parsed.names if ready.parsed else ready.hostnames) if ready.is_asked_for else ()
-        async with changes.database.read() as session:
-            row = await self.find(session, number) if number is not None else None
-            places = await policy_uses.of_host(session, row) if row else ()
-            paths = [place.path for place in places if place.path]
-            serving.must_be_meant(ready, row, paths, is_meant=bool(ready.save_anyway))
-            await https_doubts.must_be_meant(session, ready, row, names, is_meant=bool(ready.save_anyway))
-            if not ready.save_anyway:
-                await redirect_doubts.must_be_meant(session, changes.renderer.facts, ready, row, paths)
-            uses = policy_uses.choices(ready, row, places)
-        await must_let_in_where(changes, request.client, uses, is_meant=bool(ready.save_anyway))
-        return ready
+    async def _ready(self, changes: Changes, fields: VirtualHostFields) -> Ready:
+        return await new_certificates.ready_of(fields, proves_by_dns=changes.renderer.facts.proves_by_dns)
 
 
 ROWS = VirtualHosts(NOUN, VirtualHost, VirtualHostFields, *WHOLE)

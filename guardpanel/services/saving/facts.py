@@ -2,8 +2,9 @@
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.acme.order import Phase
@@ -27,8 +28,11 @@ class RestoredBackup:
 
 async def secret_of(session: AsyncSession) -> str | None:
     """The installation's secret, which marks the panel's own requests."""
-    row = await session.get(Installation, PROBE_SECRET)
-    return row.value if row else None
+    secret: str | None = (await session.exec(select(SECRET))).one()
+    return secret
+
+
+SECRET = select(Installation.value).where(col(Installation.name) == PROBE_SECRET).scalar_subquery()
 
 
 def secret_in(rows: Rows) -> str | None:
@@ -43,12 +47,22 @@ PROVED = (Phase.PROVING, Phase.PROVEN, Phase.ANSWERED)
 async def own_thumbprints(session: AsyncSession, master_key: str) -> dict[str, str]:
     """By name, of the account's key, for orders that are being proved by HTTP-01 at an authority whose account has a key of its
     own. The older of two goes first. One that waits, as for a rate limit, keeps no other from being proved."""
+    return thumbprints_in((await session.exec(select(thumbprints(master_key)))).one())
+
+
+def thumbprints(master_key: Any) -> Any:
+    """The same as JSON in SQL."""
     is_at = col(AcmeAccount.authority) == col(AcmeOrder.authority)
     query = select(AcmeOrder.names, AcmeAccount.thumbprint).join(AcmeAccount, is_at).order_by(col(AcmeOrder.id).desc())
     is_in_use = col(AcmeAccount.retired_at).is_(None), AcmeAccount.master_key == master_key
     is_proved = col(AcmeOrder.phase).in_(PROVED), AcmeOrder.challenge == "http-01"
-    rows = (await session.exec(query.where(*is_in_use, *is_proved, col(AcmeOrder.ended_at).is_(None)))).all()
-    return {name: thumbprint for names, thumbprint in rows for name in names}
+    rows = query.where(*is_in_use, *is_proved, col(AcmeOrder.ended_at).is_(None)).subquery()
+    pair = func.json_array(func.json(rows.c.names), rows.c.thumbprint)
+    return select(func.json_group_array(pair)).scalar_subquery()
+
+
+def thumbprints_in(listed: str) -> dict[str, str]:
+    return {name: thumbprint for names, thumbprint in json.loads(listed) for name in names}
 
 
 async def restored(session: AsyncSession) -> RestoredBackup | None:

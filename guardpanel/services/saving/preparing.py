@@ -37,6 +37,8 @@ class Known(NamedTuple):
     rows: Snapshot
     packed: bytes
     live: Revision
+    has_plain_versions: bool
+    "Nothing was ever rolled back (`revisions.version_after`)."
 
 
 @dataclass
@@ -128,6 +130,8 @@ class Preparing:
         draft.version = await _data_version(session)
         if known is not None and known.version == draft.version and not of_backup:
             draft.before, draft.packed_before, draft.live = known.rows, known.packed, known.live
+            if known.has_plain_versions:
+                revisions.note_plain_versions(session)
             return
         draft.before = await (snapshots.take_whole if of_backup else snapshots.take)(session)
         draft.packed_before = await asyncio.to_thread(snapshots.packed, draft.before)
@@ -162,7 +166,7 @@ class Preparing:
         await self._check(draft, release, bundle, changed)
         packed = await draft.packed()
         deployment_id = await self._record(session, draft, number, packed if same else None)
-        draft.known = Known(draft.version, draft.after, packed, revision)
+        draft.known = Known(draft.version, draft.after, packed, revision, revisions.has_plain_versions(session))
         return PreparedSave(
             deployment_id, number, release, bundle, draft.before, live, changed, change.reloads, self.renderer.facts
         )

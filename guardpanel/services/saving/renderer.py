@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from sqlalchemy import bindparam
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.access.contents import ListMaps
+from guardpanel.access.contents import LISTED, ListMaps
 from guardpanel.bundle import Application, Bundle
-from guardpanel.certificates.contents import CurrentContent, CurrentContents
+from guardpanel.certificates.contents import STORED, CurrentContent, CurrentContents
 from guardpanel.certificates.served import ServedCertificate, ServedCertificates
 from guardpanel.engines import Engines
 from guardpanel.engines.files import content_of
@@ -23,10 +25,13 @@ from guardpanel.rendering import DesiredState, EngineFacts, Rows, geo, render
 from guardpanel.sealing import Seal
 from guardpanel.services.saving import invariants, refusals, snapshots
 from guardpanel.services.saving.change import Change
-from guardpanel.services.saving.facts import own_thumbprints, secret_of
+from guardpanel.services.saving.facts import SECRET, thumbprints, thumbprints_in
 from guardpanel.services.saving.login_digests import digests
 from guardpanel.services.saving.proposal import Proposal
 from guardpanel.services.saving.snapshots import Snapshot
+
+FACTS = select(SECRET, thumbprints(bindparam("master_key")), STORED.scalar_subquery(), LISTED.scalar_subquery())
+"What each save asks beside its rows, in one trip to the database."
 
 
 class Renderer:
@@ -80,19 +85,21 @@ class Renderer:
     async def facts_in(self, session: AsyncSession) -> EngineFacts:
         """The facts with the installation's secret, certificates, accounts and address lists in this session: a restored backup
         has its own."""
+        keys = {"master_key": self.contents.seal.key_id}
+        secret, proved, stored, listed = (await session.exec(FACTS, params=keys)).one()
         return replace(
             self.facts,
-            secret=await secret_of(session) or self.facts.secret,
-            own_thumbprints=await own_thumbprints(session, self.contents.seal.key_id),
-            certificates=await self._certificates(session),
-            list_maps=await self.lists.current(session),
+            secret=secret or self.facts.secret,
+            own_thumbprints=thumbprints_in(proved),
+            certificates=await self._certificates(session, stored or ""),
+            list_maps=await self.lists.current(session, listed),
             has_countries=_is_filled(self.facts.geo_dir, geo.COUNTRIES),
             has_networks=_is_filled(self.facts.geo_dir, geo.NETWORKS),
         )
 
-    async def _certificates(self, session: AsyncSession) -> ServedCertificates:
+    async def _certificates(self, session: AsyncSession, stored: str) -> ServedCertificates:
         """Without their key, those of the live release go on being served."""
-        current = await self.contents.of(session)
+        current = await self.contents.of(session, stored)
         if current is not self._served[0]:
             self._served = current, await asyncio.to_thread(lambda: tuple(filter(None, map(self._as_served, current))))
         return ServedCertificates(self._served[1], datetime.now(UTC))

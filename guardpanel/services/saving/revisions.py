@@ -136,6 +136,16 @@ async def version_after(session: AsyncSession, version: int) -> int:
     return int(session.info["highest_version"]) or version + 1
 
 
+def has_plain_versions(session: AsyncSession) -> bool:
+    """Whether `version_after` was asked in this transaction, and counts by one."""
+    return session.info.get("highest_version") == 0
+
+
+def note_plain_versions(session: AsyncSession) -> None:
+    """It does: the previous save has asked, and was not rolled back."""
+    session.info["highest_version"] = 0
+
+
 async def highest_version(session: AsyncSession) -> int:
     """Higher than any version a row ever had: an attempt increases it by one at most, and attempt ids are never reused."""
     newest = (await session.exec(select(func.max(Deployment.id)))).one()

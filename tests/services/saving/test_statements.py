@@ -65,7 +65,7 @@ async def test_a_save_after_another_one_reads_neither_the_former_rows_nor_what_i
     assert len(sent) <= MOST, "\n".join(sent)
 
 
-MOST = 24
+MOST = 13
 "Of a virtual host with a server that moves."
 
 

@@ -5,7 +5,6 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,7 +24,7 @@ from guardpanel.services import streams
 from guardpanel.services.saving import revisions
 from tests.conftest import ADA, LOGINS, take_token
 from tests.documented import must_be_documented
-from tests.events import a_log_line, an_event, store
+from tests.events import a_log_line, an_event_of_now, store
 from tests.factories import a_vhost
 from tests.ports import free_port
 
@@ -103,10 +102,6 @@ async def opened(client: Client, path: str, last: str = "", **query: str) -> Asy
         stream = Stream(response)
         assert await stream.message() == {"retry": "2000"}
         yield stream
-
-
-def an_event_of_now(**others: Any) -> dict[str, Any]:
-    return an_event(time=datetime.now(UTC).isoformat(timespec="microseconds"), **others)
 
 
 async def test_events_are_sent_as_they_arrive_and_again_when_more_is_known(client: Client, panel: Panel) -> None:

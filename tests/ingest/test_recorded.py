@@ -112,7 +112,7 @@ def test_the_newest_of_each_host_and_of_all_are_kept(ground: Ground, monkeypatch
 
 
 def test_the_end_is_counted_from_the_request() -> None:
-    line = recorded.read(as_line(a_recorded_request(time="2026-11-26T12:00:00.000000Z", days=7)))
+    line = recorded.read(as_line(a_recorded_request(time=NOON.isoformat(), days=7)))
 
     assert line.ends == id_of(NOON + timedelta(days=7))
 

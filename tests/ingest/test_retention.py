@@ -8,7 +8,7 @@ import pytest
 
 from guardpanel import clock
 from guardpanel.ingest import retention
-from tests.events import a_log_line, a_rule, an_event
+from tests.events import a_log_line, a_rule, an_event, an_event_of_now
 from tests.ingest.reading import FIRST, Ground
 
 
@@ -133,7 +133,7 @@ def test_what_anybody_can_make_pushes_no_attack_out(ground: Ground, monkeypatch:
 def test_a_clock_that_jumps_ahead_removes_no_event(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     wall = [time()]
     monkeypatch.setattr(clock, "AGES", clock.SteadyClock(lambda: wall[0], lambda: 50.0))
-    ground.write(FIRST, event := an_event())
+    ground.write(FIRST, event := an_event_of_now())
     ground.read_all()
     wall[0] += 400 * 86_400.0
 

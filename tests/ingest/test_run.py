@@ -17,7 +17,7 @@ from guardpanel.ingest import batches, run
 from guardpanel.ingest.run import Ingest
 from guardpanel.ingest.store import Store
 from guardpanel.lock import only_ingest
-from tests.events import a_log_line, an_event
+from tests.events import a_log_line, an_event, an_event_of_now
 from tests.ingest.reading import FIRST, SECOND, Ground
 from tests.panel import ROOT
 
@@ -61,7 +61,7 @@ def test_what_cannot_be_stored_is_tried_again_and_told_with_its_stack(
     ground: Ground, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, problem: str
 ) -> None:
     monkeypatch.setattr(run, "AFTER_FAILURE_SECONDS", 0.01)
-    ground.write(FIRST, event := an_event())
+    ground.write(FIRST, event := an_event_of_now())
     refusals, ending, problems = iter([True, True]), threading.Event(), set[object]()
     insert = Store._insert
 
@@ -85,7 +85,7 @@ def test_what_cannot_be_stored_is_tried_again_and_told_with_its_stack(
 def test_batches_that_are_stored_together_are_undone_together(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "AFTER_FAILURE_SECONDS", 0.01)
     monkeypatch.setattr(batches, "BATCH", 2)
-    events = [an_event() for _ in range(7)]
+    events = [an_event_of_now() for _ in range(7)]
     ground.write(FIRST, *events[:3])
     ground.write(SECOND, *events[3:])
     refusals, ending, left = iter([False, False, True]), threading.Event(), []
@@ -194,7 +194,7 @@ def wait_for_socket(ground: Ground) -> int:
 
 
 def test_the_command_runs_alone_and_stops_on_request(ground: Ground) -> None:
-    ground.write(FIRST, event := an_event())
+    ground.write(FIRST, event := an_event_of_now())
     process = start(ground.settings.data_dir)
     try:
         pid = wait_for_socket(ground)

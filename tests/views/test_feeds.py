@@ -11,7 +11,7 @@ from sqlmodel import select
 from guardpanel.feed_reach import FeedReach
 from guardpanel.models import AddressListContent, Feed
 from guardpanel.panel import Panel
-from tests.events import a_log_line, an_event, store
+from tests.events import a_log_line, an_event_of_now, store
 from tests.factories import an_address_list
 from tests.fakes import FakeEngines
 from tests.html import read
@@ -157,10 +157,8 @@ async def test_this_machine_and_servers_are_left_out_of_what_is_denied(
 async def test_it_is_tried_on_the_last_weeks_visitors(
     ada: httpx2.AsyncClient, vera_api: httpx2.AsyncClient, panel: Panel, listed: Path
 ) -> None:
-    time = (datetime.now(UTC) - timedelta(days=6)).isoformat()
-    blocked, passed, other = (
-        an_event(time=time, client=client) for client in ("198.51.100.7", "203.0.113.9", "192.0.2.77")
-    )
+    clients = ("198.51.100.7", "203.0.113.9", "192.0.2.77")
+    blocked, passed, other = (an_event_of_now(client=client) for client in clients)
     logged = [a_log_line(event, client=event["client"]) for event in (blocked, passed, other)]
     store(panel.settings.events_database, [blocked, passed, other], logged)
 
@@ -178,7 +176,7 @@ async def test_a_list_that_allows_only_some_is_tried_on_those_that_it_lacks(
     ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel, listed: Path
 ) -> None:
     assert (await ada_api.patch(f"{API}/1", json={"kind": "only", "save_anyway": True})).status_code == 200
-    events = [an_event(client=client) for client in ("198.51.100.7", "203.0.113.9", "192.0.2.77")]
+    events = [an_event_of_now(client=client) for client in ("198.51.100.7", "203.0.113.9", "192.0.2.77")]
     store(panel.settings.events_database, events, [a_log_line(event, client=event["client"]) for event in events])
 
     page = await downloaded(ada)

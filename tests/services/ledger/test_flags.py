@@ -210,7 +210,7 @@ def test_an_override_of_a_rule_that_counts_anyway_or_never_is_redundant(
 
 
 def blocked(path: str, *rules: dict[str, Any], **others: Any) -> dict[str, Any]:
-    return an_event(method="POST", uri=path, rules=list(rules), **others)
+    return an_event(**{"method": "POST", "uri": path, "rules": list(rules), "time": NOW.isoformat(), **others})
 
 
 def hit(rule: int, key: str, variable: str = "ARGS") -> dict[str, Any]:

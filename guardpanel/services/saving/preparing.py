@@ -107,6 +107,8 @@ class Preparing:
         )  # Our own rules are checked first.
         value = await mutate(session)
         await session.flush()
+        if change.of_backup:  # It may have brought changes, after which those of this machine have other numbers.
+            draft.live = await revisions.live(session)
         draft.after = await snapshots.take(session)
         draft.packing = asyncio.ensure_future(asyncio.to_thread(snapshots.packed, draft.after))
         draft.facts = await self.renderer.facts_in(session)
@@ -135,7 +137,7 @@ class Preparing:
             return
         draft.before = await (snapshots.take_whole if of_backup else snapshots.take)(session)
         draft.packed_before = await asyncio.to_thread(snapshots.packed, draft.before)
-        draft.live = await revisions.live(session)
+        draft.live = None if of_backup else await revisions.live(session)
 
     async def _bundle(self, draft: Draft, facts: EngineFacts) -> Bundle:
         if draft.change.again:  # A rollback restores what is live, whatever it looks like by now.

@@ -45,10 +45,10 @@ BY_SCORE = a_rule(
 
 
 def an_event(**others: Any) -> dict[str, Any]:
-    """What the agent writes of a blocked request; each call is another one, a second later."""
+    """What the agent writes of a blocked request; each call is another one, a millisecond later: all of a process within a minute of noon."""
     number = next(_numbers)
     event = {
-        "v": 1, "time": (NOON + timedelta(seconds=number)).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "v": 1, "time": (NOON + timedelta(milliseconds=number)).isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "id": a_request_id(number), "application": "p1a2b3c4d5e6f", "phase": "request", "verdict": "blocked",
         "action": "deny", "status": 403, "rule": 949110,
         "scores": {"blocking_inbound_anomaly_score": 5, "inbound_anomaly_score_threshold": 5},
@@ -69,7 +69,7 @@ def a_recorded_request(**others: Any) -> dict[str, Any]:
     number = next(_numbers)
     return {
         "v": 1, "recorded": True,
-        "time": (NOON + timedelta(seconds=number)).isoformat(timespec="microseconds").replace("+00:00", "Z"), "days": 7,
+        "time": (NOON + timedelta(milliseconds=number)).isoformat(timespec="microseconds").replace("+00:00", "Z"), "days": 7,
         "application": "p1a2b3c4d5e6f", "client_key": "0" * 32, "method": "POST", "uri": f"/login?page={number}", "version": "1.1",
         "headers": [["host", "shop.example"], ["cookie", "session=71ae"]], "host": "shop.example", "body_bytes": 9, "body": "user=bqvh",
         **others,

@@ -92,7 +92,7 @@ def reach(fields: PathBindingColumns, host: VirtualHost, policy: Policy | None) 
     return f"Requests for {where} {DOES[mode]}{by}.{login}"
 
 
-def own_delivery(fields: PathBindingFields, names: Names) -> list[tuple[str, str]]:
+def own_delivery(fields: PathBindingFields, names: Names) -> list[tuple[str, str | list[str]]]:
     """Titles and values of what is other than on the virtual host."""
     values = differences(fields.model_dump())
     words = about(PathBindingFields)
@@ -101,11 +101,11 @@ def own_delivery(fields: PathBindingFields, names: Names) -> list[tuple[str, str
     return [(words[name].title, _words(words[name], value, names)) for name, value in (listed | values).items()]
 
 
-def _words(field: About, value: Any, names: Names) -> str:
+def _words(field: About, value: Any, names: Names) -> str | list[str]:
     if key := NOUN.references.get(field.name):
         return names[key].get(value, "")
     if isinstance(value, list):
-        return ", ".join(value) or "none"
+        return value or "none"
     return f"{field.text(value)} {field.unit}".strip()
 
 

@@ -52,7 +52,7 @@ class RevocationReason(Choice):
     KEY_COMPROMISE = (
         "key_compromise",
         "Private key leaked",
-        "Somebody else may have the key. Another one with a new key is ordered now.",
+        "Another party may have the key. Another one with a new key is ordered now.",
     )
     NO_LONGER_USED = "no_longer_used", "No longer used", "No other one is ordered. Delete it here, too."
 

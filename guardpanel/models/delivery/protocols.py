@@ -46,7 +46,7 @@ class ServerProtocol(Choice):
     """What servers are spoken to in, health checks included."""
 
     HTTP1 = "http1", "HTTP/1.1", "For all usual servers."
-    HTTP2 = "http2", "HTTP/2", "All servers must speak it. For gRPC. WebSockets then need RFC 8441 on the servers."
+    HTTP2 = "http2", "HTTP/2", "All servers must support it. For gRPC. WebSockets then need RFC 8441 on the servers."
 
 
 class ProtocolsColumns(Fields):

@@ -7,6 +7,8 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -15,34 +17,11 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.certificates.test_client_cas import lists, whole
 from tests.e2e.conftest import PATIENCE_MS, Complaints, log_in
-from tests.factories import A_LOGO, a_header_rule
+from tests.e2e.pages import BARE, PAGES, STATUSES
+from tests.factories import A_LOGO, a_body_reading, a_header_rule
 from tests.mmdb import database
 from tests.panel import Panel, running_panel
 from tests.web import EMAIL, Person, a_host, a_policy, an_account
-
-EVENT = "/events/{event}"
-
-PAGES = (
-    "/", "/virtual-hosts", "/virtual-hosts?mode=block", "/virtual-hosts/new", "/virtual-hosts/1", "/virtual-hosts/1/edit",
-    "/virtual-hosts/1/delete", "/virtual-hosts/1/paths/new", "/virtual-hosts/1/headers/new", "/virtual-hosts/1/servers/1", "/virtual-hosts/1/logins/new", "/virtual-hosts/1/logins/1", "/virtual-hosts/1/logins/1/edit", "/virtual-hosts/1/logins/1/delete", "/virtual-hosts/4", "/policies", "/policies/new", "/policies/1", "/policies/1/edit", "/policies/1/delete", "/policies/1/body-readings/new",
-    "/policies/2/delete", "/events", "/events?rule=942100&client=127.0.0.0/8&min_score=1", "/events?method=PUT",
-    "/events?rule=x&client=y", EVENT, "/events/nothing", "/event-groups", "/event-groups/1-0123456789abcdef",
-    "/changes", "/changes?outcome=rejected&who=ada@example.org", "/changes?q=nothing",
-    "/changes/3", "/changes/2?layout=two", "/changes/7?files=agent", "/changes/8", "/changes/2/restore", "/system", "/system/backup", "/system/import", "/system/tokens", "/system/api", "/system/api/createPolicy", "/system/drift", "/system/traffic",
-    "/system/traffic/edit", "/access/countries/edit", "/search?q=example", "/search", "/nowhere", "/rules", "/rules?phase=9", "/rules/932260", "/rules/190203",
-    "/rules/ledger", "/virtual-hosts/1/profiles", "/policies/1/compare", "/policies/1/compare?policy=2",
-    f"{EVENT}/fix", "/policies/1/test", "/policies/1/custom-rules/new", "/policies/1/custom-rules/1", "/policies/1/exclusions/new",
-    "/policies/1/exclusions/1", "/policies/1/rules/new", "/policies/1/rules/1", "/virtual-hosts/1/recorded", "/event-groups?state=fixed",
-    "/certificates", "/certificates?q=nothing", "/certificates/new", "/certificates/1", "/certificates/1/edit", "/certificates/1/delete",
-    "/certificates/2", "/certificates/2/preflight", "/client-cas", "/client-cas/new", "/client-cas/1", "/client-cas/1/edit",
-    "/error-pages", "/error-pages/new", "/error-pages/1", "/error-pages/1/edit", "/error-pages/1/delete",
-    "/access/bans", "/access/lists", "/access/lists/new", "/access/lists/1", "/access/lists/1/edit", "/access/lists/1/delete",
-    "/saves/0123456789abcdef/progress",
-    "/access/why?q=203.0.113.9", "/access/why?q=nobody", "/access/countries", "/virtual-hosts/1/paths/1", "/virtual-hosts/1/paths/1/edit",
-    "/access/lists/2", "/access/why?q=198.51.100.7", "/virtual-hosts/1/headers/1",
-    "/traffic", "/virtual-hosts/1/traffic", "/virtual-hosts/1/traffic/paths", "/virtual-hosts/1/traffic/clients", "/virtual-hosts/1/traffic/log?paused=1",
-    "/virtual-hosts/1/traffic/log?client=nobody&paused=1",
-)  # fmt: skip
 
 ALL = "GUARDPANEL_TEST_ALL" in os.environ
 
@@ -55,11 +34,17 @@ DARK = ("/policies/1/edit", "/changes/2?layout=two", "/certificates/2")
 AN_ORDER = {"name": "Ordered", "source": "acme", "names": "nowhere.invalid", "authority": "https://127.0.0.1:1/"}
 "Of an authority that nobody is: the order waits for it."
 
-BARE = ("/login", "/setup/used")
 WIDTHS = (360, 390, 1024, 1440)
 
-SAME_COLORS = "" if ALL else "color-contrast"
-"Of the narrow pages: looking at each text's color again takes half of axe's time, so only `make nightly` does."
+IN_ONE_ROW = """() => {
+    const boxes = [...document.querySelectorAll(".savebar .actions > *")].map(e => e.getBoundingClientRect());
+    return Math.max(...boxes.map(box => box.top)) <= Math.min(...boxes.map(box => box.bottom));
+}"""
+"Of no boxes, too."
+
+COLORS = "color-contrast"
+UNSEEN_COLORS = Path(__file__).with_name("colors.js").read_text("utf-8")
+"Looking at each text's colors takes most of axe's time, so each text, as it is colored, is looked at once. In `make nightly` all are."
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +87,7 @@ def filled(panel: Panel, origin: int) -> Panel:
             ada.post("/policies/1/exclusions", {**exclusion, "owner": EMAIL, "reason": "Editors write HTML"}).status
             == 200
         )
+        assert ada.post("/policies/1/body-readings", a_body_reading()).status == 200
         assert ada.post("/policies/1/rules", {"rule": "942200", "action": "disable"}).status == 200
         for fields in ({"source": "self_signed", "names": "shop.example\n*.tenants.example"}, AN_ORDER):
             assert ada.post("/certificates", {"name": "Shop", "key_type": "ecdsa", **fields}).status == 200
@@ -172,27 +158,62 @@ def faults(page: Page, *rules: str, without: str = "") -> list[str]:
     if not page.evaluate("'axe' in window"):
         page.evaluate(Axe().axe_script)
     run = "options => axe.run(options).then(results => results.violations)"
+    return in_words(page.evaluate(run, {"resultTypes": ["violations"], **some}))
+
+
+def in_words(violations: list[dict[str, Any]]) -> list[str]:
     return [
         f"{rule['id']}: {node['html'][:200]} {node['failureSummary'][:200]}"
-        for rule in page.evaluate(run, {"resultTypes": ["violations"], **some})
+        for rule in violations
         for node in rule["nodes"]
     ]
 
 
+def faults_of_unseen(page: Page, colors: set[str]) -> list[str]:
+    """As `faults`, of colors only where a text has others than all before."""
+    if ALL:
+        return faults(page)
+    others = faults(page, without=COLORS)
+    looked_at = page.evaluate(UNSEEN_COLORS, sorted(colors))
+    colors.update(looked_at["colors"])
+    return others + in_words(looked_at["violations"])
+
+
+@pytest.fixture(scope="module")
+def colors() -> set[str]:
+    """That were looked at."""
+    return set()
+
+
 @pytest.mark.parametrize("path", [*PAGES, *WHOLE])
-def test_a_page_has_no_fault(browsing: Page, filled: Panel, event: str, path: str) -> None:
+def test_a_page_has_no_fault(browsing: Page, filled: Panel, event: str, colors: set[str], path: str) -> None:
     complaints = Complaints(browsing)
     browsing.set_viewport_size({"width": 1440, "height": 900})
-    browsing.goto(filled.url + path.format(event=event))
+    answer = browsing.goto(filled.url + path.format(event=event))
 
-    assert faults(browsing) == []
-
-    for width in WIDTHS:
-        browsing.set_viewport_size({"width": width, "height": 844})
+    assert answer
+    assert answer.status == STATUSES.get(path, 200)
+    assert faults_of_unseen(browsing, colors) == []
+    for width in (1440, 1024, 360, 390):
+        if width != 1440:
+            browsing.set_viewport_size({"width": width, "height": 844})
         assert browsing.evaluate("document.documentElement.scrollWidth") <= width, f"{path} at {width}"
-    browsing.set_viewport_size({"width": 390, "height": 844})
-    assert faults(browsing, without=SAME_COLORS) == []
+    assert browsing.evaluate(IN_ONE_ROW), "the save bar at 390"
+    assert faults(browsing, without="" if ALL else COLORS) == []
     assert complaints.lines == []
+
+
+def test_a_text_whose_color_is_new_is_looked_at_on_a_later_page(
+    browsing: Page, filled: Panel, colors: set[str]
+) -> None:
+    browsing.set_viewport_size({"width": 1440, "height": 900})
+    browsing.goto(f"{filled.url}/search")
+    assert faults_of_unseen(browsing, colors) == []
+
+    browsing.evaluate("document.querySelector('h1').style.color = '#ddd'")
+
+    assert [fault for fault in faults_of_unseen(browsing, colors) if fault.startswith(f"{COLORS}: <h1")]
+    colors.clear()
 
 
 @pytest.mark.parametrize("path", DARK)
@@ -226,6 +247,17 @@ def test_a_text_that_does_not_fit_is_whole_in_a_tooltip(browsing: Page, filled: 
     name.hover()
 
     expect(name).to_have_attribute("title", name.inner_text())
+
+
+@pytest.mark.parametrize("width", [375, 390])
+def test_a_request_id_fits_the_field_that_asks_for_one_on_a_phone(
+    browsing: Page, filled: Panel, event: str, width: int
+) -> None:
+    """A scrollbar takes 15 px of these, and of a phone's none."""
+    browsing.set_viewport_size({"width": width, "height": 844})
+    browsing.goto(f"{filled.url}/access/why?q={event}")
+
+    assert browsing.locator("#f-q").evaluate("field => field.scrollWidth - field.clientWidth") <= 0
 
 
 @pytest.mark.parametrize("path", BARE)

@@ -174,3 +174,29 @@ async def test_networks_are_kept_out_and_why_says_so(here: Installation, tmp_pat
     await asyncio.to_thread(wait_until, passed, "HAProxy writes its log")
     last = json.loads(passed()[-1])
     assert [last[name] for name in ("verdict", "country", "network", "policy")] == ["geo_passed", "-", "AS64500", "1"]
+
+
+async def test_networks_follow_newer_data_without_a_reload(here: Installation, tmp_path: Path) -> None:
+    """As countries do: some by single commands, many by one transaction, and both stay over a reload."""
+    cli = here.engines.cli
+    database(tmp_path / "asn.mmdb", HOSTER)
+    geo = await Geo.opened(here.settings, cli)
+    await save(here, asn_mode="reject", asns=["64500"], save_anyway=True)
+    assert statuses(here) == [403, 200, 200]
+    before = await cli.processes()
+
+    database(tmp_path / "asn.mmdb", {"127.9.0.0/24": network(64501), "127.10.0.0/16": network(64500)})
+    await geo.look()
+    assert statuses(here) == [200, 403, 200]
+    many = {f"127.12.{at}.0/24": network(64501) for at in range(0, 80, 2)}
+    database(tmp_path / "asn.mmdb", {**many, "127.11.0.0/16": network(64500)})
+    await geo.look()
+    assert statuses(here) == [200, 200, 403]
+    assert (await cli.processes()).workers == before.workers
+    assert await here.look() == []
+
+    await here.engines.reload_again()
+    assert statuses(here) == [200, 200, 403]
+    (tmp_path / "asn.mmdb").write_bytes(b"PK")  # What cannot be read changes nothing.
+    await geo.look()
+    assert statuses(here) == [200, 200, 403]

@@ -45,7 +45,7 @@ ALL_OTHERS = "To reject all but some addresses, such as on a path, choose Allow 
 NONE = Entries(())
 
 Tell = Callable[[int, int], None]
-"Takes how many lines are read, and how many there are."
+"Takes how many lines are read, and how many there are: at last, as many."
 
 TOLD_EVERY = 5_000
 "Lines: some 30 ms."
@@ -63,9 +63,11 @@ def text_of(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def parsed(
-    text: str, *, is_deny: bool, now: float = 0, known: Entries = NONE, tell: Tell = lambda _line, _total: None
-) -> Entries:
+def to_nobody(_line: int, _total: int) -> None:
+    pass
+
+
+def parsed(text: str, *, is_deny: bool, now: float = 0, known: Entries = NONE, tell: Tell = to_nobody) -> Entries:
     """The entries of a text. Raises PydanticCustomError with a message for the operator, and then takes none of them. `now`:
     the earliest end that makes sense, but for `known` entries."""
     _must_be_a_list(text)
@@ -90,6 +92,7 @@ def parsed(
                 wrong.append(f"Line {number}: {str(error).rstrip('.')}.")
         if len(entries) > MOST_ENTRIES:
             raise refuse(f"A list can have {MOST_ENTRIES:,} entries at most. Nothing was taken.", FieldCode.TOO_LONG)
+    tell(len(lines), len(lines))
     if wrong:
         more = f" And {wrong_count - MOST_NAMED:,} more." if wrong_count > MOST_NAMED else ""
         hint = f" {ALL_OTHERS}" if is_deny and any(line.endswith(f"{EVERY}.") for line in wrong) else ""

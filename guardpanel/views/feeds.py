@@ -6,12 +6,12 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from guardpanel.dependencies import Editor, RowId, client_address
+from guardpanel.dependencies import Editor, RowId, Viewer, client_address
 from guardpanel.errors import Conflict, Invalid
 from guardpanel.models import AddressList
 from guardpanel.models.access.address_list import NOUN
 from guardpanel.services.access import feed_states, feed_trials
-from guardpanel.views.answers import redirect
+from guardpanel.views.answers import page, redirect
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.forms import Form
 from guardpanel.views.steps import live_or_waiting
@@ -34,8 +34,19 @@ async def feed_context(ctx: Context, row: AddressList) -> Mapping[str, Any]:
         "is_stale": feed.is_stale(row.feed_interval, now),
         "next_at": feed_states.due_at(row, feed),
         "trial": trial,
+        "going": ctx.panel.feeds.progress.of(row.id or 0),
         "most_visitors": MOST_VISITORS,
     }
+
+
+@router.get("/{address_list_id}/feed/progress")
+async def progress(ctx: ContextDep, address_list_id: RowId, _viewer: Viewer) -> Response:
+    """How far a download is. Once it has ended, the page is loaded again."""
+    going = ctx.panel.feeds.progress.of(address_list_id)
+    part = await page(ctx.request, "address_lists/_progress.html", {"row_id": address_list_id, "going": going})
+    if not going:
+        part.headers["hx-redirect"] = NOUN.url(address_list_id)
+    return part
 
 
 @router.post("/{address_list_id}/feed/download")

@@ -172,6 +172,32 @@ async def test_it_is_tried_on_the_last_weeks_visitors(
     assert "It contains none of the 3 clients with events in the last 7 days." in await downloaded(ada)
 
 
+async def test_what_became_of_its_lines_is_counted(
+    ada: httpx2.AsyncClient, vera_api: httpx2.AsyncClient, panel: Panel, listed: Path
+) -> None:
+    listed.write_text("# ours\n203.0.113.0/24\n203.0.113.7\n198.51.100.7\n198.51.100.7\n\n")
+
+    assert "Read 6 lines, without 1 double and 1 within others" in await downloaded(ada)
+    feed = (await vera_api.get(f"{API}/1/feed")).json()
+    assert (feed["lines"], feed["doubles"], feed["covered"], feed["waiting_count"]) == (6, 1, 1, 2)
+    listed.write_text("198.51.100.9\n")
+    assert "Read 1 line" in await downloaded(ada)
+
+
+async def test_a_download_in_progress_is_shown(ada: httpx2.AsyncClient, panel: Panel, listed: Path) -> None:
+    place = f"{PLACE}/1/feed/progress"
+    with panel.feeds.progress.begun(1) as going:
+        assert "Downloading since" in read((await ada.get(f"{PLACE}/1")).text).text
+        assert "Downloading since" in (await ada.get(place)).text
+        going.read(5_000, 120_000)
+        part = await ada.get(place)
+        assert "5,000 of 120,000 lines read." in part.text
+        assert "hx-redirect" not in part.headers
+
+    ended = await ada.get(place)
+    assert (ended.headers["hx-redirect"], ended.text.strip()) == (f"{PLACE}/1", "")
+
+
 async def test_a_list_that_allows_only_some_is_tried_on_those_that_it_lacks(
     ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel, listed: Path
 ) -> None:

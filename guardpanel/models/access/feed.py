@@ -87,6 +87,11 @@ class Feed(SQLModel, table=True):
     "In a row."
     problem: str = Field(default="", max_length=5000)
     "Why the last try failed."
+    lines: int = 0
+    "Of the last download that was good."
+    doubles: int = 0
+    covered: int = 0
+    "Entries of it within others that last as long: left out, as doubles are."
     left_out: str = Field(default="", max_length=1000)
     "What of it would lock servers or this machine out, in sentences."
     sealed_key: bytes | None = None

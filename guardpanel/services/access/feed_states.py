@@ -1,6 +1,7 @@
 """What a download changes in the state of a feed: it applies, it waits until somebody accepts it, or nothing changes."""
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlmodel import col, delete, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -106,11 +107,24 @@ def note_unchanged(feed: Feed, now: datetime) -> None:
     feed.problem, feed.failures = "", 0
 
 
-def note_download(feed: Feed, row: AddressList, entries: Entries, marks: Marks, left_out: str, now: datetime) -> None:
+class Result(NamedTuple):
+    """What was read of a download."""
+
+    entries: Entries
+    "That may apply."
+    lines: int
+    doubles: int
+    covered: int
+    left_out: str
+    "Entries that may not apply, in sentences."
+
+
+def note_download(feed: Feed, row: AddressList, result: Result, marks: Marks, now: datetime) -> None:
     note_unchanged(feed, now)
     feed.url, feed.etag, feed.last_modified = row.feed_url, marks.etag, marks.last_modified
-    feed.left_out = left_out
-    reference = entries.reference
+    feed.left_out = result.left_out
+    feed.lines, feed.doubles, feed.covered = result.lines, result.doubles, result.covered
+    reference = result.entries.reference
     feed.waiting = feed.waiting_because = ""
     if feed.accepted_url != row.feed_url:
         feed.waiting, feed.waiting_because = reference.text, FIRST

@@ -17,6 +17,7 @@ from guardpanel.access import contents, parsing
 from guardpanel.access.downloading import Download, download
 from guardpanel.access.entries import Entries
 from guardpanel.access.fetching import DownloadFailed
+from guardpanel.access.parsing import Tell
 from guardpanel.background import Background
 from guardpanel.engines.runtime.outside_map import OutsideMaps
 from guardpanel.errors import Conflict, Invalid, NotFound, Problem
@@ -27,6 +28,8 @@ from guardpanel.models.access.feed import FilledFrom
 from guardpanel.services.access import feed_states
 from guardpanel.services.access.crowdsec import LOOK_SECONDS, CrowdSec
 from guardpanel.services.access.feed_maps import FeedMaps
+from guardpanel.services.access.feed_progress import Downloading, InProgress
+from guardpanel.services.access.feed_states import Result
 from guardpanel.services.access.list_texts import must_be_fit_to_deny, read_text
 from guardpanel.services.access.lockout import doors, without_doors
 from guardpanel.services.saving.changes import Changes
@@ -54,6 +57,7 @@ class Feeds:
         "By list: downloads because they were due."
         self._some = asyncio.Semaphore(AT_ONCE)
         self._reading = asyncio.Lock()
+        self.progress = InProgress()
 
     @classmethod
     async def opened(cls, changes: Changes, maps: OutsideMaps, reach: FeedReach) -> Self:
@@ -87,12 +91,13 @@ class Feeds:
                 row = await feed_states.find_list(session, list_id)
                 feed = await feed_states.state_of(session, row)
             _must_be_from_a_url(row)
-            try:
-                downloaded = await download(row.feed_url, feed_states.marks_of(row, feed), self.reach)
-                entries, left_out = await self._read(row, downloaded) if downloaded else (None, "")
-            except (DownloadFailed, Invalid) as problem:
-                return await self._note_failure(row, problem)
-            return await self._note(row, downloaded, entries, left_out)
+            with self.progress.begun(list_id) as going:
+                try:
+                    downloaded = await download(row.feed_url, feed_states.marks_of(row, feed), self.reach)
+                    result = await self._read(row, downloaded, going) if downloaded else None
+                except (DownloadFailed, Invalid) as problem:
+                    return await self._note_failure(row, problem)
+                return await self._note(row, downloaded, result)
 
     async def accept(self, list_id: int, *, who: str, digest: str = "") -> bool:
         """What waits applies from now on. `digest`: of what was looked at. Returns whether HAProxy has it. Raises NotFound (404),
@@ -140,13 +145,13 @@ class Feeds:
             return problem
         return None
 
-    async def _read(self, row: AddressList, download: Download) -> tuple[Entries, str]:
-        """What of a download may apply, and what was left out of it. Raises Invalid and DownloadFailed."""
+    async def _read(self, row: AddressList, download: Download, going: Downloading) -> Result:
+        """Raises Invalid and DownloadFailed."""
         async with self._reading:
-            entries = await asyncio.to_thread(_parsed, download.body, is_deny=row.kind is ListKind.DENY)
+            entries = await asyncio.to_thread(_parsed, download.body, going.read, is_deny=row.kind is ListKind.DENY)
             fitting, left_out = await self._fit(row, entries)
             await asyncio.to_thread(contents.make, fitting)
-            return fitting, left_out
+            return Result(fitting, going.total, entries.doubles, entries.covered, left_out)
 
     async def _fit(self, row: AddressList, entries: Entries) -> tuple[Entries, str]:
         if row.kind is not ListKind.DENY:
@@ -164,14 +169,14 @@ class Feeds:
             session.add(feed)
         return feed
 
-    async def _note(self, row: AddressList, download: Download | None, entries: Entries | None, left_out: str) -> Feed:
+    async def _note(self, row: AddressList, download: Download | None, result: Result | None) -> Feed:
         async with self.changes.database.write() as session:
             feed, now = await self._again(session, row), datetime.now(UTC)
-            if download is None or entries is None:
+            if download is None or result is None:
                 feed_states.note_unchanged(feed, now)
             else:
-                await contents.add(session, entries)
-                feed_states.note_download(feed, row, entries, download.marks, left_out, now)
+                await contents.add(session, result.entries)
+                feed_states.note_download(feed, row, result, download.marks, now)
             session.add(feed)
         await self._apply(row, feed)
         return feed
@@ -205,8 +210,8 @@ def _must_have_succeeded(ended: Sequence[BaseException | None]) -> None:
         raise failure
 
 
-def _parsed(body: bytes, *, is_deny: bool) -> Entries:
-    entries = read_text(parsing.text_of(body), is_deny=is_deny)
+def _parsed(body: bytes, tell: Tell, *, is_deny: bool) -> Entries:
+    entries = read_text(parsing.text_of(body), tell, is_deny=is_deny)
     if not entries.items:
         raise DownloadFailed("It has no entries.")
     return entries

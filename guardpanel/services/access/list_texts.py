@@ -12,9 +12,9 @@ from guardpanel.errors import Invalid
 from guardpanel.field_codes import FieldCode
 
 
-def read_text(text: str, *, is_deny: bool) -> Entries:
+def read_text(text: str, tell: Tell = parsing.to_nobody, *, is_deny: bool) -> Entries:
     """Raises Invalid at `entries`, with each line that cannot be read."""
-    return at_entries(lambda: parsing.parsed(text, is_deny=is_deny))
+    return at_entries(lambda: parsing.parsed(text, is_deny=is_deny, tell=tell))
 
 
 def read_typed(text: str, before: Entries, tell: Tell, *, is_deny: bool) -> Entries:

@@ -118,7 +118,7 @@ async def test_undelivered_requests_can_be_listed(ada_api: Client, file: Path) -
 
 
 async def test_policy_and_times_narrow(ada_api: Client, file: Path) -> None:
-    first, second, third = an_event(), an_event(), an_event()
+    first, second, third = (an_event(time=f"2026-01-01T12:00:0{number}.000000Z") for number in range(3))
     store(file, [first, second, third], [a_log_line(second, policy="1"), a_log_line(third, policy="2")])
 
     assert await ids(ada_api, "policy_id=1") == [second["id"]]

@@ -67,7 +67,7 @@ class MapCommands(ABC):
 
     async def counts(self, table: str, key: str) -> dict[str, int]:
         """What a table has counted of a key, by name: `conn_cur`. Empty: nothing, or there is no such table."""
-        answer = await self._ask(f"@1 show table {_table(table)} key {_key(key)}")
+        answer = await self._ask(f"@1 show table {_word(table)} key {_key(key)}")
         return dict(_entries(answer)).get(key, {})
 
     async def table_sizes(self) -> dict[str, TableSize]:
@@ -77,7 +77,7 @@ class MapCommands(ABC):
 
     async def counts_from(self, table: str, name: str, least: int) -> dict[str, dict[str, int]]:
         """The same of all keys of which it has counted this much, by key."""
-        answer = await self._ask(f"@1 show table {_table(table)} data.{_table(name)} ge {least:d}")
+        answer = await self._ask(f"@1 show table {_word(table)} data.{_word(name)} ge {least:d}")
         return dict(_entries(answer))
 
     async def forget_rates(self, table: str, key: str) -> None:
@@ -89,7 +89,7 @@ class MapCommands(ABC):
             if not before:
                 return
             zeros = " ".join(f"data.{name} 0" for name in before)
-            answer = (await self._ask(f"@1 set table {_table(table)} key {_key(key)} {zeros}")).strip()
+            answer = (await self._ask(f"@1 set table {_word(table)} key {_key(key)} {zeros}")).strip()
             if answer:
                 raise EngineUnavailable(f"HAProxy still has what it counted of {key}. {answer[:200]}")
             after = await self.counts(table, key)
@@ -132,9 +132,10 @@ class MapCommands(ABC):
             raise EngineUnavailable(f"HAProxy did not change a map: {answer[:200]}")
 
 
-def _table(name: str) -> str:
+def _word(name: str) -> str:
+    """Of a table, or of what it counts."""
     if not re.fullmatch(r"[a-z0-9_]{1,64}", name):
-        raise ValueError(f"not a table's name: {name!r}")
+        raise ValueError(f"not the name of a table or counter: {name!r}")
     return name
 
 

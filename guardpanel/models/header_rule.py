@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, ValidationInfo, field_validator
 from sqlmodel import Field
 
 from guardpanel.field_codes import FieldCode
@@ -87,12 +87,6 @@ class HeaderChangeColumns(Fields):
 
 class HeaderChange(HeaderChangeColumns):
     """As an operator sets it: a header rule, or a row of a path's."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def value_is_asked_for(cls, data: Any) -> Any:
-        """Also where none is sent: what is left out would not be looked at."""
-        return {"value": "", **data} if isinstance(data, dict) else data
 
     @field_validator("header")
     @classmethod

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, ValidationInfo, field_validator
 from sqlmodel import Field
 
 from guardpanel.listen_addresses import bind_text, host_and_port
@@ -59,12 +59,6 @@ class ListenerFields(Fields):
         False,
         hint="Next to HTTP/1.1, for proxies in front that begin with it (h2c). Over TLS, both are always there.",
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def networks_are_asked_for(cls, data: Any) -> Any:
-        """Pydantic does not validate defaults."""
-        return {"proxy_networks": [], **data} if isinstance(data, dict) else data
 
     @field_validator("proxy_networks")
     @classmethod

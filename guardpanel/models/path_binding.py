@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, ValidationInfo, field_validator
 from sqlalchemy import JSON
 from sqlmodel import Field
 
@@ -57,12 +57,6 @@ class PathBindingColumns(RedirectColumns, PathDeliveryColumns):
 
 class PathBindingFields(PathBindingColumns, OwnHeadersFields):
     """What an operator sets: the input of the form, of the JSON body and of the table."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def what_is_asked_for(cls, data: Any) -> Any:
-        """Also where they are not sent: what is left out would not be looked at."""
-        return {"enforcement_mode": None, **data} if isinstance(data, dict) else data
 
     @field_validator("path")
     @classmethod

@@ -2,7 +2,7 @@
 and none is made for one. Rows stay after a ban has ended, as its history."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
@@ -10,7 +10,6 @@ from pydantic import (
     StringConstraints,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
 from sqlmodel import Field, SQLModel
 
@@ -62,12 +61,6 @@ class BanFields(Fields):
     until: Moment = described("Until", None, placeholder="2026-12-31 18:00", hint="In UTC.")
     reason: Reason = described("Reason", "", hint="For the people who read this list. Visitors don’t see it.")
     save_anyway: bool = described("Save anyway", default=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def end_is_looked_at(cls, data: Any) -> Any:
-        """Also where it is not sent."""
-        return {"until": None, **data} if isinstance(data, dict) else data
 
     @field_validator("until")
     @classmethod

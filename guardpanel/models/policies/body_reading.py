@@ -1,8 +1,8 @@
 """How the bodies of some requests are read, whatever their content type says otherwise."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, ValidationInfo, field_validator
 from sqlalchemy import JSON
 from sqlmodel import Field
 
@@ -50,12 +50,6 @@ class BodyReadingColumns(Fields):
 
 class BodyReadingFields(BodyReadingColumns):
     """What an operator sets: the input of the form, of the JSON body and of the table."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def path_is_asked_for(cls, data: Any) -> Any:
-        """Also where none is sent: what is left out would not be looked at."""
-        return {"path": "", **data} if isinstance(data, dict) else data
 
     @field_validator("content_types")
     @classmethod

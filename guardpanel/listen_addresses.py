@@ -1,5 +1,6 @@
 """Where processes listen: `address:port` as settings have it, and paths of unix sockets."""
 
+import re
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -10,12 +11,19 @@ HAPROXY_SOCKET_LIMIT = 97
 "Bytes that HAProxy accepts at most: it reserves the rest for a temporary name (str2sa_range() in its src/tools.c)."
 
 
+ZONE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}", re.ASCII)
+"Of an IPv6 address: a network interface. `ip_address` takes any text for one."
+
+
 def host_and_port(text: str) -> tuple[str, int]:
     """`127.0.0.1:8080`, `[::1]:8080` or `:8080` (all IPv4 addresses) as (address, port)."""
     host, separator, port = text.strip().rpartition(":")
     host = host.removeprefix("[").removesuffix("]") or "0.0.0.0"  # noqa: S104 an operator's explicit ":port"
     if not separator or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
         raise ValueError(f"{text!r} is not address:port")
+    _, has_zone, zone = host.partition("%")
+    if has_zone and not ZONE.fullmatch(zone):
+        raise ValueError(f"{text!r}: {zone!r} is not a network interface")
     return str(ip_address(host)), int(port)
 
 

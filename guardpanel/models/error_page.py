@@ -20,8 +20,8 @@ LONGEST_TEXT = 2_000
 
 def contact_address(text: str) -> str:
     typed = visible(text.strip()).removeprefix("mailto:")
-    if scheme := re.match(r"https?://", typed, re.IGNORECASE):
-        return redirect_target(scheme[0].lower() + typed[scheme.end() :])
+    if re.match("https?://", typed, re.IGNORECASE):
+        return redirect_target(typed)
     if typed and "@" not in typed:
         raise refuse("Enter an email address or a URL, such as https://shop.example/help.")
     return email_address(typed)

@@ -29,6 +29,8 @@ class Scheme(Choice):
 
 
 def listener_address(text: str) -> str:
+    if "%" in text:  # HAProxy reads none.
+        raise refuse("Enter the address without a zone (%).")
     try:
         return bind_text(*host_and_port(visible(text)))
     except ValueError:

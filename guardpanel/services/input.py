@@ -99,5 +99,7 @@ def words(error: dict[str, Any]) -> str:
             return "Unknown field."
         case "string_type":
             return "Enter text."
+        case "string_unicode":
+            return "Remove the character that is only half there, such as \\ud83d without its second half."
         case _:
             return f"{error['msg']}."

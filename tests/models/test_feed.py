@@ -36,6 +36,7 @@ def test_urls_are_canonical(typed: str, url: str) -> None:
         ("lists.example/drop.txt", "starts with https:// or file:///"),
         ("javascript:alert(1)", "starts with https:// or file:///"),
         ("https:///drop.txt", "has no hostname"),
+        ("https://[2001:db8::1%eth0]/a", "without a zone"),
         ("https://user:secret@lists.example/", "Remove the user name and password"),
         ("https://user@lists.example/", "Remove the user name and password"),
         ("https://lists.example:99999/", "not a URL"),

@@ -182,6 +182,8 @@ def _host(text: str) -> str:
         if re.fullmatch(r"[0-9.]+", name):
             raise refuse(f"{name} is not an IP address.") from None
         return name
+    if "%" in text:
+        raise refuse("Enter the address without a zone (%).")
     return f"[{address}]" if address.version == 6 else str(address)
 
 

@@ -1,9 +1,9 @@
 """Whether requests are redirected, of a virtual host or of a path of it, and where to."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, ValidationInfo, field_validator
 
 from guardpanel.field_codes import FieldCode
 from guardpanel.models.meta import Choice, described
@@ -30,7 +30,7 @@ TARGET = re.compile(rf"(?:(?P<scheme>https?)://(?P<host>[^/?#]+))?(?P<path>/{SIG
 
 def redirect_target(text: str) -> str:
     """`https://new.example`, `https://new.example/shop` or `/new`: never another site's by what a visitor sends."""
-    target = visible(text.strip())
+    target = re.sub("^https?://", lambda scheme: scheme[0].lower(), visible(text.strip()), flags=re.IGNORECASE)
     if not target:
         return ""
     parts = TARGET.fullmatch(target)
@@ -66,12 +66,6 @@ class RedirectColumns(Fields):
         True,
         hint="Adds the path and the query to the target. A path binding adds what follows its path.",
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def target_is_asked_for(cls, data: Any) -> Any:
-        """Also where it is not sent: what is left out would not be looked at."""
-        return {"redirect_to": "", **data} if isinstance(data, dict) else data
 
     @field_validator("redirect_to")
     @classmethod

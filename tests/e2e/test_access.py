@@ -156,7 +156,7 @@ def test_a_denied_visitor_is_let_in_again_by_what_says_why(page: Page, visitor: 
     assert (visitor.status(), visitor.status("/admin")) == (200, 403)
 
     page.goto(f"/access/why?q={visitor.address}")
-    part = f"{visitor.address} is on a deny list for some virtual hosts or paths. Elsewhere, the WAF decides."
+    part = f"A list rejects {visitor.address} on some virtual hosts or paths. Elsewhere, the WAF decides."
     expect(page.locator("#answer")).to_have_text(part)
     page.goto(visitor.newest_event("deny list"))
     page.get_by_role("link", name="Why?").click()

@@ -1,9 +1,15 @@
 """Where guardpanel keeps what: files and sockets in the data directory."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 LONGEST_SOCKET = "haproxy-master.sock"
 "HAProxy binds it, and none of our sockets has a longer path."
+
+
+def sqlite_url(file: Path) -> str:
+    """SQLAlchemy reads `?`, `%41` and the like in a URL as what they mean there."""
+    return f"sqlite+aiosqlite:///{quote(str(file))}"
 
 
 class Places:

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from guardpanel.dns_settings import check_dns, dns_host_and_port
 from guardpanel.feed_reach import FeedReach, list_networks
 from guardpanel.listen_addresses import haproxy_socket_limit, host_and_port
-from guardpanel.places import LONGEST_SOCKET, Places
+from guardpanel.places import LONGEST_SOCKET, Places, sqlite_url
 
 
 class Settings(Places, BaseSettings):
@@ -137,7 +137,11 @@ class Settings(Places, BaseSettings):
     @field_validator("data_dir")
     @classmethod
     def absolute(cls, path: Path) -> Path:
-        return path.expanduser().absolute()
+        path = path.expanduser().absolute()
+        if "," in str(path) or not str(path).isprintable():
+            wrong = "a comma" if "," in str(path) else "a control character, or bytes that are not UTF-8"
+            raise ValueError(f"the path has {wrong}, which HAProxy or SQLite can't read. Choose another one")
+        return path
 
     @field_validator("listen")
     @classmethod
@@ -214,7 +218,7 @@ class Settings(Places, BaseSettings):
 
     @property
     def database(self) -> str:
-        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'guardpanel.db'}"
+        return self.database_url or sqlite_url(self.data_dir / "guardpanel.db")
 
     @property
     def secret_key(self) -> Path:

@@ -21,6 +21,7 @@ from guardpanel import __version__
 from guardpanel.cli import main
 from guardpanel.cli.serving import _url
 from guardpanel.cli.variables import described
+from guardpanel.database import migrate
 from guardpanel.listen_addresses import haproxy_socket_limit
 from guardpanel.lock import only_panel
 from guardpanel.settings import Settings
@@ -232,6 +233,38 @@ def test_a_path_too_long_for_haproxys_sockets_is_said_before_it_starts(
     assert done.exit_code == 2
     assert f"up to {limit + 2} bytes long, and HAProxy's limit is {limit}" in done.output
     assert "Set GUARDPANEL_DATA_DIR to a path at least 2 bytes shorter" in done.output
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        (b"a,b", "a comma"),
+        (b"a\nb", "a control character"),
+        (b"a\x7fb", "a control character"),
+        (b"a\xffb", "bytes that are not UTF-8"),
+    ],
+)
+def test_a_path_that_haproxy_or_sqlite_cannot_read_is_said_before_it_starts(
+    run: CliRunner, monkeypatch: pytest.MonkeyPatch, name: bytes, wrong: str
+) -> None:
+    monkeypatch.setenv("GUARDPANEL_DATA_DIR", f"/d/{os.fsdecode(name)}")
+
+    done = run.invoke(main, ["up"])
+
+    assert done.exit_code == 2
+    assert done.output.startswith("guardpanel: GUARDPANEL_DATA_DIR: the path has ")
+    assert wrong in done.output
+
+
+@pytest.mark.parametrize("name", ["a?b", "a%41b", "a b#'\"é", "a?x=%2f", "file:a"])
+def test_the_database_is_in_the_data_directory_whatever_its_name(tmp_path: Path, name: str) -> None:
+    settings = Settings(data_dir=tmp_path / name)
+    settings.data_dir.mkdir()
+
+    migrate(settings.database)
+
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (settings.data_dir / "guardpanel.db").stat().st_size
 
 
 @pytest.mark.parametrize(("pid_max", "limit"), [("32768", 97), ("99999", 97), ("1000000", 96), ("4194304", 95)])

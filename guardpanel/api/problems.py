@@ -30,6 +30,9 @@ from guardpanel.services.input import field_error
 SINGULAR = re.compile(r"(s)es$|s$")
 "`backend` of `backends`, `status` of `statuses`."
 
+SURROGATE = re.compile("[\ud800-\udfff]")
+"Half of a character, which JSON may escape."
+
 MOST_NAMED = 3
 "Fields with the same error that are named in `detail`."
 
@@ -188,11 +191,27 @@ def invalid(error: RequestValidationError) -> Problem:
         if detail["loc"][0] == "path":
             return NotFound("Page not found.")
         part, *keys = map(str, detail["loc"])
+        if part == "body":
+            keys = _sent(error.body, keys)
         errors.setdefault(
             ".".join(keys) or BODY,
             replace(field_error(dict(detail)), part=cast("Part", part), keys=tuple(keys)),
         )
     return Invalid.of(errors)
+
+
+def _sent(body: object, keys: list[str]) -> list[str]:
+    """What of a place is in the body, or would be: pydantic adds words of its own. A key with half of a character can't be
+    answered, so the place is what has it."""
+    sent: list[str] = []
+    for key in keys:
+        if not isinstance(body, dict | list) or SURROGATE.search(key):
+            break
+        if isinstance(body, dict):
+            sent, body = [*sent, key], body.get(key)
+        elif key.isdecimal() and int(key) < len(body):
+            sent, body = [*sent, key], body[int(key)]
+    return sent
 
 
 def of_status(status: int, sentence: str = "") -> Problem:

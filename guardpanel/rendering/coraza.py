@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import groupby
+from urllib.parse import quote
 
 from pydantic import BaseModel
 
@@ -151,7 +152,7 @@ def reads(entries: Iterable[str], processors: Mapping[ReadAs, str]) -> Iterator[
 def agent_configuration(facts: EngineFacts, applications: Iterable[Application]) -> bytes:
     """coraza-spoa's YAML, strict: unknown keys are errors."""
     head = {
-        "bind": f"unix://{facts.agent_socket}",
+        "bind": f"unix://{quote(facts.agent_socket)}",
         "log_level": "warn",
         "log_file": "/dev/stderr",
         "log_format": "json",

@@ -13,6 +13,7 @@ from guardpanel.certificates import contents
 from guardpanel.database import Database
 from guardpanel.models import AccessToken, ApiToken, IdempotencyKey, Installation, Session
 from guardpanel.models.revision import Outcome
+from guardpanel.places import sqlite_url
 from guardpanel.services.saving import revisions, snapshots
 from guardpanel.services.saving.facts import SETUP
 
@@ -57,7 +58,7 @@ def _one_file(path: Path) -> None:
 
 @asynccontextmanager
 async def database_at(path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite+aiosqlite:///{path}")
+    database = Database(sqlite_url(path))
     try:
         yield database
     finally:

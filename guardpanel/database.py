@@ -28,9 +28,14 @@ PRAGMAS = (
     "synchronous=FULL",
     "foreign_keys=ON",
     "busy_timeout=5000",
-    "cache_size=-16000",
     "temp_store=MEMORY",
 )
+
+READERS = 5
+
+READER_CACHE, WRITER_CACHE = 4_000, 16_000
+"""KiB of the database's pages that a connection keeps. 3,000 are 5,000 virtual hosts. What is larger are snapshots, which are
+read once."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -46,8 +51,8 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.reading = _engine(url, "BEGIN", pool_size=5)
-        self.writing = _engine(url, "BEGIN IMMEDIATE", pool_size=1)
+        self.reading = _engine(url, "BEGIN", connections=READERS, cache=READER_CACHE)
+        self.writing = _engine(url, "BEGIN IMMEDIATE", connections=1, cache=WRITER_CACHE)
         self._one_writer = asyncio.Lock()
         self._watching = sqlite3.connect(
             make_url(url).database or "", timeout=0, check_same_thread=False, isolation_level=None
@@ -125,8 +130,9 @@ def is_known_schema(revision: str) -> bool:
     return revision in SCHEMAS
 
 
-def _engine(url: str, begin: str, *, pool_size: int) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0)
+def _engine(url: str, begin: str, *, connections: int, cache: int) -> AsyncEngine:
+    """The connection used last is used next: it keeps the pages that are read most. In turns, each would keep all of them."""
+    engine = create_async_engine(url, pool_size=connections, max_overflow=0, pool_use_lifo=True)
 
     @event.listens_for(engine.sync_engine, "do_connect")
     def _one_trip(dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
@@ -136,7 +142,7 @@ def _engine(url: str, begin: str, *, pool_size: int) -> AsyncEngine:
     def _connect(connection: DBAPIConnection, _record: Any) -> None:
         connection.isolation_level = None  # We issue BEGIN ourselves.
         cursor = connection.cursor()
-        for pragma in PRAGMAS:
+        for pragma in (*PRAGMAS, f"cache_size=-{cache}"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

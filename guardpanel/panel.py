@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from guardpanel import malloc
 from guardpanel.background import Background
 from guardpanel.database import Database
 from guardpanel.engines import Deployer, Engines
@@ -148,6 +149,7 @@ class Panel:
             self.reconciler.problem = await startup.bring_up(self.changes)
         finally:
             self.starting = False
+        malloc.follow(self.background)
         self.reconciler.start()
         self.retention.start()
         BlockingWatch(self.changes, self.events).follow()

@@ -3,13 +3,14 @@
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlmodel import SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel import database
 from guardpanel.errors import StorageFailed
@@ -79,3 +80,36 @@ def counted(connection: sqlite3.Connection) -> set[str]:
     """The tables that never give an id again."""
     tables = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
     return {name for name, sql in tables if "AUTOINCREMENT" in (sql or "")}
+
+
+@pytest.mark.anyio
+async def test_readers_one_after_another_share_the_pages_that_one_of_them_keeps(data_dir: Path) -> None:
+    """And all connections keep at most 36 MB, however large the database is."""
+    opened = database.Database(f"sqlite+aiosqlite:///{data_dir / 'guardpanel.db'}")
+    try:
+        async with AsyncExitStack() as at_once:
+            sessions = [await at_once.enter_async_context(opened.read()) for _ in range(database.READERS)]
+            kept = [await cache_of(session) for session in sessions]
+            used = {await connection_of(session) for session in sessions}
+        async with opened.write() as session:
+            kept.append(await cache_of(session))
+
+        assert len(used) == database.READERS
+        assert 0 < sum(kept) <= 36_000
+        again = set()
+        for _ in range(2 * database.READERS):
+            async with opened.read() as session:
+                again.add(await connection_of(session))
+        assert len(again) == 1
+    finally:
+        await opened.close()
+
+
+async def connection_of(session: AsyncSession) -> int:
+    return id((await (await session.connection()).get_raw_connection()).driver_connection)
+
+
+async def cache_of(session: AsyncSession) -> int:
+    """KiB."""
+    (size,) = (await (await session.connection()).exec_driver_sql("PRAGMA cache_size")).one()
+    return -int(size)

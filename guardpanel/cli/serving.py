@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from guardpanel.engines.tls.panel_tls import PanelTls
     from guardpanel.settings import Settings
 
-ARENA_MAX = -8
-"M_ARENA_MAX of glibc's malloc.h (mallopt(3))."
-
 app = typer.Typer()
 
 
@@ -59,6 +56,7 @@ def _serve(*, supervise: bool) -> None:
 
     gc.disable()  # Until the app is up: collecting garbage during imports took a seventh of the startup time.
 
+    from guardpanel import malloc
     from guardpanel.cli.server import Server
     from guardpanel.cli.variables import unknown_variables
     from guardpanel.engines import preflight
@@ -66,7 +64,7 @@ def _serve(*, supervise: bool) -> None:
     from guardpanel.lock import only_panel
     from guardpanel.services.issuing.proofs import setup_problems
 
-    _share_memory()
+    malloc.share_arenas()
     settings = settings_or_say()
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
@@ -136,16 +134,6 @@ def _config(settings: "Settings", tls: "PanelTls | None", *, supervise: bool) ->
         proxy_headers=True,
         ssl_context_factory=(lambda *_: tls.listening()) if tls else None,
     )
-
-
-def _share_memory() -> None:
-    """Limit glibc to two arenas for all threads. Otherwise each thread gets its own, and each keeps what a large rendering
-    used."""
-    import ctypes
-    from contextlib import suppress
-
-    with suppress(AttributeError, OSError):  # Another C library.
-        ctypes.CDLL(None).mallopt(ARENA_MAX, 2)
 
 
 async def _announcement(settings: "Settings", tls: "PanelTls | None", *, supervise: bool) -> str:

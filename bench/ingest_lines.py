@@ -8,13 +8,14 @@ The lines are as long as a real HAProxy's. What is timed is the ingest's loop, a
 import gc
 import random
 import tempfile
+import time
 from contextlib import closing
 from pathlib import Path
 
 from bench.ingest import timed
 from guardpanel.ingest.run import GC_AFTER, Ingest
 from guardpanel.settings import Settings
-from tests.events import NOON, a_passed_line, a_request_id, as_line
+from tests.events import a_passed_line, a_request_id, as_line
 
 LINES, HOSTS, SECONDS = 100_000, 50, 600
 
@@ -49,7 +50,7 @@ def scanner(chance: random.Random, number: int) -> dict[str, object]:
 def main() -> None:
     gc.set_threshold(*GC_AFTER)
     for name, request in (("visitors", visitor), ("a scan", scanner)):
-        chance = random.Random(7)
+        chance, began = random.Random(7), time.time() - SECONDS
         with tempfile.TemporaryDirectory(prefix="gp") as folder:
             settings = Settings(data_dir=Path(folder))
             for directory in (settings.events_dir, settings.log_dir):
@@ -59,7 +60,7 @@ def main() -> None:
                     host = str(1 + int(HOSTS * chance.random() ** 2))
                     own = {
                         "id": a_request_id(number),
-                        "time": NOON.timestamp() + SECONDS * number / LINES,
+                        "time": began + SECONDS * number / LINES,
                         "virtual_host": host,
                     }
                     log.write(as_line({**a_passed_line(), **REST, **own, **request(chance, number)}) + b"\n")

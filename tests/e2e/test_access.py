@@ -246,6 +246,7 @@ def test_a_whole_virtual_host_is_redirected_and_gets_its_servers_back(
     page.get_by_role("link", name="Edit").click()
     page.locator("#f-redirect").select_option("no")
     page.get_by_role("button", name="Save and go live").click()
+    expect(page).to_have_url(moved.url)
     expect(page.locator("#toasts")).to_contain_text("Live in")
     assert visitor.status("/a?b=c", "moved") == 200
 

@@ -38,7 +38,7 @@ PAGES = (
     "/rules", "/rules?phase=9", "/rules/932260", "/rules/190203", "/rules/ledger",
     "/certificates?q=nothing", "/certificates/2", "/certificates/2/preflight", "/certificates/2/orders", "/certificates/2/revoke",
     "/access/bans", "/access/lists/2", "/access/countries", "/access/why?q=203.0.113.9", "/access/why?q=nobody",
-    "/access/why?q=198.51.100.7",
+    "/access/why?q=198.51.100.7", "/error-pages/1/preview/blocked",
 )  # fmt: skip
 
 STATUSES = {
@@ -76,6 +76,5 @@ LEFT_OUT: Mapping[str, str] = {
     "/events/{request_id}/fix/findings": A_PART,
     "/saves/{key}": A_PART,
     "/live": A_PART,
-    "/error-pages/{error_page_id}/preview/{name}": "A page for visitors, and none of the panel.",
     "/system/backup/{token}": "Its address is known once a backup is uploaded: tests/e2e/test_backup.py.",
 }

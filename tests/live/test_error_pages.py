@@ -126,7 +126,7 @@ def test_the_largest_page_arrives_whole(stack: Stack) -> None:
     assert answer.status == 403
     assert f'src="data:image/png;base64,{BIG}"' in answer.text
     assert "&#34;" * LONGEST_TEXT in answer.text
-    assert answer.text.endswith("</a></p>\n</html>\n")
+    assert answer.text.endswith("</a></p>\n</main>\n</html>\n")
 
 
 def test_without_sets_pages_are_as_they_were(stack: Stack, server: Origin) -> None:

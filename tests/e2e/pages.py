@@ -74,6 +74,7 @@ LEFT_OUT: Mapping[str, str] = {
     "/events/{request_id}/fix/ladder": A_PART,
     "/events/{request_id}/fix/rung": A_PART,
     "/events/{request_id}/fix/findings": A_PART,
+    "/access/lists/{address_list_id}/feed/progress": A_PART,
     "/saves/{key}": A_PART,
     "/live": A_PART,
     "/system/backup/{token}": "Its address is known once a backup is uploaded: tests/e2e/test_backup.py.",

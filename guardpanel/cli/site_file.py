@@ -139,7 +139,7 @@ def apply_content(sent: Sent, *, save_anyway: bool, email: str, quiet: bool) -> 
 def _print_applied(answer: dict[str, Any]) -> None:
     _print_changes(answer)
     deployment = answer["deployment"]
-    typer.echo(f"{deployment['message']}." if deployment else "Nothing changed: the file says what is live.")
+    typer.echo(f"{deployment['message']}." if deployment else "Nothing changed: all that the file says is live.")
 
 
 def _print_overwritten(answer: dict[str, Any]) -> None:

@@ -103,7 +103,7 @@ def test_a_file_is_planned_and_applied_by_the_command(shared_panel: Panel, tmp_p
     assert httpx2.get(shared_panel.proxy, headers={"host": "file.example"}).status_code == 503
 
     code, output, _ = run(shared_panel, "plan", "-", stdin=SITE)
-    assert (code, output) == (0, "Nothing would change: the file says what is live.\n")
+    assert (code, output) == (0, "Nothing would change: all that the file says is live.\n")
     code, output, _ = run(shared_panel, "apply", "-", "--json", stdin=SITE)
     assert (code, json.loads(output)) == (0, {"changes": [], "deployment": None})
     assert "- name: From a file\n  enforcement_mode: block\n" in run(shared_panel, "export")[1]
@@ -140,7 +140,7 @@ def test_any_name_of_a_file_will_do(shared_panel: Panel, tmp_path: Path) -> None
     file.write_text("policies: []\n")
 
     assert run(shared_panel, "plan", str(file))[0] == 0
-    assert run(shared_panel, "apply", str(file)) == (0, "Nothing changed: the file says what is live.\n", "")
+    assert run(shared_panel, "apply", str(file)) == (0, "Nothing changed: all that the file says is live.\n", "")
 
 
 def test_a_refusal_names_the_files_line(shared_panel: Panel, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ async def test_a_rule_is_overridden_once_in_a_policy(ada_api: httpx2.AsyncClient
     assert answer.status_code == 422, "nobody knows the rule’s points here"
     assert (again.status_code, again.json()["detail"]) == (
         409,
-        "rule_id: This policy has 942100 off already.",
+        "rule_id: This policy has an override of 942100 already.",
     )
     assert (await ada_api.post(f"/api/v1/policies/{other}/rules", json=REACT)).status_code == 201
 

@@ -40,7 +40,7 @@ async def test_a_duplicate_is_reported_at_its_field(ada: httpx2.AsyncClient) -> 
 
     assert answer.status_code == 409
     assert read(answer.text).error_at("rule")
-    assert "This policy has 942100 off already." in answer.text
+    assert "This policy has an override of 942100 already." in answer.text
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,8 @@ def rules_are_overridden_once(proposal: Proposal) -> Iterator[Violation]:
     for row in proposal.rows["ruleoverride"]:
         owner = owners.setdefault((row["policy_id"], row["rule"]), row["id"])
         if owner != row["id"]:
-            keys, words = (("rule_override", row["id"]), ("rule_override", owner)), "This policy has {} already."
+            keys = ("rule_override", row["id"]), ("rule_override", owner)
+            words = f"This policy has an override of {row['rule']} already."
             yield from proposal.between(*keys, "rule", words, code=FieldCode.TAKEN)
 
 

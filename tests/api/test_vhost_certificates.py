@@ -64,6 +64,7 @@ async def test_a_pasted_certificate_is_kept_replaced_and_never_given_back(
         (pasted(ssl_provider="letsencrypt"), 422, "ssl_cert"),
         (pasted(ssl_enabled=False), 422, "ssl_cert"),
         (pasted(ssl_provider="custom"), 422, "ssl_provider"),
+        (pasted(ssl_cert=None, ssl_key=None), 422, "ssl_cert"),
         (pasted(ssl_cert=leaf().pem), 409, "ssl_cert"),
     ],
 )
@@ -83,6 +84,21 @@ async def test_a_bad_pair_is_refused_in_words_at_its_key(
         )
         assert "PRIVATE KEY" not in answer.text
     assert (await ada_api.get(CERTIFICATES)).json()["total"] == 0
+
+
+async def test_an_uploaded_certificate_comes_back_with_https_and_none_is_called_none(
+    ada_api: httpx2.AsyncClient,
+) -> None:
+    on: dict[str, Any] = {"ssl_enabled": True}
+    await make(ada_api, "blog.example")
+    bare = (await ada_api.patch(VHOST, json={**on, "ssl_provider": "none"})).json()
+    assert (bare["ssl_enabled"], bare["ssl_provider"], bare["ssl_expires_at"]) == (True, "none", None)
+
+    await ada_api.patch(VHOST, json=pasted("blog.example"))
+    off = (await ada_api.patch(VHOST, json={"ssl_enabled": False})).json()
+    back = (await ada_api.patch(VHOST, json={**on, "ssl_provider": "upload", "ssl_cert": None, "ssl_key": None})).json()
+
+    assert (off["ssl_provider"], back["ssl_provider"], back["certificate_id"]) == ("none", "upload", 1)
 
 
 async def test_lets_encrypt_is_asked_once(ada_api: httpx2.AsyncClient, engines: FakeEngines) -> None:

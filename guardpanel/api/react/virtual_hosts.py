@@ -57,8 +57,8 @@ class ReactVirtualHostIn(Body):
     ssl_enabled: bool | None = Field(default=None, description="`https` under the React panel's name.")
     ssl_provider: str | None = Field(
         default=None,
-        description="`none`, `upload`, or `letsencrypt`, which orders a certificate for the hostnames if it was something else. "
-        "Ignored while HTTPS is off.",
+        description="`none`: a stored certificate that covers the hostname. `upload`: the pasted one, or the one that was pasted "
+        "before. `letsencrypt`: orders one for the hostnames if it was something else. Ignored while HTTPS is off.",
     )
     ssl_cert: str | None = Field(
         default=None, repr=False, description="PEM, with the intermediates. Null keeps the current certificate."
@@ -103,7 +103,7 @@ class VirtualHostDialect(Dialect):
         sent = without_what_is_as_read(body, now | self.out(row)) if row else body
         fields = sent.model_dump(exclude_unset=True)
         names = names_in(sent)
-        take_certificate(fields, provider_of(row) if row else "none", is_on=row.https if row else False)
+        take_certificate(fields, row)
         if row and row.certificate and row.certificate.source is Source.ACME:
             fields.setdefault("new_authority", row.certificate.authority)
         if fields.get("ssl_enabled", False) is None:
@@ -166,20 +166,26 @@ def without_what_is_as_read(body: BaseModel, read: Mapping[str, Any]) -> BaseMod
 
 def provider_of(row: VirtualHost) -> Literal["none", "upload", "letsencrypt"]:
     """Of the certificate that was chosen."""
-    if not row.https:
+    if not row.https or not row.certificate:
         return "none"
-    return "letsencrypt" if row.certificate and row.certificate.source is Source.ACME else "upload"
+    return "letsencrypt" if row.certificate.source is Source.ACME else "upload"
 
 
-def take_certificate(fields: dict[str, Any], before: str, *, is_on: bool) -> None:
+def take_certificate(fields: dict[str, Any], row: VirtualHost | None) -> None:
     """A pasted one, or one from Let’s Encrypt, as a new certificate. Null and the provider as it was keep what there is. Without
     HTTPS, a provider orders nothing: the panel's form sends it always."""
+    before = provider_of(row) if row else "none"
     provider = fields.pop("ssl_provider", None) or before
     pasted = {ours: fields.pop(theirs, None) or "" for theirs, ours in PASTED.items()}
     if provider not in PROVIDERS:
         raise Invalid.at("ssl_provider", "Set ssl_provider to none, upload, or letsencrypt.", FieldCode.NOT_A_CHOICE)
     pasted_key = "ssl_cert" if pasted["certificate"] else "ssl_key" if pasted["private_key"] else ""
-    is_on = fields.get("ssl_enabled", is_on)
+    is_on = fields.get("ssl_enabled", row.https if row else False)
+    has_one = fields.get("certificate_id") or (row and row.certificate and row.certificate.source is not Source.ACME)
+    if provider == "upload" and is_on and not pasted_key and not has_one:
+        raise Invalid.at(
+            "ssl_cert", "Paste a certificate with its private key, or set ssl_provider to none.", FieldCode.REQUIRED
+        )
     if not pasted_key and (provider != "letsencrypt" or provider == before or not is_on):
         return
     if not is_on:

@@ -138,8 +138,9 @@ class Settings(Places, BaseSettings):
     @classmethod
     def absolute(cls, path: Path) -> Path:
         path = path.expanduser().absolute()
-        if "," in str(path) or not str(path).isprintable():
-            wrong = "a comma" if "," in str(path) else "a control character, or bytes that are not UTF-8"
+        is_printable = str(path).isprintable()
+        if {",", "$"} & set(str(path)) or not is_printable:  # HAProxy reads both in addresses, even between quotes.
+            wrong = "a comma or a dollar sign" if is_printable else "a control character, or bytes that are not UTF-8"
             raise ValueError(f"the path has {wrong}, which HAProxy or SQLite can't read. Choose another one")
         return path
 

@@ -238,7 +238,8 @@ def test_a_path_too_long_for_haproxys_sockets_is_said_before_it_starts(
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        (b"a,b", "a comma"),
+        (b"a,b", "a comma or a dollar sign"),
+        (b"a$HOME", "a comma or a dollar sign"),
         (b"a\nb", "a control character"),
         (b"a\x7fb", "a control character"),
         (b"a\xffb", "bytes that are not UTF-8"),

@@ -64,7 +64,10 @@ class Guarded:
             few = _made(api, "/policies", {"name": "Few", "enforcement_mode": "block", **limits})
             servers = [{"address": f"127.0.0.1:{origin_port}"}]
             fields = {"hostnames": [HOST], "policy_id": policy, "error_page_id": page, "servers": servers}
-            host = f"/vhosts/{_made(api, '/vhosts', fields)}"
+            number = _made(api, "/vhosts", fields)
+            host, here = f"/vhosts/{number}", {"applies_to": "virtual_hosts", "virtual_host_ids": [number]}
+            alone = {"name": "Guards alone", "kind": "only", "paths": ["/office"], "entries": OFFICE}
+            _made(api, "/address-lists", {**alone, **here, "save_anyway": True})
             _made(api, f"{host}/header-rules", {"header": "X-Guarded", "value": "yes"})
             _made(api, f"{host}/logins", {"name": "ada", "password": PASSWORD})
             for path in (
@@ -78,8 +81,6 @@ class Guarded:
     def _everywhere(self, api: httpx2.Client, feeds: Path) -> None:
         """What is no row of the virtual host's: lists, a ban, and data of countries."""
         _made(api, "/address-lists", {"name": "Guards by hand", "entries": LISTED})
-        alone = {"kind": "only", "paths": ["/office"], "entries": OFFICE, "save_anyway": True}
-        _made(api, "/address-lists", {"name": "Guards alone", **alone})
         source = feeds / FEED
         source.write_text(f"{FED}\n")
         fed = {"name": "Guards by feed", "filled_from": "url", "feed_url": f"file://{source}"}

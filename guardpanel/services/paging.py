@@ -101,7 +101,7 @@ async def cut_in_sql(
         count = (await session.exec(total)).one()
     else:
         must_be_like(after, (*[""] * (len(columns) - 1), 0))
-        place, here = tuple_(*columns), tuple_(*after[:-1], min(int(after[-1]), LARGEST))
+        place, here = tuple_(*columns), tuple_(*after[:-1], max(-LARGEST, min(int(after[-1]), LARGEST)))
         rest = query.where(place < here if descending else place > here)
         left = select(func.count()).select_from(rest.subquery())
         count, number = (await session.exec(select(total.scalar_subquery(), left.scalar_subquery()))).one()

@@ -23,6 +23,8 @@ ADA = SaveRequest("ada")
 
 @pytest.fixture
 async def shop(panel: Panel) -> VirtualHost:
+    """In a panel that does nothing else: what runs in the background asks the database, and writes, at any time."""
+    await panel.background.close()
     fields = {"hostnames": ["shop.test"], "servers": [{"address": "127.0.0.1:3000"}]}
     saved = await virtual_hosts.create(panel.changes, ADA, VirtualHostFields.model_validate(fields))
     await move(panel, saved.value, 3001)

@@ -24,7 +24,8 @@ NextCursor = Annotated[str | None, Field(description=NEXT_CURSOR)]
 
 def cursor_after(key: Key) -> str:
     """What `key_in` reads."""
-    return f"{AFTER}{urlsafe_b64encode(json.dumps(key, separators=(',', ':')).encode()).decode().rstrip('=')}"
+    text = json.dumps(key, separators=(",", ":"), ensure_ascii=False)
+    return f"{AFTER}{urlsafe_b64encode(text.encode()).decode().rstrip('=')}"
 
 
 def key_in(cursor: str) -> Key:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from guardpanel.api.paging import Paging, cursor_after
 from tests.contracts.operations import DOCUMENT, there
 
 pytestmark = pytest.mark.anyio
@@ -117,6 +118,13 @@ async def test_a_cursor_that_no_page_had_is_an_error_or_a_place(ada_api: httpx2.
             if answer.status_code == 422:
                 assert [error["parameter"] for error in answer.json()["errors"]] == ["cursor"], (path, made_up)
     assert len(lists) > 15
+
+
+def test_a_cursor_has_room_for_the_longest_key() -> None:
+    """An owner, a name and an ID of characters that take most bytes."""
+    longest = ("\U0001d4b3" * 255, "\U0001d4b3" * 255, 2**63 - 1)
+
+    assert Paging(cursor=cursor_after(longest)).portion["after"] == longest
 
 
 def test_each_list_has_a_cursor_and_its_older_parameters_are_deprecated() -> None:

@@ -73,7 +73,8 @@ class EntriesSaved(BaseModel):
 
 
 CONFIRM = Query(
-    description="Save even if the entries contain your own address, or that of a server or of this machine."
+    description="Save even if a deny list contains your own address, or that of a server or of this machine, or if a list that "
+    "allows only its entries lacks your own."
 )
 
 
@@ -121,10 +122,15 @@ async def replace_entries(
 
 @router.delete("/{address_list_id}/entries/{network:path}", name="remove_address_list_entry")
 async def remove_entry(
-    address_list_id: RowId, network: str, response: Response, panel: PanelDep, save_request: SaveRequestDep
+    address_list_id: RowId,
+    network: str,
+    response: Response,
+    panel: PanelDep,
+    save_request: SaveRequestDep,
+    confirm: Annotated[bool, CONFIRM] = False,
 ) -> EntriesSaved:
     """Delete an entry. `network` is written as it is listed, `10.0.0.0/8`."""
-    return await _edited(panel, save_request, address_list_id, removing([network]), response)
+    return await _edited(panel, save_request, address_list_id, removing([network]), response, confirmed=confirm)
 
 
 async def _edited(
@@ -134,7 +140,7 @@ async def _edited(
     edit: Edit,
     response: Response,
     *,
-    confirmed: bool = False,
+    confirmed: bool,
 ) -> EntriesSaved:
     saved = await address_lists.ROWS.edit(panel.changes, save_request, number, edit, confirmed=confirmed)
     tag(response, saved.value.version)

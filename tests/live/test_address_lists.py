@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from guardpanel.engines.haproxy.map_commands import MapCommands
 from guardpanel.errors import NeedsConfirmation
 from guardpanel.models.access.address_list import AddressListInput
 from guardpanel.models.access.ban import BanFields
 from guardpanel.services import address_lists, virtual_hosts
 from guardpanel.services.access.bans import Bans
-from guardpanel.services.access.list_edits import adding, removing
+from guardpanel.services.access.list_edits import adding, removing, replacing
 from guardpanel.services.history import history
 from guardpanel.services.saving.changes import SaveRequest
 from tests.faults import Faults
@@ -103,6 +104,26 @@ async def test_a_list_that_allows_only_some_rejects_all_others(here: Installatio
         await address_lists.ROWS.edit(here.changes, ADA, number, removing(["127.9.0.0/16"]))
     await address_lists.ROWS.edit(here.changes, ADA, number, removing(["127.9.0.0/16"]), confirmed=True)
     assert seen() == [403, 403, 403, 200]
+
+
+async def test_an_address_that_the_former_and_the_new_entries_have_is_at_no_time_without_one(
+    here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = {"name": "Office", "kind": "only", "paths": ["/office"], "save_anyway": True}
+    number = await a_list(here, "127.9.0.0\n127.9.0.1\n127.9.1.0/24", **office)
+    change, between = MapCommands._change, []
+
+    async def watched(cli: MapCommands, command: str) -> None:
+        await change(cli, command)
+        between.append([status(here, peer, "/office") for peer in ("127.9.0.0", "127.9.0.1", "127.9.1.7")])
+
+    monkeypatch.setattr(MapCommands, "_change", watched)
+    before = await worker(here)
+    for entries in ("127.9.0.0/23", "127.9.0.0/23 until 2099-01-01\n127.9.0.0", "127.9.0.0/24\n127.9.1.0/25"):
+        await address_lists.ROWS.edit(here.changes, ADA, number, replacing(entries), confirmed=True)
+
+    assert between == [[200, 200, 200]] * len(between) and len(between) > 8
+    assert await worker(here) == before
 
 
 async def test_a_list_that_was_changed_through_the_runtime_api_is_drift_and_no_swap_builds_on_it(

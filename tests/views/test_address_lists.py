@@ -169,6 +169,7 @@ async def test_a_list_that_allows_only_some_asks_whom_it_shuts_out(
     assert (await ada_api.post(f"{API}/1/entries", json={"entries": ["127.0.0.1"]})).status_code == 200
     assert (await ada_api.patch(f"{API}/1", json={"paths": []})).status_code == 200
     assert (await ada_api.delete(f"{API}/1/entries/127.0.0.1")).status_code == 409
+    assert (await ada_api.delete(f"{API}/1/entries/127.0.0.1?confirm=true")).status_code == 200
     assert (await ada_api.put(f"{API}/1/entries", content="127.0.0.0/8")).status_code == 200
     assert (await ada_api.patch(f"{API}/1", json={"kind": "allow"})).status_code == 200
 

@@ -5,7 +5,7 @@ not understand. No request sees half of a transaction (`prepare map` and `commit
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -26,6 +26,8 @@ class MapChange:
     gone: Mapping[str, str]
     new: Mapping[str, str]
     "Networks with their values, also those whose value differs."
+    known: Collection[str]
+    "Those of them whose value differs."
     after: bytes
     "The whole file, in order (access/lines.py)."
     before_total: int
@@ -38,7 +40,7 @@ class MapChange:
         removed, added, total = parsed(was), parsed(now), before.count(b"\n")
         gone = {network: value for network, value in removed.items() if network not in added}
         new = {network: value for network, value in added.items() if removed.get(network) != value}
-        return cls(gone, new, after, total, total - was.count(b"\n") + now.count(b"\n"))
+        return cls(gone, new, removed.keys() & new.keys(), after, total, total - was.count(b"\n") + now.count(b"\n"))
 
     @property
     def size(self) -> int:
@@ -73,11 +75,11 @@ class MapSwapper:
         return state
 
     async def _change(self, number: int, change: MapChange) -> None:
+        """What is new comes first: in between, an address that both have must not be in neither."""
+        for network, value in change.new.items():
+            await self.cli.put_in_map(number, network, value, is_there=network in change.known)
         for network in change.gone:
             await self.cli.take_out_of_map(number, network)
-        for network, value in change.new.items():
-            answer = await self.cli.look_up(number, _first(network))
-            await self.cli.put_in_map(number, network, value, is_there=answer is not None and answer[0] == network)
 
     async def _replace(self, file: str, state: MapState, change: MapChange) -> None:
         version = await self.cli.prepare_map(state.number)

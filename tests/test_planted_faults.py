@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 import guardpanel
+from guardpanel import malloc
 from guardpanel.background import Background
 from guardpanel.engines import Deployer, deployer, supervisor
 from guardpanel.engines.releases import Releases
@@ -99,6 +100,7 @@ def planted(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> Planted:
             "blocking check": (panel.events, "unblocked"),
             "reconcile": (panel.engines, "inspect"),
             "server names": (panel.engines, "follow_names"),
+            "memory": (malloc, "give_back"),
             "bans": (panel.bans.map, "write"),
             "automatic bans": (automatic_bans, "_rules"),
             "feeds": (panel.feeds, "_due"),

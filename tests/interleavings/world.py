@@ -214,7 +214,7 @@ class WorldEngines(Deployer):
         agent = FakeAgent("", settings.agent_control_socket, settings.run_dir / "coraza.yaml")
         super().__init__(settings, secret, cli=FakeMaster(world), agent=agent)
         self.world = agent.world = world
-        self.verifier = FakeVerifier(world, self.cli)
+        self.verifier = self.publisher.verifier = FakeVerifier(world, self.cli)
         self.inspector = Inspector(self.releases, self.cli, self.agent, self.verifier)
 
     def stage(self, bundle: Bundle, number: int) -> Release:

@@ -36,13 +36,14 @@ def imported(panel: Panel, file: Path, names: dict[str, str]) -> Iterator[list[R
     """The virtual hosts of a file, live: they answer no unknown hostnames afterwards, which others want to."""
     site = file.with_suffix(".yaml")
     hostnames = [option for name, host in names.items() for option in ("--hostname", f"{name}={host}")]
-    panel.command("import", str(file), *hostnames, "--output", str(site), "--apply", "--as", EMAIL)
+    confirmed = ("--save-anyway", "--as", EMAIL)  # These redirect to https://, which is off in what is imported.
+    panel.command("import", str(file), *hostnames, "--output", str(site), "--apply", *confirmed)
     document = read(site.read_text())
     try:
         yield document["virtual_hosts"]
     finally:
         hosts = [{**host, "answers_unknown": False} for host in document["virtual_hosts"]]
-        panel.command("apply", "-", "--as", EMAIL, stdin=written({**document, "virtual_hosts": hosts}))
+        panel.command("apply", "-", *confirmed, stdin=written({**document, "virtual_hosts": hosts}))
 
 
 def frontend_of(hostname: str, there: Moved, names: dict[str, str]) -> Frontend:

@@ -175,12 +175,12 @@ class Finding:
     field: str | None = None
     advice: str = ""
     "Our message for the operator. `message` has the engine's."
+    title: str | None = None
+    "Of the row: `Policy Strict`."
 
     @property
     def where(self) -> str | None:
-        if self.file is None:
-            return None
-        return f"{self.file} line {self.line}" if self.line else self.file
+        return f"{self.file} line {self.line}" if self.file and self.line else self.file
 
 
 class ConfigRejected(Problem):

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from guardpanel import __version__
 from guardpanel.cli import main
 from guardpanel.cli.serving import _url
+from guardpanel.cli.site_file import _print_refusal
 from guardpanel.cli.variables import described
 from guardpanel.database import migrate
 from guardpanel.listen_addresses import haproxy_socket_limit
@@ -157,7 +158,40 @@ def test_an_address_has_one_account(run: CliRunner) -> None:
     assert (code, output) == (1, f"An account already exists for {EVE}.\n")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["export"], ["vhost", "export", "x"], ["policy", "export", "x"], ["check"], ["render"], ["backup", "-"]],
+    ids=" ".join,
+)
+def test_a_directory_without_a_database_is_said_and_nothing_is_created(
+    run: CliRunner, folder: Path, command: list[str]
+) -> None:
+    """A mistyped one must not look like a new installation, whose configuration is empty."""
+    done = run.invoke(main, command)
+
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert str(folder / "made" / "here" / "guardpanel.db") in done.stderr
+    assert list(folder.iterdir()) == []
+
+
+def test_a_call_from_another_directory_than_the_panels_is_said_and_creates_nothing(
+    run: CliRunner, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.settimeout(60)
+        monkeypatch.setenv("GUARDPANEL_LISTEN", f"127.0.0.1:{other.getsockname()[1]}")
+        answering = threading.Thread(target=_healthy_once, args=[other])
+        answering.start()
+        done = run.invoke(main, ["ban", "list"])
+        answering.join(60)
+
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "There is no database at" in done.stderr
+    assert list(folder.iterdir()) == []
+
+
 def test_rendered_files_can_be_looked_at(run: CliRunner) -> None:
+    create(run)
     files = run.invoke(main, ["render"]).output.split()
     rendered = run.invoke(main, ["render", "haproxy.cfg"])
     missing = run.invoke(main, ["render", "../etc/passwd"])
@@ -404,7 +438,20 @@ def test_printed_addresses_can_be_opened(bind: tuple[str, int], url: str) -> Non
     assert _url(*bind, scheme="https") == url.replace("http:", "https:")
 
 
+def test_a_refused_row_that_the_file_does_not_name_is_called_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    errors = [
+        {"field": "policy:1", "pointer": "", "where": "Policy Strict", "message": "In use."},
+        {"field": "policies.0.a:b", "pointer": "/policies/0/a:b", "where": "line 3", "message": "Unknown key."},
+    ]
+
+    _print_refusal("site.yaml", {"code": "invalid", "errors": errors})
+
+    expected = ["site.yaml: Policy Strict: In use.", "site.yaml:3: policies.0.a:b: Unknown key."]
+    assert capsys.readouterr().err.splitlines() == expected
+
+
 def test_export_prints_the_configuration_without_the_panel(run: CliRunner) -> None:
+    create(run)
     done = run.invoke(main, ["export"])
 
     assert done.exit_code == 0, done.output

@@ -26,6 +26,7 @@ from guardpanel.errors import (
 )
 from guardpanel.field_codes import CODES, FieldCode, Part
 from guardpanel.services.input import field_error
+from guardpanel.services.site_file.entries import row_outside
 
 SINGULAR = re.compile(r"(s)es$|s$")
 "`backend` of `backends`, `status` of `statuses`."
@@ -61,7 +62,11 @@ class FieldProblem(BaseModel):
     parameter: str | None = Field(default=None, description="Name of the query parameter that it is about.")
     header: str | None = Field(default=None, description="Name of the request header that it is about.")
     engine: str | None = Field(default=None, description="The engine's output, if an engine rejected it.")
-    where: str | None = Field(default=None, description="The file and line that the engine reported.")
+    where: str | None = Field(
+        default=None,
+        description="The file and line that the engine reported. Of a configuration file, "
+        "the line or, if the file does not name the row, the row: `Policy Strict`.",
+    )
 
 
 class ProblemDocument(BaseModel):
@@ -149,7 +154,7 @@ def detail(problem: Problem) -> str:
     for name, error in problem.errors.items():
         if error.message not in problem.message:
             words = f"{error.message} {error.engine}" if error.engine else error.message
-            fields.setdefault(words, []).append(_readable(name))
+            fields.setdefault(words, []).append(row_outside(name, error) or _readable(name))
     message = [] if fields and problem.message in {AT_FIELDS, EXISTS} else [problem.message]
     return " ".join(
         [*message, *_engines_words(problem), *(f"{_some(names)}: {message}" for message, names in fields.items())]

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
-from guardpanel.cli.running import database_of, run_or_say, settings_or_say
+from guardpanel.cli.running import existing_database_of, run_or_say, settings_or_say
 
 if TYPE_CHECKING:
     from guardpanel.database import Database
@@ -80,7 +80,7 @@ async def _caller(settings: "Settings", email: str) -> AsyncIterator[Caller]:
     from guardpanel.services.accounts.accounts import Accounts
 
     await must_run(settings)
-    database = database_of(settings)
+    database = existing_database_of(settings)
     try:
         tokens = Accounts(database).tokens
         pair = await tokens.first(await _account(database, email), "")

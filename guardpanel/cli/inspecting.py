@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from guardpanel.cli.running import run, run_or_say, settings_or_say
+from guardpanel.cli.running import must_exist, run, run_or_say, settings_or_say
 
 if TYPE_CHECKING:
     from guardpanel.bundle import Bundle
@@ -63,7 +63,6 @@ def health() -> None:
 @app.command()
 def check() -> None:
     """Check the configuration with both engines, without deploying it."""
-    from guardpanel.errors import ConfigRejected, Problem
 
     async def ask() -> str:
         from tempfile import TemporaryDirectory
@@ -80,14 +79,7 @@ def check() -> None:
             await panel.close()
         return f"OK: both engines accept {bundle.checksum[:12]} ({len(bundle.applications)} applications)."
 
-    try:
-        typer.echo(run(ask()))
-    except ConfigRejected as rejected:
-        typer.echo(f"{rejected.message}\n{rejected.output}", err=True)
-        raise typer.Exit(1) from rejected
-    except Problem as problem:
-        typer.echo(problem.message, err=True)
-        raise typer.Exit(2) from problem
+    typer.echo(run_or_say(ask()))
 
 
 @app.command()
@@ -110,7 +102,9 @@ async def _rendered() -> "tuple[Bundle, Panel]":
     from guardpanel.panel import Panel
     from guardpanel.services.saving import snapshots
 
-    panel = await Panel.open(settings_or_say(), supervise=False)
+    settings = settings_or_say()
+    must_exist(settings)
+    panel = await Panel.open(settings, supervise=False)
     async with panel.database.read() as session:
         snapshot = await snapshots.take(session)
         facts = await panel.changes.renderer.facts_in(session)

@@ -51,6 +51,25 @@ def settings_or_say() -> "Settings":
         raise typer.Exit(2) from error
 
 
+def existing_database_of(settings: "Settings") -> "Database":
+    """For commands that only read, or need what a panel wrote. Raises NotFound, and creates nothing."""
+    must_exist(settings)
+    return database_of(settings)
+
+
+def must_exist(settings: "Settings") -> None:
+    """Raises NotFound: a mistyped directory must not look like a new installation."""
+    from pathlib import Path
+
+    from sqlalchemy import make_url
+
+    from guardpanel.errors import NotFound
+
+    file = Path(make_url(settings.database).database or "")
+    if not file.is_file():
+        raise NotFound(f"There is no database at {file}. Set GUARDPANEL_DATA_DIR to what the panel was started with.")
+
+
 def database_of(settings: "Settings") -> "Database":
     from guardpanel.database import Database
 

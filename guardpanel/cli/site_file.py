@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
-from guardpanel.cli.running import database_of, run_or_say, settings_or_say
+from guardpanel.cli.running import existing_database_of, run_or_say, settings_or_say
 
 if TYPE_CHECKING:
     from guardpanel.engines.http import Answer
@@ -49,7 +49,7 @@ def exported() -> str:
     async def write(settings: "Settings") -> str:
         from guardpanel.services.site_file.exporting import export
 
-        database = database_of(settings)
+        database = existing_database_of(settings)
         try:
             await database.migrate()
             async with database.read() as session:
@@ -221,10 +221,13 @@ def _print_changes(answer: dict[str, Any]) -> None:
 def _print_refusal(name: str, problem: dict[str, Any]) -> None:
     """`site.yaml:12: virtual_hosts.0.policy: There is no policy named Strikt.`"""
     for error in problem["errors"]:
-        line = str(error.get("where", "")).removeprefix("line ")
+        where = str(error.get("where", ""))
+        line = where.removeprefix("line ")
         place = f"{name}:{line}" if line.isdigit() else name
+        is_row = ":" in error["field"] and not error.get("pointer")  # That the file does not name.
+        field = where if is_row and where else error["field"]
         engine = f" {error['engine']}" if error.get("engine") else ""
-        typer.echo(f"{place}: {error['field']}: {error['message']}{engine}", err=True)
+        typer.echo(f"{place}: {field}: {error['message']}{engine}", err=True)
     if not problem["errors"]:
         typer.echo(problem["detail"], err=True)
         if problem.get("output"):

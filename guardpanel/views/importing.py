@@ -15,6 +15,7 @@ from guardpanel.services.importing.outcomes import printable
 from guardpanel.services.importing.source import LARGEST
 from guardpanel.services.site_file import plans
 from guardpanel.services.site_file.applying import Options
+from guardpanel.services.site_file.entries import row_outside
 from guardpanel.services.site_file.plans import Plan
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.context import Context, ContextDep
@@ -132,4 +133,4 @@ async def _summary(ctx: Context, problem: Problem) -> dict[str, Any]:
 
 def _label(place: str, error: FieldError) -> str:
     where = f"{error.where[:1].upper()}{error.where[1:]}: " if error.where else ""
-    return f"{where}{place}: {error.message}"
+    return f"{where}{error.message}" if row_outside(place, error) else f"{where}{place}: {error.message}"

@@ -57,6 +57,23 @@ async def test_a_refused_file_names_lines_and_changes_nothing(ada_api: httpx2.As
     assert (await ada_api.get("/api/v1/policies")).json()["total"] == 1
 
 
+async def test_a_row_that_a_file_does_not_name_is_said_by_its_name(ada_api: httpx2.AsyncClient) -> None:
+    """`policy:1` says nothing to those who write files."""
+    site = SITE.replace("Strict", "In use v1.2")
+    assert (await ada_api.post(f"{PATH}/apply", content=site, headers=YAML)).status_code == 200
+    without = site[site.index("virtual_hosts:") :]
+
+    answers = [
+        await ada_api.post(f"{PATH}/{verb}", content=without, headers=YAML, params={"prune": True})
+        for verb in ("plan", "apply")
+    ]
+
+    for answer in answers:
+        [error] = answer.json()["errors"]
+        assert (error["field"], error["pointer"], error["where"]) == ("policy:2", "", "Policy In use v1.2")
+        assert answer.json()["detail"].startswith("Policy In use v1.2: ")
+
+
 async def test_what_a_file_does_not_name_is_deleted_if_asked_for(ada_api: httpx2.AsyncClient) -> None:
     await ada_api.post(f"{PATH}/apply", content=SITE, headers=YAML)
     usual = await ada_api.post(

@@ -27,9 +27,13 @@ class Violation:
     "`TAKEN`: 409, as programs expect."
 
     @property
+    def title(self) -> str:
+        return NOUNS[self.noun].title(self.name)
+
+    @property
     def sentence(self) -> str:
         """For readers who do not see a form with that field."""
-        return f"{NOUNS[self.noun].title(self.name)}: {self.message}" if self.field else self.message
+        return f"{self.title}: {self.message}" if self.field else self.message
 
 
 @dataclass(frozen=True)

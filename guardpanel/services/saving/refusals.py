@@ -60,7 +60,8 @@ def of_rules(violations: Sequence[Violation], change: Change) -> Problem:
 
 
 def _finding(violation: Violation) -> Finding:
-    return Finding("", violation.message, noun=violation.noun, noun_id=violation.noun_id, field=violation.field)
+    key = violation.noun, violation.noun_id
+    return Finding("", violation.message, None, None, *key, violation.field, title=violation.title)
 
 
 def _sentences(violations: Sequence[Violation]) -> str:

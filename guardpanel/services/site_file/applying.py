@@ -55,8 +55,8 @@ class Applying:
         self._batch, self._session = Batch(changes, session), session
         self._request, self._document, self._options = request, document, options
         self._references = References(session, document)
-        self._late: dict[str, tuple[Work, Problem, Entry | None]] = {}
-        "What was refused, by place in the file: it may be possible once others are saved."
+        self._late: dict[str, tuple[Work, Problem, Entry | str]] = {}
+        "What was refused, by place: it may be possible once others are saved. `Policy Strict`: a row that the file leaves out."
         self._entries: dict[str, dict[int, list[Entry]]] = {}
         self._rows: dict[str, dict[int | None, list[FileRow]]] = {}
         self._matched: set[tuple[str, int | None]] = set()
@@ -79,7 +79,7 @@ class Applying:
         """The file's row that was saved as this one."""
         return next((entry for entry in self._document.entries[key[0]] if entry.row_id == key[1]), None)
 
-    async def _attempt(self, place: str, entry: Entry | None, work: Work) -> None:
+    async def _attempt(self, place: str, entry: Entry | str, work: Work) -> None:
         try:
             async with self._session.begin_nested():
                 await work()
@@ -160,7 +160,7 @@ class Applying:
                 if row.id not in named:
                     deleted.add((noun.key, row.id))
                     if (noun.parent, row.parent_id or 0) not in deleted:
-                        await self._attempt(f"{noun.key}:{row.id}", None, self._deleting(noun, row))
+                        await self._attempt(f"{noun.key}:{row.id}", noun.title(row.name), self._deleting(noun, row))
 
     def _deleting(self, noun: Noun, row: FileRow) -> Work:
         async def work() -> None:
@@ -182,12 +182,12 @@ class Applying:
     def _refuse(self) -> None:
         errors: Errors = {}
         refused = {place: late for place, late in self._late.items() if late[1].message}
-        late_names = {(entry.noun.key, entry.name) for _, _, entry in self._late.values() if entry}
+        late_names = {(entry.noun.key, entry.name) for _, _, entry in self._late.values() if isinstance(entry, Entry)}
         for place, (_, problem, entry) in refused.items():
-            if entry is None:
-                errors[place] = FieldError(problem.message)
-                continue
             code = FieldCode.NEEDS_CONFIRMATION if isinstance(problem, NeedsConfirmation) else FieldCode.INVALID
+            if isinstance(entry, str):
+                errors[place] = FieldError(problem.message, where=entry, code=code)
+                continue
             fields = problem.errors or {"": FieldError(problem.message, code=code)}
             errors |= dict(
                 entry.error(name, replace(error, message=self._references.completed(error.message)))

@@ -27,6 +27,11 @@ TYPED: frozenset[Kind] = frozenset({"number", "flag"})
 "Kinds of fields that are not text."
 
 
+def row_outside(place: str, error: FieldError) -> str:
+    """The row that a file does not name, if it is about one: `Policy Strict` at `policy:1`."""
+    return error.where or "" if ":" in place and not error.keys else ""
+
+
 @dataclass
 class Entry:
     """A row of the file."""

@@ -158,5 +158,5 @@ def _errors(findings: Iterable[Finding], applying: Applying) -> Errors:
             place, error = entry.error(finding.field or "", own)
             errors.setdefault(place, error)
         elif finding.noun in NOUNS and not finding.engine:
-            errors.setdefault(f"{key[0]}:{key[1]}", FieldError(finding.message))
+            errors.setdefault(f"{key[0]}:{key[1]}", FieldError(finding.message, where=finding.title))
     return errors

@@ -8,6 +8,7 @@ import ssl
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,13 @@ class Request:
     host: str
     path: str
     body: str = ""
+    client: str = "127.0.0.1"
 
+
+CLIENTS = ("127.0.0.1", "127.0.0.66")
+"Of a configuration that tells visitors apart by their address, as `tests/live/imports/office.cfg` does."
+
+BODY = "name=value&other=two"
 
 USUAL = ("/", "/index.html?a=1&b=%C3%A9", "/api/v1/items/7", "/static/app.css", "/a%20b/c;d=1")
 
@@ -115,15 +122,20 @@ def paths(text: str) -> list[str]:
 
 
 def requests(hosts: Sequence[str], text: str) -> Iterator[Request]:
-    for host in hosts:
-        for path in paths(text):
-            yield from (Request("GET", host, path), Request("HEAD", host, path), Request("GET", host.upper(), path))
-            yield Request("POST", host, path, "name=value&other=two")
+    clients = CLIENTS if re.search(r"\bsrc\b(?!\])", text) else CLIENTS[:1]
+    for host, path, client in product(hosts, paths(text), clients):
+        for method, name, body in (
+            ("GET", host, ""),
+            ("HEAD", host, ""),
+            ("GET", host.upper(), ""),
+            ("POST", host, BODY),
+        ):
+            yield Request(method, name, path, body, client)
 
 
 def answer(address: Address, request: Request, pools: Mapping[str, set[str]], *, tls: bool = False) -> dict[str, Any]:
     """What a visitor gets and what a server got. Of servers that share a load, any will do."""
-    connection = _connection(address, tls=tls)
+    connection = _connection(address, request.client, tls=tls)
     try:
         headers = {"host": request.host, "x-mine": "1", "user-agent": "Mozilla/5.0", "accept": "*/*"}
         connection.request(request.method, request.path, request.body or None, headers)
@@ -147,9 +159,9 @@ def same(expected: dict[str, Any], given: dict[str, Any]) -> bool:
     return expected.keys() == given.keys() and all(given[name] == expected[name] for name in expected.keys() - added)
 
 
-def _connection(address: Address, *, tls: bool) -> http.client.HTTPConnection:
+def _connection(address: Address, client: str, *, tls: bool) -> http.client.HTTPConnection:
     if not tls:
-        return http.client.HTTPConnection(*address, timeout=60)
+        return http.client.HTTPConnection(*address, timeout=60, source_address=(client, 0))
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return http.client.HTTPSConnection(*address, timeout=60, context=context)
+    return http.client.HTTPSConnection(*address, timeout=60, context=context, source_address=(client, 0))

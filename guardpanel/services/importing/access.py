@@ -4,11 +4,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from guardpanel.services.importing.conditions import Condition, split_rule
+from guardpanel.models.access.address_list import MOST_HOSTS
+from guardpanel.services.importing.conditions import split_rule
 from guardpanel.services.importing.hosts import Host, Values, refusal
-from guardpanel.services.importing.outcomes import Ledger, Line
+from guardpanel.services.importing.outcomes import Ledger, Line, named
 from guardpanel.services.importing.proxies import Context
 from guardpanel.services.importing.quantities import whole_seconds
+from guardpanel.services.importing.reaches import Reach, reaches_of
+from guardpanel.services.importing.rules import Ruling
 from guardpanel.services.importing.source import Section
 
 TRACKS = re.compile(r"track-sc(?P<number>[0-2])")
@@ -32,16 +35,36 @@ def is_tracking(line: Line) -> bool:
 class Access:
     """The address lists and policies of an import."""
 
-    lists: dict[int, Values] = field(default_factory=dict)
-    "By the rule's line."
+    _lists: dict[tuple[int, Reach], list[Values]] = field(default_factory=dict)
+    "By the rule's line. Several, since one has room for some hundred virtual hosts."
     policies: dict[str, Values] = field(default_factory=dict)
     _tables: dict[tuple[int, str], "_Table | None"] = field(default_factory=dict)
     "By the head of the section, and the counter."
 
-    def deny(self, context: Context, section: Section, line: Line, host: Host, condition: Condition) -> None:
-        terms = condition.single
-        if terms and all(term.sources is not None for term in terms):
-            self._list(line, host, [network for term in terms for network in term.sources or ()])
+    @property
+    def lists(self) -> list[Values]:
+        """Those of one line have numbers."""
+        by_line: dict[int, list[Values]] = {}
+        for (number, _), lists in self._lists.items():
+            by_line.setdefault(number, []).extend(lists)
+        return [
+            values if count == 1 else {**values, "name": f"{values['name']} ({count})"}
+            for lists in by_line.values()
+            for count, values in enumerate(lists, 1)
+        ]
+
+    def deny(self, context: Context, section: Section, ruling: Ruling, *, is_of_all: bool) -> None:
+        """`is_of_all`: the section gets all requests of the virtual host or path."""
+        line, row, host, condition = ruling.line, ruling.row, ruling.host, ruling.condition
+        reaches, terms = reaches_of(condition), condition.single
+        if row is not host:
+            reaches = [each.at(row.values) for each in reaches if not each.paths]
+        if reaches and not is_of_all:
+            host.close(line, "It keeps visitors out of what these servers get, which is not all paths.")
+        elif reaches:
+            self._list(context, line, host, reaches)
+        elif row is not host:
+            host.close(line, f"It keeps visitors out of {row.where}.")
         elif terms and len(terms) == 1 and terms[0].rate is not None:
             self._limit(context, section, line, host, terms[0].rate)
         elif condition.is_always:
@@ -51,13 +74,19 @@ class Access:
         else:
             host.close(line, f"It keeps visitors out. {condition.why_not}")
 
-    def _list(self, line: Line, host: Host, networks: list[str]) -> None:
-        values = self.lists.setdefault(line.number, {
-            "name": f"Denied by haproxy.cfg, line {line.number}", "kind": "deny", "applies_to": "virtual_hosts",
-            "virtual_hosts": [], "entries": "\n".join(dict.fromkeys(networks)),
-        })  # fmt: skip
-        values["virtual_hosts"].append(host.host)
-        host.became(line, "address list, whose addresses get 403,")
+    def _list(self, context: Context, line: Line, host: Host, reaches: list[Reach]) -> None:
+        if why := next(filter(None, (refusal("address_list", each.fields) for each in reaches)), ""):
+            host.close(line, f"It keeps visitors out. {why}")
+            return
+        for reach in reaches:
+            context.ledger.spend(len(reach.networks) // 16)
+            lists = self._lists.setdefault((line.number, reach), [])
+            if not lists or len(lists[-1]["virtual_hosts"]) == MOST_HOSTS:
+                lists.append(reach.values(line))
+            lists[-1]["virtual_hosts"].append(host.host)
+            host.became(line, reach.outcome)
+        if beginnings := list(dict.fromkeys(path for reach in reaches for path in reach.beginnings)):
+            host.close(line, f"The list has {named(beginnings)} and what is below, but not {beginnings[0][:60]}.php.")
 
     def _limit(self, context: Context, section: Section, line: Line, host: Host, rate: tuple[str, int]) -> None:
         key = section.head.number, rate[0]

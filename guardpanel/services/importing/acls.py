@@ -37,6 +37,8 @@ class Expression:
     hosts: frozenset[str] | None = None
     paths: tuple[tuple[str, str], ...] | None = None
     "How, and the path: `below`, `exact`."
+    beginnings: tuple[str, ...] = ()
+    "Of these, what others begin with, too, and not only below it: `/admin` of `/admin.php`."
     sources: tuple[str, ...] | None = None
     https: bool | None = None
     rate: tuple[str, int] | None = None
@@ -73,6 +75,10 @@ class Term:
     @cached_property
     def paths(self) -> tuple[tuple[str, str], ...] | None:
         return _all(expression.paths for expression in self.expressions)
+
+    @property
+    def beginnings(self) -> tuple[str, ...]:
+        return tuple(path for expression in self.expressions for path in expression.beginnings)
 
     @cached_property
     def sources(self) -> tuple[str, ...] | None:
@@ -175,7 +181,8 @@ def _paths(how: str, patterns: list[str]) -> Expression | None:
         return Expression(other="guardpanel knows paths by their beginning, or whole.")
     if kind == "below" and "/" in patterns:
         return Expression(is_always=True)
-    return Expression(paths=tuple((kind, pattern.rstrip("/") or "/") for pattern in patterns))
+    beginnings = tuple(each for each in patterns if kind == "below" and not each.endswith("/"))
+    return Expression(paths=tuple((kind, pattern.rstrip("/") or "/") for pattern in patterns), beginnings=beginnings)
 
 
 def _sources(how: str, patterns: list[str]) -> Expression | None:

@@ -7,7 +7,7 @@ from guardpanel.readable_yaml import written
 from guardpanel.services.importing import source
 from guardpanel.services.importing.access import POLICY, Access, is_tracking, left_tracking, policy
 from guardpanel.services.importing.building import Building
-from guardpanel.services.importing.conditions import covers
+from guardpanel.services.importing.conditions import covers, split_rule
 from guardpanel.services.importing.hosts import Host, Row, Values
 from guardpanel.services.importing.outcomes import Kind, Line, Outcome, named
 from guardpanel.services.importing.pools import SENDS_CLIENT, TIMEOUTS
@@ -24,7 +24,7 @@ from guardpanel.services.importing.proxies import (
 )
 from guardpanel.services.importing.reasons import NOT_HTTP, OWN_PAGES, OWN_TIMES, SECTIONS, SETTING, reason
 from guardpanel.services.importing.redirects import HTTPS_NOTE
-from guardpanel.services.importing.rules import apply
+from guardpanel.services.importing.rules import Ruling, apply
 from guardpanel.services.importing.source import PROXIES, Section
 from guardpanel.services.site_file.keys import FORMAT, FORMAT_KEY
 
@@ -130,10 +130,11 @@ class _Importing:
         condition = self._context.condition(section, line).of_host(host.hostname)
         if condition.is_never:
             return
-        if is_denial(line) and row is not host:
-            host.close(line, f"It keeps visitors out of {row.where}.")
-        elif is_denial(line):
-            self._access.deny(self._context, section, line, host, condition)
+        if is_denial(line):
+            has_others = section.kind != "frontend" and host not in self._building.own(section) and row is host
+            is_of_all = not (has_others and any("own_servers" in path for path in host.paths))
+            ruling = Ruling(row, host, line, split_rule(line.words)[0], condition)
+            self._access.deny(self._context, section, ruling, is_of_all=is_of_all)
         elif is_tracking(line):
             left_tracking(self._ledger, line)
         else:
@@ -210,7 +211,7 @@ class _Importing:
             item["policy"] = item["policy"] or POLICY
         used = dict.fromkeys(item["policy"] for item in items)
         policies = [self._access.policies.get(name, policy(name)) for name in used]
-        return "\n".join(_sections(policies, items, list(self._access.lists.values()))) if items else ""
+        return "\n".join(_sections(policies, items, self._access.lists)) if items else ""
 
 
 def _sections(policies: list[Values], hosts: list[Values], lists: list[Values]) -> Iterator[str]:

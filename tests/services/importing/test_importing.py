@@ -203,8 +203,13 @@ frontend web
     "line",
     [
         "http-request deny if { path_beg /admin }",
-        "http-request deny unless { src 10.0.0.0/8 }",
+        "http-request deny if { path_beg /admin } !{ src 10.0.0.0/8 }",
+        "http-request deny if { path / } !{ src 10.0.0.0/8 }",
+        "http-request deny if !{ path_beg /open/ } !{ src 10.0.0.0/8 }",
+        "http-request deny if METH_POST !{ src 10.0.0.0/8 }",
+        "http-request deny if { src 10.0.0.0/8 } !{ src 10.1.0.0/16 }",
         "http-request deny if { src -f missing.lst }",
+        "http-request deny unless { src -f missing.lst }",
         "http-request auth unless { http_auth(people) }",
         "use_backend api if !{ req.cook(session) -m found }",
         'http-request deny if { hdr(x-key) "${NOT_KNOWN}" }',
@@ -228,6 +233,66 @@ def test_a_host_that_loses_a_rule_against_visitors_is_disabled(line: str) -> Non
     assert hosts(text)["web.invalid"]["enabled"] is False
     assert imported(text).sentence.endswith("Disabled until you enable them: web.")
     assert "enabled" not in hosts(text.replace(f"  {line}\n", ""))["web.invalid"]
+
+
+INSIDE = {"kind": "only", "entries": "10.0.0.0/8\n2001:db8::/32"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "lists"),
+    [
+        ("http-request deny if !office", [INSIDE]),
+        ("http-request deny deny_status 404 unless office", [INSIDE]),
+        ("tcp-request connection reject if !office", [INSIDE]),
+        ("block unless { src 10.0.0.0/8 } || { src -f /etc/other.lst }", [INSIDE]),
+        ("http-request deny if !{ src 10.0.0.0/8 } !{ src 2001:db8::/32 }", [INSIDE]),
+        ("http-request deny if admin !office", [{**INSIDE, "paths": ["/admin"]}]),
+        ("http-request deny if { path /a /b } !office", [{**INSIDE, "paths": ["/a", "/b"]}]),
+        ("http-request deny if { path_beg /admin } !office", [{**INSIDE, "paths": ["/admin"]}]),
+        ("http-request deny if admin office", [{**INSIDE, "kind": "deny", "paths": ["/admin"]}]),
+        (
+            "http-request deny if !office or admin !{ src 10.0.0.1 }",
+            [INSIDE, {"kind": "only", "paths": ["/admin"], "entries": "10.0.0.1/32"}],
+        ),
+        (
+            "http-request deny if { src 10.0.0.0/8 } or admin !office or { src 2001:db8::/32 }",
+            [{**INSIDE, "kind": "deny"}, {**INSIDE, "paths": ["/admin"]}],
+        ),
+    ],
+)
+def test_rules_by_address_become_lists(rule: str, lists: list[dict[str, Any]]) -> None:
+    acls = "  acl admin path_beg /admin/\n  acl office src 10.0.0.0/8\n  acl office src -f other.lst\n"
+    text = f"frontend web\n  bind :80\n{acls}  {rule}\n  default_backend app\n{APP}"
+    made = read(imported(text, Beside({"other.lst": "# IPv6\n2001:db8::/32\n"})).site)["address_lists"]
+
+    applies = {"applies_to": "virtual_hosts", "virtual_hosts": ["web"]}
+    assert [{name: value for name, value in row.items() if name != "name"} for row in made] == [
+        {**row, **applies} for row in lists
+    ]
+    assert len({row["name"] for row in made}) == len(made)
+
+
+def test_a_list_is_for_the_hostnames_of_its_rule() -> None:
+    acls = "  acl a hdr(host) a.example\n  acl b hdr(host) b.example\n"
+    rule = "http-request deny if a !{ src 10.0.0.1 } or b !{ src 10.0.0.2 }"
+    text = f"frontend web\n  bind :80\n{acls}  {rule}\n  use_backend app if a\n  use_backend api if b\n{APP}{API}"
+
+    made = read(imported(text).site)["address_lists"]
+    assert [(row["virtual_hosts"], row["entries"]) for row in made] == [
+        (["a.example"], "10.0.0.1/32"),
+        (["b.example"], "10.0.0.2/32"),
+    ]
+
+
+def test_a_list_of_a_backend_is_for_what_its_servers_get() -> None:
+    denied = "  http-request deny unless { src 10.0.0.0/8 }\n"
+    web = "frontend web\n  bind :80\n  use_backend api if { path_beg /a }\n  default_backend app\n"
+    of_path = imported(f"{web}{APP}{API}{denied}")
+    of_rest = f"{web}{APP}{denied}{API}"
+
+    assert [row["paths"] for row in read(of_path.site)["address_lists"]] == [["/a"]] and not of_path.disabled
+    assert "address_lists" not in imported(of_rest).site and imported(of_rest).disabled == ("web",)
+    assert "paths" not in imported(of_rest.replace("  use_backend api if { path_beg /a }\n", "")).site
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,19 @@ async def test_this_machine_and_servers_are_left_out_of_what_is_denied(
     assert len(applies(panel)) == 4
 
 
+async def test_what_was_left_out_of_what_is_denied_is_in_a_list_that_allows_only_its_entries(
+    ada: httpx2.AsyncClient, ada_api: httpx2.AsyncClient, panel: Panel, listed: Path
+) -> None:
+    listed.write_text(ENTRIES + "127.0.0.0/8\n::1\n")
+    await accepted(ada)
+    assert (await ada_api.patch(f"{API}/1", json={"kind": "only", "save_anyway": True})).status_code == 200
+
+    page = await downloaded(ada)
+
+    assert applies(panel)[:1] == ["127.0.0.0/8"] and len(applies(panel)) == 6
+    assert "127.0.0.1, this machine" not in page
+
+
 async def test_it_is_tried_on_the_last_weeks_visitors(
     ada: httpx2.AsyncClient, vera_api: httpx2.AsyncClient, panel: Panel, listed: Path
 ) -> None:

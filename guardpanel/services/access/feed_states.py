@@ -11,7 +11,7 @@ from guardpanel.access.entries import Entries
 from guardpanel.errors import Conflict, Invalid, NotFound
 from guardpanel.field_codes import FieldCode
 from guardpanel.models import AddressList, Feed
-from guardpanel.models.access.address_list import AddressListInput
+from guardpanel.models.access.address_list import AddressListInput, ListKind
 from guardpanel.models.access.feed import FilledFrom
 from guardpanel.models.access.reference import Reference
 from guardpanel.sealing import Seal
@@ -91,8 +91,10 @@ def is_due(row: AddressList, feed: Feed, now: datetime) -> bool:
 
 
 def marks_of(row: AddressList, feed: Feed) -> Marks:
-    """To ask whether the last answer still holds. Not after failures, since what was wrong with it may have been here."""
-    is_known = feed.url == row.feed_url and not feed.failures
+    """To ask whether the last answer still holds. Not after failures, since what was wrong with it may have been here, nor if it
+    was read for a deny list without all that a list of another kind has."""
+    is_whole = row.kind is ListKind.DENY or not feed.left_out
+    is_known = feed.url == row.feed_url and not feed.failures and is_whole
     return Marks(feed.etag, feed.last_modified) if is_known else NO_MARKS
 
 

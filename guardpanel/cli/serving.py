@@ -64,7 +64,7 @@ def _serve(*, supervise: bool) -> None:
     from guardpanel.lock import only_panel
     from guardpanel.services.issuing.proofs import setup_problems
 
-    malloc.share_arenas()
+    malloc.limit()
     settings = settings_or_say()
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr

@@ -59,7 +59,10 @@ async def test_a_refused_file_names_lines_and_changes_nothing(ada_api: httpx2.As
 
 async def test_a_row_that_a_file_does_not_name_is_said_by_its_name(ada_api: httpx2.AsyncClient) -> None:
     """`policy:1` says nothing to those who write files."""
-    site = SITE.replace("Strict", "In use v1.2")
+    site = (
+        SITE.replace("Strict", "In use v1.2") + "- hostnames: [blog.example]\n  servers: [{address: 127.0.0.1:3000}]\n"
+    )
+    site = site.replace("- name: In", "- name: Default\n- name: In") + "  policy: Default\n"
     assert (await ada_api.post(f"{PATH}/apply", content=site, headers=YAML)).status_code == 200
     without = site[site.index("virtual_hosts:") :]
 
@@ -69,9 +72,12 @@ async def test_a_row_that_a_file_does_not_name_is_said_by_its_name(ada_api: http
     ]
 
     for answer in answers:
-        [error] = answer.json()["errors"]
-        assert (error["field"], error["pointer"], error["where"]) == ("policy:2", "", "Policy In use v1.2")
-        assert answer.json()["detail"].startswith("Policy In use v1.2: ")
+        assert {(error["field"], error["pointer"], error["where"]) for error in answer.json()["errors"]} == {
+            ("policy:1", "", "Policy Default"),
+            ("policy:2", "", "Policy In use v1.2"),
+        }
+        assert "In use v1.2 is used by shop.example." in answer.json()["detail"]
+        assert "policy:" not in answer.json()["detail"]
 
 
 async def test_what_a_file_does_not_name_is_deleted_if_asked_for(ada_api: httpx2.AsyncClient) -> None:

@@ -57,7 +57,9 @@ async def must_be_meant(
     row: VirtualHost | None,
     paths: Sequence[PathBindingColumns],
 ) -> None:
-    """Raises NeedsConfirmation (409) for what saving this virtual host adds, to redirects of its paths, too."""
+    """Raises NeedsConfirmation (409) for what saving this virtual host adds, to redirects of its paths and of others, too."""
+    if row and row.https and not fields.https:
+        await _others_must_be_meant(session, facts, fields, row)
     if all(site.redirect is Redirect.NO for site in (fields, *paths)):
         return
     before = await _names(session, facts, [fields, *([row] if row else []), *paths], row)
@@ -69,6 +71,21 @@ async def must_be_meant(
     for site, field in places:
         if (words := after.doubt(site)) and words not in known:
             raise NeedsConfirmation(words, {field: FieldError(words)})
+
+
+async def _others_must_be_meant(
+    session: AsyncSession, facts: EngineFacts, fields: VirtualHostFields, row: VirtualHost
+) -> None:
+    """Those that redirect to a name whose HTTPS is turned off."""
+    hosts = select(VirtualHost).where(col(VirtualHost.redirect_to).startswith("https://"), VirtualHost.id != row.id)
+    paths = select(PathBinding).where(
+        col(PathBinding.redirect_to).startswith("https://"), PathBinding.virtual_host_id != row.id
+    )
+    others: list[Site] = [*(await session.exec(hosts)).all(), *(await session.exec(paths)).all()]
+    names = await _names(session, facts, [], None)
+    after = names._replace(https=dict.fromkeys(fields.hostnames, False))
+    if words := next(filter(None, map(after.doubt, others)), ""):
+        raise NeedsConfirmation(words, {"https": FieldError(words)})
 
 
 async def path_must_be_meant(

@@ -86,3 +86,23 @@ async def test_turning_https_off_asks_for_redirects_of_paths(ada_api: httpx2.Asy
 
     assert (asked.status_code, asked.json()["errors"][0]["field"]) == (409, "ssl_enabled")
     assert (await ada_api.patch(address, json={"ssl_enabled": False, "save_anyway": True})).status_code == 200
+
+
+@pytest.mark.parametrize("is_path", [False, True])
+async def test_turning_https_off_asks_for_redirects_of_others(ada_api: httpx2.AsyncClient, is_path: bool) -> None:
+    row = (await ada_api.post("/api/v1/vhosts", json=a_vhost(ssl_enabled=True, save_anyway=True))).json()
+    moved = {"redirect": "301", "redirect_to": "https://shop.example/b"}
+    served = {"servers": [{"address": "127.0.0.1:3000"}]}
+    other = {"hostnames": ["old.example"], **(served if is_path else moved)}
+    old = await ada_api.post("/api/v1/vhosts", json=other)
+    assert old.status_code == 201, old.text
+    if is_path:
+        bound = await ada_api.post(f"/api/v1/vhosts/{old.json()['id']}/policy-bindings", json={"path": "/a", **moved})
+        assert bound.status_code == 201, bound.text
+    address = f"/api/v1/vhosts/{row['id']}"
+
+    asked = await ada_api.patch(address, json={"ssl_enabled": False})
+
+    assert (asked.status_code, asked.json()["errors"][0]["field"]) == (409, "ssl_enabled")
+    assert "redirected to https://shop.example/b get no response" in asked.json()["errors"][0]["message"]
+    assert (await ada_api.patch(address, json={"ssl_enabled": False, "save_anyway": True})).status_code == 200

@@ -4,9 +4,9 @@ Nothing can make what is kept wrong: equal texts are equal rows, whoever wrote t
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from itertools import takewhile
-from typing import Any
+from typing import Any, NamedTuple
 
 from guardpanel.rendering.rows import Row, Rows
 
@@ -31,6 +31,34 @@ def row_of(snapshot: str, table: str, number: int) -> Row | None:
     return next((row for row in rows if row["id"] == number), None)
 
 
+class Unparsed(NamedTuple):
+    """A snapshot's table: its rows are read a part at a time, so that few of thousands are held."""
+
+    columns: Sequence[str]
+    lines: Sequence[str]
+
+    def rows(self, column: str, numbers: set[int]) -> Iterator[list[Any]]:
+        """Those whose column has one of these numbers."""
+        if numbers and self.lines:
+            at = self.columns.index(column)
+            yield from (row for row in _parsed(self.lines) if row[at] in numbers)
+
+    def all(self) -> Iterator[list[Any]]:
+        return _parsed(self.lines)
+
+    def numbers(self, column: str, without: Container[str]) -> set[int]:
+        """What the rows have in a column whose lines are not among these."""
+        own = [line for line in self.lines if line not in without]
+        return {row[self.columns.index(column)] for row in _parsed(own)}
+
+
+def tables_of(snapshot: str) -> dict[str, Unparsed]:
+    return {
+        name: Unparsed(columns, [line.removesuffix(",") for line in lines])
+        for _, name, columns, lines in _tables(snapshot)
+    }
+
+
 class ParsedRows:
     """Of the snapshot that was parsed last. Threads share it."""
 
@@ -47,15 +75,8 @@ class ParsedRows:
     def rows(self, snapshot: str) -> Rows:
         tables: dict[str, Sequence[Row]] = {}
         known: dict[str, Mapping[str, Row]] = {}
-        lines = iter(snapshot.removeprefix("{").removesuffix("}").split("\n"))
-        for head in lines:
-            if not head.endswith(HEAD):  # Without rows.
-                ((name, _),) = json.loads("{" + head.removesuffix(",") + "}").items()
-                tables[name] = []
-                continue
-            ((name, table),) = json.loads("{" + head + "]}}").items()
-            own = list(takewhile(lambda line: not line.startswith("]"), lines))
-            known[head] = self._parsed(name, table["columns"], own, self._known.get(head, {}))
+        for head, name, columns, lines in _tables(snapshot):
+            known[head] = self._parsed(name, columns, lines, self._known.get(head, {}))
             tables[name] = [*known[head].values()]
         self._known = known
         return tables
@@ -68,6 +89,16 @@ class ParsedRows:
         return {line: parsed.get(line) or before[line] for line in lines}
 
 
+def _tables(snapshot: str) -> Iterator[tuple[str, str, Sequence[str], Sequence[str]]]:
+    """The line before each table's rows, its name, columns, and the rows' lines."""
+    lines = iter(snapshot.removeprefix("{").removesuffix("}").split("\n"))
+    for head in lines:
+        has_rows = head.endswith(HEAD)
+        ((name, table),) = json.loads("{" + (head + "]}" if has_rows else head.removesuffix(",")) + "}").items()
+        own = list(takewhile(lambda line: not line.startswith("]"), lines)) if has_rows else []
+        yield head, name, table["columns"], own
+
+
 def _values(lines: Sequence[str]) -> Iterator[list[Any]]:
     """Of thousands of rows, most have the same values in most columns: these are the same objects."""
     shared: dict[str | int, str | int] = {}
@@ -77,6 +108,10 @@ def _values(lines: Sequence[str]) -> Iterator[list[Any]]:
             return shared.setdefault(value, value)
         return [one_of_equal(part) for part in value] if type(value) is list else value
 
+    for values in _parsed([line.removesuffix(",") for line in lines]):
+        yield [one_of_equal(value) for value in values]
+
+
+def _parsed(lines: Sequence[str]) -> Iterator[list[Any]]:
     for at in range(0, len(lines), PART):
-        for values in json.loads("[" + "".join(lines[at : at + PART]).removesuffix(",") + "]"):
-            yield [one_of_equal(value) for value in values]
+        yield from json.loads("[" + ",".join(lines[at : at + PART]) + "]")

@@ -8,7 +8,7 @@ import asyncio
 import json
 import zlib
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic_core import to_jsonable_python
@@ -18,7 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.models import NOUNS, AccessToken, ApiToken, Installation, Session, User, former_values
 from guardpanel.rendering import Rows
-from guardpanel.services.saving.parsed_rows import ParsedRows
+from guardpanel.services.saving.parsed_rows import ParsedRows, Unparsed, tables_of
 
 TABLES: tuple[Table, ...] = tuple(table for noun in NOUNS.values() for table in noun.tables)
 "In an order in which rows can be inserted."
@@ -127,8 +127,6 @@ def _as_taken(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 _ABSENT = {table: _as_taken(rows) for table, rows in ABSENT.items()}
 
-_EMPTY = {table: _as_taken([]) for table in ABSENT}
-
 
 def _rows(table: str, columns: Sequence[str], values_of_rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
     later = {name: value for name, value in DEFAULTS.get(table, {}).items() if name not in columns}
@@ -144,18 +142,31 @@ _ABSENT_ROWS: Rows = {table: _rows(table, kept["columns"], kept["rows"]) for tab
 def differing(before: Snapshot | None, after: Snapshot) -> tuple[Rows, Rows]:
     """Both states without nouns whose rows are equal in both: of thousands, few remain to compare. Rows that those refer to are
     included for their names. Without a previous state, everything differs."""
-    old, new = (_loaded(snapshot) if snapshot else _EMPTY for snapshot in (before, after))
+    old, new = (_tables(snapshot) if snapshot else _EMPTY for snapshot in (before, after))
     touched: dict[str, set[int]] = defaultdict(set)
     for table, (noun, owner) in OWNERS.items():
-        was, now = _by_id(old[table]), _by_id(new[table])
-        changed = [row_id for row_id in {*was, *now} if was.get(row_id) != now.get(row_id)]
-        for tables, rows in ((old, was), (new, now)):
-            if rows:
-                at = tables[table]["columns"].index(owner)
-                touched[noun] |= {rows[row_id][at] for row_id in changed if row_id in rows}
+        same = {*old[table].lines} & {*new[table].lines}
+        touched[noun] |= old[table].numbers(owner, same) | new[table].numbers(owner, same)
     for state in (old, new):
         _add_referred(state, touched)
     return _of(old, touched), _of(new, touched)
+
+
+def _tables(snapshot: Snapshot) -> dict[str, Unparsed]:
+    """With those that were added later."""
+    return _ABSENT_TABLES | (tables_of(snapshot) if PARSED.reads(snapshot) else _as_tables(json.loads(snapshot)))
+
+
+def _as_tables(taken: Mapping[str, Any]) -> dict[str, Unparsed]:
+    return {name: Unparsed(table["columns"], [*map(_line, table["rows"])]) for name, table in taken.items()}
+
+
+def _line(values: Sequence[Any]) -> str:
+    """As SQLite writes it."""
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+
+_ABSENT_TABLES, _EMPTY = _as_tables(_ABSENT), {name: Unparsed((), ()) for name in _ABSENT}
 
 
 def _referred(value: Any) -> Sequence[Any]:
@@ -163,12 +174,12 @@ def _referred(value: Any) -> Sequence[Any]:
     return json.loads(value) if isinstance(value, str) else value if isinstance(value, list) else [value]
 
 
-def _add_referred(state: Mapping[str, Any], touched: dict[str, set[int]]) -> None:
+def _add_referred(state: Mapping[str, Unparsed], touched: dict[str, set[int]]) -> None:
     """The rows that the touched ones refer to: nouns precede those that refer to them."""
     for noun in reversed([*NOUNS.values()]):
-        by_id = _by_id(state[noun.table_name])
-        rows = [by_id[row_id] for row_id in touched[noun.key] & by_id.keys()]
-        places = {name: at for at, name in enumerate(state[noun.table_name]["columns"])}
+        table = state[noun.table_name]
+        rows = [*table.rows("id", touched[noun.key])] if noun.references else []
+        places = {name: at for at, name in enumerate(table.columns)}
         for column, key in noun.references.items():
             if column in places:
                 touched[key] |= {number for row in rows for number in _referred(row[places[column]])}
@@ -184,22 +195,11 @@ OWNERS = {
 "For each table whose rows may be omitted: the noun, and the column with the id of the noun's row."
 
 
-def _by_id(table: Mapping[str, Any]) -> dict[int, list[Any]]:
-    if not table["rows"]:
-        return {}
-    at = table["columns"].index("id")
-    return {row[at]: row for row in table["rows"]}
-
-
-def _of(state: Mapping[str, Any], touched: Mapping[str, Container[int]]) -> Rows:
+def _of(state: Mapping[str, Unparsed], touched: Mapping[str, set[int]]) -> Rows:
     rows: dict[str, list[dict[str, Any]]] = {}
-    for table, kept in state.items():
-        taken = kept["rows"]
-        if table in OWNERS and taken:
-            noun, owner = OWNERS[table]
-            at, ids = kept["columns"].index(owner), touched[noun]
-            taken = [row for row in taken if row[at] in ids]
-        rows[table] = _rows(table, kept["columns"], taken)
+    for name, table in state.items():
+        noun, owner = OWNERS.get(name, ("", ""))
+        rows[name] = _rows(name, table.columns, table.rows(owner, touched[noun]) if noun else table.all())
     return rows
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -109,3 +110,39 @@ def test_a_flag_is_no_number_and_lines_of_several_parts_are_in_order() -> None:
     assert [row["values"] for row in rows] == values
     assert {tuple(map(type, row["values"])) for row in rows} == {(int, bool, int, list, dict, float, type(None))}
     assert [type(value) for value in rows[-1]["values"][3]] == [bool, int, str]
+
+
+def of_hosts(number: int, last: str) -> str:
+    """A snapshot of so many virtual hosts, as SQLite writes it."""
+    defaults = snapshots.DEFAULTS["virtualhost"] | {"id": 0, "name": ""}
+    names = (*(f"h{at}.example" for at in range(1, number)), last)
+    rows = [[*(defaults | {"id": at, "name": name}).values()] for at, name in enumerate(names, 1)]
+    lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
+    return f'{{"virtualhost":{{"columns":{json.dumps([*defaults])},"rows":[\n{lines}\n]}}}}'
+
+
+def test_a_comparison_of_thousands_of_rows_holds_few_of_them() -> None:
+    before, after = of_hosts(3_000, "old.example"), of_hosts(3_000, "new.example")
+    snapshots.differing(before, after)
+    tracemalloc.start()
+    try:
+        old, new = snapshots.differing(before, after)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert [row["name"] for rows in (old, new) for row in rows["virtualhost"]] == ["old.example", "new.example"]
+    assert most < 5 * len(after)  # Both as texts of lines. All rows would be 10 times.
+
+
+async def test_what_differs_is_the_same_in_snapshots_of_earlier_versions(database: Database, data_dir: Path) -> None:
+    before = await taken(database)
+    for statement, value in WRITES:
+        with sqlite3.connect(data_dir / "guardpanel.db") as other:
+            other.execute(statement, (value,))
+        after = await taken(database)
+        old, new = (json.dumps(json.loads(snapshot)) for snapshot in (before, after))
+        differing = snapshots.differing(before, after)
+        assert snapshots.differing(old, new) == snapshots.differing(old, after) == differing
+        assert differing[0] != differing[1]
+        before = after

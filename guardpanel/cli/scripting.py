@@ -1,6 +1,7 @@
 """Commands for scripts, by the running panel: what there is, bans, events, and whether all of it is live."""
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -87,7 +88,8 @@ def ban_add(
         return document(await caller.call("POST", "/api/v1/bans", {"confirm": str(confirm).lower()}, body))
 
     made = calling(add, email)
-    ends = f" until {made['ends_at']}" if made["ends_at"] else ", without an end"
+    until = made["ends_at"] and f"{datetime.fromisoformat(made['ends_at']):%Y-%m-%d %H:%M:%S} UTC"
+    ends = f" until {until}" if until else ", without an end"
     _print(made, f"Banned {made['network']}{ends}.", as_json=as_json)
 
 

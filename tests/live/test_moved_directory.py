@@ -14,6 +14,9 @@ from tests.web import an_account, bearer
 pytestmark = pytest.mark.one_haproxy
 
 ATTACK = "/?id=1%27%20OR%20%271%27=%271"
+ODD = "a b?%41#é'\"\\(){}*:@;[]"
+"As long as HAProxy's sockets leave room for."
+
 BANNED, DENIED = "127.70.0.1", "127.80.0.1"
 
 
@@ -90,7 +93,7 @@ def test_a_haproxy_that_runs_keeps_its_files(panel: Panel) -> None:
 
 def test_a_moved_directory_serves_as_before_by_itself(panel: Panel) -> None:
     panel.stop()
-    former = move(panel, "elsewhere")
+    former = move(panel, ODD)
     shutil.move(former, panel.data)
 
     panel.start()

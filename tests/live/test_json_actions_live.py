@@ -102,6 +102,11 @@ def undone(api: httpx2.Client, undo: dict[str, Any]) -> None:
     assert response.status_code in {200, 201}, response.text
 
 
+def present(why: dict[str, Any]) -> list[dict[str, Any]]:
+    """What contains the address. Other tests on this panel have left lists that allow only others on their virtual hosts."""
+    return [finding for finding in why["findings"] if finding["step"] != "only_list"]
+
+
 def test_why_an_address_is_rejected_names_who_put_it_there_and_undoes_just_that(
     shared_panel: Panel, api: httpx2.Client, host: dict[str, Any]
 ) -> None:
@@ -116,7 +121,7 @@ def test_why_an_address_is_rejected_names_who_put_it_there_and_undoes_just_that(
     assert api.post(entries, json={"entries": [f"{peer}/32 # seen"]}).status_code == 200
 
     why = api.get("/access/why", params={"q": peer}).json()
-    ban, entry = why["findings"]
+    ban, entry = present(why)
     assert [(each["step"], each["decides"], each["network"], each["comment"]) for each in (ban, entry)] == [
         ("ban", True, peer, "scans"),
         ("deny_list", False, peer, "seen"),
@@ -133,7 +138,7 @@ def test_why_an_address_is_rejected_names_who_put_it_there_and_undoes_just_that(
         statuses.append(visit(shared_panel, peer))
     assert statuses == [403, 429, 200]
     after = api.get("/access/why", params={"q": peer}).json()
-    assert (after["findings"], [used["requests"] for used in after["limits"]]) == ([], [1])
+    assert (present(after), [used["requests"] for used in after["limits"]]) == ([], [1])
     assert visit(shared_panel, others) == 403
     assert api.post(f"/policies/{host['policy_id']}/forgive", json={"q": others}).status_code == 404
     assert api.post(f"/policies/{host['policy_id']}/forgive", json={"q": "here"}).status_code == 422

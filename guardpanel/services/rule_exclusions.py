@@ -9,7 +9,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from guardpanel import clock
 from guardpanel.engines import Rule, RuleSet
-from guardpanel.errors import Invalid
+from guardpanel.errors import FieldError, Invalid, NeedsConfirmation
 from guardpanel.models import CustomRule, RuleExclusion, VirtualHost
 from guardpanel.models.rules.rule_exclusion import NOUN, CheckedExclusion, RuleExclusionColumns, RuleExclusionFields
 from guardpanel.models.rules.rule_override import RuleOverrideFields
@@ -88,14 +88,19 @@ class RuleExclusions(Crud[RuleExclusion, RuleExclusionFields]):
 
     async def _must_be_for_its_policy(self, changes: Changes, fields: RuleExclusionFields) -> None:
         """Invalid for one for a virtual host elsewhere: it would do nothing. Asked only where one is edited: what was for a
-        virtual host stays behind when that gets another policy, and every state with it can be restored."""
+        virtual host stays behind when that gets another policy, and every state with it can be restored, or applied from a file
+        whose warnings are accepted."""
         if not (fields.enabled and fields.virtual_host_id):
             return
         async with changes.database.read() as session:
             host = await session.get(VirtualHost, fields.virtual_host_id)
             policy = await policy_uses.policy_used(session, host, self.parent_id) if host else None
-        if host is not None and (policy is None or policy.id != self.parent_id):
-            raise Invalid.at("virtual_host_id", f"{host.name} does not use this policy.")
+        if host is None or changes.is_confirmed or (policy is not None and policy.id == self.parent_id):
+            return
+        words = f"{host.name} does not use this policy."
+        if changes.is_confirmed is None:
+            raise Invalid.at("virtual_host_id", words)
+        raise NeedsConfirmation(words, {"virtual_host_id": FieldError(words)})
 
 
 async def checked(changes: Changes, fields: RuleExclusionFields) -> CheckedExclusion:

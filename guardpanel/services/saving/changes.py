@@ -43,6 +43,9 @@ T = TypeVar("T")
 class Changes:
     """The one path of every save. One at a time, in this process and on this machine."""
 
+    is_confirmed: bool | None = None
+    "Of a whole state, such as a file's: whether warnings about it are accepted. None: rows are saved one by one."
+
     def __init__(
         self,
         database: Database,

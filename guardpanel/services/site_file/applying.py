@@ -52,7 +52,7 @@ class Applying:
         self, changes: Changes, session: AsyncSession, request: SaveRequest, document: Document, options: Options
     ) -> None:
         self.steps: list[Step] = []
-        self._batch, self._session = Batch(changes, session), session
+        self._batch, self._session = Batch(changes, session, is_confirmed=options.save_anyway), session
         self._request, self._document, self._options = request, document, options
         self._references = References(session, document)
         self._late: dict[str, tuple[Work, Problem, Entry | str]] = {}

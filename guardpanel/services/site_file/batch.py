@@ -30,8 +30,9 @@ class _InTransaction(Database):
 class Batch(Changes):
     """To a service, the path of every save. Nothing is live before the save around it is."""
 
-    def __init__(self, changes: Changes, session: AsyncSession) -> None:
+    def __init__(self, changes: Changes, session: AsyncSession, *, is_confirmed: bool) -> None:
         self.__dict__.update(vars(changes))
+        self.is_confirmed = is_confirmed
         self.database = _InTransaction(changes.database, session)
         self._session = session
         self.last: Change | None = None

@@ -226,6 +226,24 @@ async def test_warnings_are_confirmed_or_nothing_is_saved(changes: Changes) -> N
     assert [error.where for error in question.value.errors.values()] == ["line 4"]
 
 
+async def test_what_stayed_behind_when_a_virtual_host_got_another_policy_is_applied_once_confirmed(
+    changes: Changes,
+) -> None:
+    exclusion = {"rules": ["941100"], "target_name": "content", "path": "/posts", "virtual_host": "shop.example"}
+    host = {"hostnames": ["shop.example"], "servers": [{"address": "10.0.0.5:8080"}]}
+    policies = [{"name": "Strict", "rule_exclusions": [exclusion]}, {"name": "Other"}]
+    await apply(changes, written({"policies": policies, "virtual_hosts": [{**host, "policy": "Strict"}]}))
+    await apply(changes, written({"virtual_hosts": [{**host, "policy": "Other"}]}))
+    text = await exported(changes)
+    await apply(changes, written({"virtual_hosts": [], "policies": [{"name": "Other"}]}), prune=True)
+
+    with pytest.raises(NeedsConfirmation, match="does not use this policy"):
+        await apply(changes, text)
+    await apply(changes, text, save_anyway=True)
+
+    assert (await plan(changes, text)).steps == ()
+
+
 async def test_the_order_of_a_file_does_not_matter(changes: Changes) -> None:
     """A policy stops inspecting responses in the same file that disables the rule that needs it."""
     rule = 'SecRule RESPONSE_BODY "@contains x" "id:9000001,phase:4,deny,msg:\'Leak\'"'

@@ -79,7 +79,11 @@ def with_hostnames(text: str) -> Any:
 async def round_trip(changes: Changes, first: Row, second: Row) -> None:
     then = await becomes(changes, first)
     await becomes(changes, second)
-    await apply(changes, written(with_secrets(read(then).value)), **WHOLE)
+    try:
+        await apply(changes, written(with_secrets(read(then).value)), **WHOLE)
+    except Problem as refused:
+        refused.add_note(f"{refused.errors} in\n{then}")
+        raise
     again = await exported(changes)
     assert with_hostnames(again) == with_hostnames(then)
     assert (await plan(changes, then, **WHOLE)).steps == ()

@@ -21,8 +21,9 @@ async def test_a_check_that_is_not_awaited_any_more_is_killed(tmp_path: Path) ->
     with pytest.raises(asyncio.CancelledError):
         await check
 
-    while Path(f"/proc/{pid}").exists():
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(30):
+        while Path(f"/proc/{pid}").exists():
+            await asyncio.sleep(0.01)
 
 
 async def test_a_folder_is_not_deleted_before_its_thread_has_ended() -> None:

@@ -12,6 +12,15 @@ from guardpanel.engines.processes.process import in_thread, run
 pytestmark = pytest.mark.anyio
 
 
+async def test_an_engine_gets_huge_pages_and_none_of_the_panels_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARDPANEL_SECRET_KEY", "not for HAProxy")
+
+    output = (await run(["/usr/bin/env"])).output.splitlines()
+
+    assert "GLIBC_TUNABLES=glibc.malloc.hugetlb=1" in output
+    assert not [line for line in output if "GUARDPANEL" in line]
+
+
 async def test_a_check_that_is_not_awaited_any_more_is_killed(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "begun")
     check = asyncio.create_task(run(["/bin/sh", "-c", "echo $$ > begun; exec sleep 1000"], cwd=tmp_path))

@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic
 
 from guardpanel.engines.processes.proc import is_process, listener_of
-from guardpanel.engines.processes.process import clean_environment
+from guardpanel.engines.processes.process import environment_of_engines
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Child:
     log: Path
     output: Path | None
     cwd: Path
-    environment: Mapping[str, str] = field(default_factory=clean_environment)
+    environment: Mapping[str, str] = field(default_factory=environment_of_engines)
     before: Callable[[], object] = lambda: None
     "Called before each start."
     process: "subprocess.Popen[bytes] | None" = None

@@ -111,6 +111,10 @@ class Changes:
     def is_saving(self) -> bool:
         return self._turn.locked()
 
+    def is_still(self, turns: int) -> bool:
+        """Whether no change is being made, and none has been since `turns` was read."""
+        return self.turns == turns and not self.is_saving
+
     async def put_back(self, request: SaveRequest) -> SaveResult[None] | None:
         """Redeploy the live revision: rows, release, agent and HAProxy, whatever their state. None if nothing was ever live.
         Raises what `save` raises."""

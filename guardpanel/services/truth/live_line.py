@@ -35,14 +35,16 @@ class LiveLine:
 
 
 async def live_line(changes: Changes, session: AsyncSession) -> LiveLine:
+    turns = changes.turns
     engines = await changes.engines.status()
-    return _line(engines, await revisions.live(session), await revisions.last_deployment(session), changes)
+    live, last = await revisions.live(session), await revisions.last_deployment(session)
+    if changes.is_saving or (live and engines.haproxy.checksum != live.checksum and not changes.is_still(turns)):
+        return LiveLine("deploying", "Deploying a change", "HAProxy keeps serving traffic")
+    return _line(engines, live, last, changes)
 
 
 def _line(engines: EnginesStatus, live: Revision | None, last: Deployment | None, changes: Changes) -> LiveLine:
     watch = changes.watch
-    if changes.is_saving:
-        return LiveLine("deploying", "Deploying a change", "HAProxy keeps serving traffic")
     line = _as_it_is(engines, live, watch)
     if line.state != "ok" and last is not None and last.outcome is Outcome.FAILED:
         what = f"Revision {last.revision_id} failed" if last.revision_id else "The last change failed"

@@ -11,6 +11,7 @@ OK = "ok"
 
 async def parts(changes: Changes, *, starting: bool, problem: str | None) -> dict[str, str]:
     """Database, HAProxy, agent, revision, background tasks and ingest: `ok`, or what is wrong."""
+    turns = changes.turns
     try:
         async with changes.database.read() as session:
             live = await revisions.live(session)
@@ -31,7 +32,7 @@ async def parts(changes: Changes, *, starting: bool, problem: str | None) -> dic
         parts["revision"] = problem or "there is none"
     elif changes.watch.drift:
         parts["revision"] = " ".join(drift.what for drift in changes.watch.drift)
-    elif engines.haproxy.running and engines.haproxy.checksum != live.checksum:
+    elif engines.haproxy.running and engines.haproxy.checksum != live.checksum and changes.is_still(turns):
         parts["revision"] = f"HAProxy does not run revision {live.id}"
     elif not changes.watch.has_looked:
         parts["revision"] = f"revision {live.id} is being verified"

@@ -13,7 +13,8 @@ from pydantic_core import CoreSchema
 from guardpanel.dependencies import Editor, Viewer, client_address, token_of
 from guardpanel.errors import Invalid, NeedsConfirmation, PreconditionRequired, Problem, Stale
 from guardpanel.field_codes import FieldCode
-from guardpanel.models.types import kind_of, refuse
+from guardpanel.models.types import refuse
+from guardpanel.models.whole_numbers import kind_of
 from guardpanel.services.saving.changes import SaveRequest, SaveResult
 
 T = TypeVar("T")

@@ -143,7 +143,7 @@ def _print_applied(answer: dict[str, Any]) -> None:
 
 
 def _print_overwritten(answer: dict[str, Any]) -> None:
-    """`  2026-11-30 14:03 UTC ada@example.org: Strict: body limit 128 → 256 (revision 43)`"""
+    """`  2026-11-30 14:03 UTC ada@example.org: Strict: body limit 128 KiB → 256 KiB (revision 43)`"""
     if not answer["overwritten"]:
         return
     typer.echo("Changed since this file was last applied. Applying it overwrites:")

@@ -20,6 +20,11 @@ Kind = Literal["line", "text", "number", "flag", "choice", "lines", "rows"]
 LONGEST_LINE = 1_000
 "Characters. Longer texts get a textarea."
 
+MEASURES = ("s", "bytes", "KiB", "KiB/s", "MiB")
+"Units that follow a number wherever it is printed."
+
+DAY = 86_400
+
 
 class Choice(StrEnum):
     """A choice with its label and, if the label does not explain itself, a hint: `CLOSED = "closed", "Closed", "…"`."""
@@ -45,14 +50,15 @@ def described(
     unit: str = "",
     placeholder: str = "",
     unset: str = "",
+    zero: str = "",
     **limits: Any,
 ) -> Any:
     """A model field, like SQLModel's `Field`, plus what people read about it.
 
     `title` is its label (sentence case; also used within sentences), `short` the label for narrow columns. `unit` follows the
-    input. `unset` is what None means. The hint is the description in `openapi.json`.
+    input. `unset` is what None means, `zero` what 0 does. The hint is the description in `openapi.json`.
     """
-    words = {"x-short": short, "x-unit": unit, "x-placeholder": placeholder, "x-unset": unset}
+    words = {"x-short": short, "x-unit": unit, "x-placeholder": placeholder, "x-unset": unset, "x-zero": zero}
     extra = {name: text for name, text in words.items() if text}
     return Field(
         default,
@@ -86,6 +92,7 @@ class About:
     unit: str = ""
     placeholder: str = ""
     unset: str = ""
+    zero: str = ""
     choices: tuple[Choice, ...] = ()
     rows: Mapping[str, "About"] = field(default_factory=dict)
     "For a list of rows: the fields of a row."
@@ -121,7 +128,17 @@ class About:
             return self.unset
         if self.kind == "flag":
             return "yes" if value else "no"
+        if isinstance(value, int) and (self.zero or self.unit):
+            return self._amount(value)
         return next((choice.word for choice in self.choices if choice == value), str(value))
+
+    def _amount(self, value: int) -> str:
+        """`off`, `1,024 KiB`, `31,536,000 s (365 days)`. Numbers of things, such as failed checks, without their unit."""
+        if self.zero and not value:
+            return self.zero
+        days = f" ({value // DAY:,} days)" if self.unit == "s" and value > DAY and value % DAY == 0 else ""
+        digits = f"{value:,}" if self.unit else str(value)
+        return f"{digits} {self.unit if self.unit in MEASURES else ''}".rstrip() + days
 
 
 @cache
@@ -175,6 +192,7 @@ def _about(name: str, info: FieldInfo) -> About:
         unit=str(extra.get("x-unit", "")),
         placeholder=str(extra.get("x-placeholder", "")),
         unset=str(extra.get("x-unset", "")),
+        zero=str(extra.get("x-zero", "")),
         choices=choices,
         rows=about(row) if row else {},
     )

@@ -69,7 +69,7 @@ class ServerFields(Fields):
     resolve_later: bool = described("Resolve later", False)
     health_check: bool = described("Health check", True)
     max_connections: int = described(
-        "Connections", 0, ge=0, le=100_000, unit="at a time (0: no limit)", placeholder="0"
+        "Connections", 0, ge=0, le=100_000, unit="at a time (0: no limit)", zero="no limit", placeholder="0"
     )
     health_check_interval: OptionalNumber = described("Check interval", None, ge=1, le=3600, unit="s", unset=LIKE_ALL)
     health_check_rise: OptionalNumber = described("Up after", None, ge=1, le=100, unit="passed checks", unset=LIKE_ALL)
@@ -125,7 +125,7 @@ def server_in_words(server: Mapping[str, Any]) -> str:
     words += [] if server["enabled"] else ["disabled"]
     words += ["draining"] if server["draining"] else []
     words += ["resolved later"] if server["resolve_later"] else []
-    words += [f"{server['max_connections']} connections at a time"] if server["max_connections"] else []
+    words += [f"{server['max_connections']:,} connections at a time"] if server["max_connections"] else []
     return ", ".join([*words, *_check_in_words(server)])
 
 

@@ -84,6 +84,7 @@ class TrafficColumns(Fields):
         ge=0,
         le=MOST_CONNECTIONS,
         unit="at a time",
+        zero="by memory",
         hint="0 sets it by the available memory. Further connections get 503. The panel stays reachable.",
     )
     max_requests_per_client: int = described(
@@ -92,6 +93,7 @@ class TrafficColumns(Fields):
         ge=0,
         le=MOST_CONNECTIONS,
         unit="at a time",
+        zero="by memory",
         hint="In progress, by client IP. 0 sets it by the available memory. Further requests get 429.",
     )
     https_port: int = described(
@@ -99,6 +101,7 @@ class TrafficColumns(Fields):
         0,
         ge=0,
         le=65_535,
+        zero="the listener’s",
         hint="The port that visitors use for HTTPS, for example 443 if it is forwarded to the listener. 0: the listener’s own.",
     )
     strict_sni: bool = described(

@@ -9,10 +9,10 @@ from collections.abc import Collection
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
-from typing import Annotated, Any, Final, NamedTuple, get_args
+from typing import Annotated, Any, Final, NamedTuple
 
 import idna
-from pydantic import AfterValidator, BaseModel, BeforeValidator, StringConstraints, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Enum
 from sqlmodel import SQLModel
@@ -20,14 +20,10 @@ from sqlmodel import SQLModel
 from guardpanel.field_codes import FieldCode
 from guardpanel.models.dns_names import HOSTNAME, ascii_name
 from guardpanel.models.hostname_faults import fault
+from guardpanel.models.refusing import refuse as refuse  # noqa: PLC0414 each type uses it, and so do those who use types
+from guardpanel.models.whole_numbers import kind_of, unit_of, whole_number
 
 NAME_EXTRA: Final = " .,-_()&+/:@*’"
-
-
-def refuse(message: str, code: FieldCode = FieldCode.INVALID) -> PydanticCustomError:
-    """A validation error whose message is shown, with half characters of JSON escaped. `code`: an empty value is `required`."""
-    words = message.encode(errors="backslashreplace").decode()
-    return PydanticCustomError("refused", "{words}", {"words": words, "code": code})
 
 
 def hidden_character(text: str, *, allow: str = "") -> str | None:
@@ -186,22 +182,6 @@ def path(text: str) -> str:
     return text
 
 
-GROUPED = re.compile(r"[1-9][0-9]{0,2}(?P<between>[, \u00a0\u202f])[0-9]{3}(?:(?P=between)[0-9]{3})*")
-"Thousands as pages show them and as some people type them: `1,000`, `1 000`."
-
-
-def whole_number(typed: str) -> str:
-    """The digits of a typed integer. Rejects ambiguous ones: 1.000 is a thousand to some, one to others."""
-    text = typed.strip()
-    if GROUPED.fullmatch(text):
-        return re.sub(r"[^0-9]", "", text)
-    if re.fullmatch(r"[0-9]+[., ][0-9., ]*", text):
-        raise refuse("Enter a whole number. Thousands may be separated as in 1,000.", FieldCode.WRONG_TYPE)
-    if not re.fullmatch(r"[+-]?[0-9]+", text):
-        raise refuse("Enter a whole number.", FieldCode.WRONG_TYPE)
-    return text
-
-
 class Fields(SQLModel):
     """The base of every input type. Accepts numbers as pages show them, and does not accept true as 1."""
 
@@ -212,14 +192,7 @@ class Fields(SQLModel):
             return value
         if isinstance(value, bool):
             raise refuse("Enter a whole number.", FieldCode.WRONG_TYPE)
-        return whole_number(value) if isinstance(value, str) and value else value
-
-
-def kind_of(model: type[BaseModel], info: ValidationInfo) -> type | None:
-    """bool or int, if that is the field's type, also if optional."""
-    annotation = model.model_fields[info.field_name or ""].annotation
-    kinds = {annotation, *get_args(annotation)}
-    return next((kind for kind in (bool, int) if kind in kinds), None)
+        return whole_number(value, unit_of(cls, info)) if isinstance(value, str) and value else value
 
 
 Name = Annotated[str, StringConstraints(max_length=100), AfterValidator(plain_name)]

@@ -109,7 +109,9 @@ class VirtualHostFields(VirtualHostColumns):
     """What an operator sets: the input of the form and the JSON body, and the columns of the tables."""
 
     hostnames: Hostnames = described(
-        "Hostnames", hint="One per line. *.shop.example matches a.shop.example, not shop.example or a.b.shop.example."
+        "Hostnames",
+        placeholder="shop.example",
+        hint="One per line. *.shop.example matches a.shop.example, not shop.example or a.b.shop.example.",
     )
     servers: list[ServerFields] = described(
         "Servers",

@@ -106,7 +106,7 @@ def _words(field: About, value: Any, names: Names) -> str | list[str]:
         return names[key].get(value, "")
     if isinstance(value, list):
         return value or "none"
-    return f"{field.text(value)} {field.unit}".strip()
+    return field.text(value)
 
 
 def prices(fields: PathBindingColumns, host: VirtualHost, policy: Policy | None) -> list[str]:

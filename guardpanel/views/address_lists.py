@@ -32,14 +32,15 @@ MOST_HOSTS = 500
 "Virtual hosts to choose from."
 
 
+FROM_URL = ("name", "kind", "applies_to", "virtual_host_ids", "paths", "entries")
+
+
 class AddressListEditing(Editing[AddressList, AddressListFields]):
     async def new_form(self, ctx: Context) -> Form:
         """With the values in the URL: links from events fill the form in."""
         form = Form.of(AddressListFields.model_construct(None), self.noun.input)
         query = ctx.request.query_params
-        form.typed |= {
-            name: query.getlist(name) for name in ("name", "kind", "entries", "virtual_host_ids") if name in query
-        }
+        form.typed |= {name: query.getlist(name) for name in FROM_URL if name in query}
         return form
 
     async def read_form(self, ctx: Context) -> Form:

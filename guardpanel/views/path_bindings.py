@@ -5,13 +5,21 @@ from typing import Annotated, Any
 
 from fastapi import Path, Response
 
-from guardpanel.dependencies import Editor, RowId, Viewer
+from guardpanel.dependencies import Editor, RowId, Viewer, number_in_path
 from guardpanel.engines.haproxy.server_states import ServerStatus
 from guardpanel.errors import NeedsConfirmation, NotFound, Problem
 from guardpanel.models import PathBinding
 from guardpanel.models.delivery.own_server import own_server
 from guardpanel.models.path_binding import PathBindingFields
-from guardpanel.services import error_pages, path_bindings, policies, policy_uses, server_states, virtual_hosts
+from guardpanel.services import (
+    error_pages,
+    path_bindings,
+    policies,
+    policy_uses,
+    server_states,
+    site_logins,
+    virtual_hosts,
+)
 from guardpanel.services.policy_uses import Place
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.context import Context, ContextDep
@@ -28,8 +36,13 @@ class PathBindingEditing(Editing[PathBinding, PathBindingFields]):
         return form
 
     async def beside_form(self, ctx: Context) -> Mapping[str, Any]:
-        pages = await error_pages.as_options(ctx.session)
-        return {"policies": await policies.all_of_them(ctx.session), "error_pages": pages}
+        logins = site_logins.ROWS.under(number_in_path(ctx.request, self.noun.within))
+        return {
+            "policies": await policies.all_of_them(ctx.session),
+            "error_pages": await error_pages.as_options(ctx.session),
+            "has_logins": (await logins.page(ctx.session, limit=1)).total > 0,
+            "logins_place": f"{logins.noun.place(logins.parent_id)}/new",
+        }
 
 
 async def _servers(ctx: Context, row: PathBinding) -> tuple[ServerStatus, ...]:

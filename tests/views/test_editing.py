@@ -257,7 +257,7 @@ async def test_each_value_is_said_by_whom(ada: httpx2.AsyncClient, grace: httpx2
     assert "ada@example.org and you changed this" in page.text
     words = page.text.partition("Choose a value for each field")[2]
     assert "9 you," in words.partition("Inbound anomaly threshold")[2]
-    assert "64 ada@example.org," in words.partition("Body limit")[2]
+    assert "64 KiB ada@example.org," in words.partition("Body limit")[2]
 
 
 @pytest.mark.usefixtures("policy")

@@ -61,6 +61,7 @@ def test_what_was_typed_stays_also_where_it_is_wrong() -> None:
      ("name", "x" * 65536, "At most 100 characters; this has 65,536."), ("enforcement_mode", "x", "Choose one of 'block', 'detect_only' or 'off'."),
      ("allowed_methods", "", "Enter at least 1."), ("allowed_content_types", "", "Enter at least 1."),
      ("allowed_methods", "get\nconnect", "CONNECT can’t be allowed: HAProxy rejects it for every site."),
+     ("upload_seconds", "2 min", "Enter a whole number. The unit is s."), ("body_limit_kib", "1.5MiB", "Enter a whole number. The unit is KiB."),
      ("inbound_anomaly_threshold", "", "Enter a whole number."),
      ("inbound_anomaly_threshold", "９", "Enter a whole number."), ("inbound_anomaly_threshold", "9" * 5000, "Enter a whole number.")],
 )  # fmt: skip

@@ -230,3 +230,16 @@ async def test_a_wrong_field_is_not_also_called_no_difference(ada: httpx2.AsyncC
     answer = await ada.post(PLACE, data=a_path_binding(enforcement_mode="", server_path="v2"))
 
     assert ('id="f-server_path-error"' in answer.text, 'id="f-enforcement_mode-error"' in answer.text) == (True, False)
+
+
+async def test_a_path_leads_to_what_else_protects_it(ada: httpx2.AsyncClient) -> None:
+    await ada.post("/virtual-hosts", data=a_virtual_host("shop.example"))
+    assert 'href="/virtual-hosts/1/logins/new">add one' in (await ada.get(f"{PLACE}/new")).text
+    await ada.post(PLACE, data=a_path_binding(path="/admin", policy_id="1"))
+    link = "/access/lists/new?kind=only&applies_to=virtual_hosts&virtual_host_ids=1&paths=/admin"
+    assert read((await ada.get(f"{PLACE}/1")).text).find("a", href=link)
+
+    form = read((await ada.get(link)).text)
+
+    assert (form.value("kind"), form.value("applies_to"), form.value("paths")) == ("only", "virtual_hosts", "/admin")
+    assert form.find("input", name="virtual_host_ids", value="1")[0].get("checked") == ""

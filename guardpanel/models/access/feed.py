@@ -155,7 +155,7 @@ def source_url(text: str) -> str:
     if parts.scheme == "file":
         return _file(parts)
     if parts.scheme not in PORTS:
-        raise refuse("Enter a URL that starts with https:// or file:///, or http:// for CrowdSec.")
+        raise refuse("Enter a URL that starts with https:// or file:///. Only CrowdSec’s may start with http://.")
     return _web(parts)
 
 

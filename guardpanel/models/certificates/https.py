@@ -54,6 +54,7 @@ class HttpsColumns(Fields):
         ge=0,
         le=TWO_YEARS,
         unit="s",
+        zero="off",
         hint="Sent over HTTPS. For that long, browsers refuse HTTP and invalid certificates here, even after HTTPS is off. "
         "Start with 300. 0 sends none.",
     )

@@ -84,7 +84,7 @@ def somebody_can_log_in(proposal: Proposal) -> Iterator[Violation]:
                 (noun, number), "requires_login", f"{NO_TLS} Passwords can’t be compared without it."
             )
         elif host not in hosts:
-            words = "Add a login to the virtual host first: without any, nobody could log in."
+            words = "Add a login to the virtual host first: without any, no visitor could log in."
             yield from proposal.at((noun, number), "requires_login", words)
 
 

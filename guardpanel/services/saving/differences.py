@@ -160,8 +160,8 @@ def as_text(fields: BaseModel, names: Names) -> dict[str, str]:
 
 
 def in_words(before: BaseModel, after: BaseModel, names: Names | None = None) -> str:
-    """A summary of an edit, for the list of changes: `body limit 128 → 256, hostname www.shop.example added`. `names` are those
-    of rows that the fields refer to."""
+    """A summary of an edit, for the list of changes: `body limit 128 KiB → 256 KiB, hostname www.x.example added`.
+    `names` are those of rows that the fields refer to."""
     noun = _noun_of(after)
     return ", ".join(_changes(noun, about(noun.fields), before, after, names or {}))
 

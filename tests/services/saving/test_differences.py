@@ -111,6 +111,24 @@ def test_an_edit_is_summed_up_with_both_values() -> None:
     assert in_words(before, after) == "inbound anomaly threshold 5 → 7, allowed method PUT added"
 
 
+def test_numbers_have_their_units_and_what_0_means() -> None:
+    before = policy_fields("Shop")
+    after = PolicyFields.model_validate({**before.model_dump(), "body_limit_kib": 2048, "upload_seconds": 90})
+    assert in_words(before, after) == "body limit 128 KiB → 2,048 KiB, minimum body time 10 s → 90 s"
+
+    host = host_fields("a.example")
+    assert in_words(host, host.model_copy(update={"hsts_seconds": 31_536_000})) == (
+        "HSTS off → 31,536,000 s (365 days)"
+    )
+    (difference,) = of({"a.example": HOST}, {"a.example": {**HOST, "hsts_seconds": 300}})
+    assert [(field.before, field.after) for field in difference.fields] == [("off", "300 s")]
+
+    traffic, fields = TrafficFields(), {"https_port": 8443, "max_connections": 20_000}
+    assert in_words(traffic, traffic.model_copy(update=fields)) == (
+        "connection limit by memory → 20,000, port in HTTPS redirects the listener’s → 8443"
+    )
+
+
 def test_a_row_that_changed_is_neither_added_nor_removed() -> None:
     servers = [{"address": "a.test:80"}, {"address": "b.test:80"}]
     before = host_fields("a.example", servers=servers)

@@ -110,7 +110,7 @@ async def test_a_key_that_is_left_out_has_its_default(changes: Changes) -> None:
     saved = await apply(changes, "policies:\n- name: Strict\n  enforcement_mode: off\n")
 
     assert saved is not None
-    assert words(saved.value) == ["Strict: enforcement mode block → off, body limit 256 → 128"]
+    assert words(saved.value) == ["Strict: enforcement mode block → off, body limit 256 KiB → 128 KiB"]
 
 
 SECTIONS = "certificates, traffic, policies, client_cas, error_pages, virtual_hosts, address_lists, geo_data, format"
@@ -304,11 +304,11 @@ async def test_a_plan_names_what_was_saved_otherwise_and_would_be_lost(changes: 
     (other,) = [row["id"] for row in (await rows(changes))["addresslist"] if row["name"] == "Other"]
     await address_lists.delete(changes, grace, other)
 
-    strict_changed = ("grace", "Strict: body limit 128 → 64")
+    strict_changed = ("grace", "Strict: body limit 128 KiB → 64 KiB")
     assert await lost() == [("grace", "Deleted address list Other"), strict_changed]
     assert await lost("another.yaml") == []
     assert [summary for _, summary in await lost(prune=True)][1:] == [
-        strict_changed[1], "Added virtual host new.example", "Before: body limit 128 → 256",
+        strict_changed[1], "Added virtual host new.example", "Before: body limit 128 KiB → 256 KiB",
     ]  # fmt: skip
     await apply(changes, text)
     assert await lost() == []

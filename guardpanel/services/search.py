@@ -12,7 +12,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.engines import Engines, Rule
 from guardpanel.models import NOUNS, Deployment
 from guardpanel.models.noun import Key, Noun
+from guardpanel.services import field_search
 from guardpanel.services.events import EventItem, Events, scores
+from guardpanel.services.field_search import FieldMatch
 from guardpanel.services.history import history
 from guardpanel.services.history.history import RowLink
 from guardpanel.services.paging import Page, like
@@ -26,6 +28,8 @@ MOST_RULES = 10
 SHORTEST_FOR_RULES = 3
 "Characters. Shorter words occur in hundreds of rules."
 
+SHORTEST_FOR_FIELDS = 3
+
 PAGES: dict[str, Callable[..., Awaitable[Page[Any]]]] = {
     noun.key: import_module(f"guardpanel.services.{noun.module}").page for noun in NOUNS.values() if not noun.only_name
 }
@@ -38,6 +42,7 @@ class SearchResults:
     "Nouns with matches, and the parents of the matching rows."
     changes: Page[Deployment]
     settings: list[Noun]
+    fields: list[FieldMatch]
     event: EventItem | None
     "The event of the request with exactly this id."
     may_be_fixed: bool
@@ -46,7 +51,8 @@ class SearchResults:
 
     @property
     def is_empty(self) -> bool:
-        return not (self.event or self.settings or self.nouns or self.changes.items or self.rules.items)
+        matches = self.event, self.settings, self.fields, self.nouns, self.changes.items, self.rules.items
+        return not any(matches)
 
 
 async def find(session: AsyncSession, events: Events, engines: Engines, q: str) -> SearchResults:
@@ -62,6 +68,7 @@ async def find(session: AsyncSession, events: Events, engines: Engines, q: str) 
         ],
         changes=await _changes(session, q),
         settings=_settings(q),
+        fields=field_search.find(q) if len(q) >= SHORTEST_FOR_FIELDS else [],
         event=event.item if event else None,
         may_be_fixed=bool(event and scores.may_be_fixed(event)),
         rules=rules,

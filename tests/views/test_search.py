@@ -24,7 +24,8 @@ async def filled(ada: httpx2.AsyncClient) -> httpx2.AsyncClient:
 
 HITS = [("shop", "/virtual-hosts/1"), ("SHOP.EX", "/virtual-hosts/1"), ("bücher", "/virtual-hosts/1"), ("10.1.2", "/virtual-hosts/1"),
      ("proxy PROTO", "/system/traffic"), ("x-forwarded", "/system/traffic"), ("strict", "/policies/2"), ("100%", "/policies/2"), ("_sure", "/policies/2"), ("Added policy", "/changes/3"), ("2", "/changes/2"),
-     ("revision 2", "/changes/2"), ("ada@example", "/changes/3")]  # fmt: skip
+     ("revision 2", "/changes/2"), ("ada@example", "/changes/3"), ("rate limit", "/policies"), ("hsts", "/virtual-hosts"), ("requires login", "/virtual-hosts"),
+     ("connection limit", "/system/traffic/edit#f-max_connections")]  # fmt: skip
 "Where what is typed leads."
 
 

@@ -1,6 +1,7 @@
 """Import of an existing haproxy.cfg: each line's outcome and what would change, and then one save."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -9,6 +10,7 @@ from starlette.datastructures import UploadFile
 from guardpanel.connected import while_connected
 from guardpanel.dependencies import Editor
 from guardpanel.errors import FieldError, Invalid, NothingNew, Problem
+from guardpanel.field_codes import FieldCode
 from guardpanel.models import User
 from guardpanel.services.importing.importing import Beside, Imported, import_configuration
 from guardpanel.services.importing.outcomes import printable
@@ -44,11 +46,11 @@ async def index(ctx: ContextDep, _editor: Editor) -> Response:
 @router.post("")
 async def read(ctx: ContextDep, editor: Editor) -> Response:
     """Read what was sent, and show what becomes of it. Changes nothing."""
+    sent = await _sent(ctx)
     try:
-        content, files = await _sent(ctx)
-        imported = await asyncio.to_thread(import_configuration, content, Beside(files))
+        imported = await asyncio.to_thread(import_configuration, sent.content(), Beside(sent.files()))
     except Invalid as problem:
-        return await _index(ctx, Form({}, problem.errors), problem)
+        return await _index(ctx, sent.form(problem), problem)
     form = Form({"site": [imported.site]})
     return await _check(ctx, form, editor, imported)
 
@@ -72,18 +74,42 @@ async def apply(ctx: ContextDep, editor: Editor) -> Response:
     return done(saved, "/virtual-hosts", "Imported. ")
 
 
-async def _sent(ctx: Context) -> tuple[bytes, dict[str, str]]:
-    """The configuration, and the files beside it by name."""
+@dataclass(frozen=True)
+class Sent:
+    """A file with its name, or the text of one, and the files beside it by name."""
+
+    file: bytes
+    name: str
+    text: str
+    beside: dict[str, bytes]
+
+    def content(self) -> bytes:
+        if not self.name and not self.text.strip():
+            raise Invalid.at("text", "Choose a file, or paste its text.", FieldCode.REQUIRED)
+        return self.file if self.name else self.text.encode()
+
+    def files(self) -> dict[str, str]:
+        for name, beyond in self.beside.items():
+            if len(beyond) > LARGEST:
+                raise Invalid.at("maps", f"{printable(name)}: at most {LARGEST // 1024**2} MiB.")
+        return {name: each.decode("utf-8", "replace") for name, each in self.beside.items()}
+
+    def form(self, problem: Invalid) -> Form:
+        """With the text as it was typed, and the names of files, which browsers have to be given again."""
+        place = "file" if self.name else "text"
+        problem.errors = {place if name == "file" else name: error for name, error in problem.errors.items()}
+        names = {"file_name": [printable(self.name)], "map_names": [", ".join(map(printable, self.beside))]}
+        return Form({"text": [self.text], **names}, problem.errors)
+
+
+async def _sent(ctx: Context) -> Sent:
     async with ctx.request.form(max_files=MOST_FILES, max_fields=MOST_FILES, max_part_size=LARGEST + 1) as sent:
         file, typed = sent.get("file"), sent.get("text")
-        content = await file.read(LARGEST + 1) if isinstance(file, UploadFile) and file.filename else b""
+        name = (file.filename or "") if isinstance(file, UploadFile) else ""
+        content = await file.read(LARGEST + 1) if isinstance(file, UploadFile) and name else b""
         beside = [each for each in sent.getlist("maps") if isinstance(each, UploadFile) and each.filename]
         files = {each.filename or "": await each.read(LARGEST + 1) for each in beside}
-    for name, beyond in files.items():
-        if len(beyond) > LARGEST:
-            raise Invalid.at("maps", f"{printable(name)}: at most {LARGEST // 1024**2} MiB.")
-    texts = {name: each.decode("utf-8", "replace") for name, each in files.items()}
-    return content or (typed.encode() if isinstance(typed, str) else b""), texts
+    return Sent(content, name, typed if isinstance(typed, str) else "", files)
 
 
 def _options(form: Form) -> Options:
@@ -107,7 +133,8 @@ async def _planned(ctx: Context, form: Form, editor: User) -> Plan:
 
 async def _index(ctx: Context, form: Form, problem: Problem | None = None) -> Response:
     status = problem.status if problem else 200
-    return await page(ctx.request, "importing/index.html", {"form": form}, status_code=status)
+    summary = refusal(problem, await live_number(ctx.session)) if problem else None
+    return await page(ctx.request, "importing/index.html", {"form": form, "refusal": summary}, status_code=status)
 
 
 async def _confirm(

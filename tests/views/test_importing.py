@@ -59,6 +59,23 @@ async def test_what_is_no_configuration_is_refused_at_the_file(
 
 
 @pytest.mark.changes_nothing
+async def test_what_was_typed_stays_and_files_are_named_to_be_chosen_again(ada: httpx2.AsyncClient) -> None:
+    typed = await ada.post(HOME, data={"text": "no <section> here"}, files={"maps": ("hosts.map", b"a b")})
+    chosen = await ada.post(HOME, files={"file": ("old.cfg", b"no section"), "maps": ("hosts.map", b"a b")})
+    nothing = read((await ada.post(HOME, data={"text": " "})).text)
+
+    page = read(typed.text)
+    assert typed.status_code == 422
+    assert (page.value("text"), page.error_at("text")) == ("no <section> here", True)
+    assert "Choose hosts.map again" in page.text
+    assert "<title>Error: Import" in typed.text.replace("\n", "")
+    page = read(chosen.text)
+    assert page.error_at("file")
+    assert "Choose old.cfg again" in page.text
+    assert "Choose a file, or paste its text." in nothing.text
+
+
+@pytest.mark.changes_nothing
 async def test_an_edited_site_file_is_checked_by_its_lines(ada: httpx2.AsyncClient) -> None:
     for verb in ("check", "apply"):
         answer = await ada.post(f"{HOME}/{verb}", data={"site": "virtual_hosts:\n- hostnames: [bad name]\n"})

@@ -66,20 +66,25 @@ def is_left_out(typed: Row, name: str, at: int, model: type[BaseModel]) -> bool:
     return not model.model_fields[name].is_required() and not _is_typed(row, untyped)
 
 
-def _untyped(name: str, model: type[BaseModel] | None) -> frozenset[str]:
-    """The fields of a row that have a value even if the operator typed none: ticks, choices, and what starts with one."""
+Untyped = Mapping[str, str | None]
+"Fields of a row that have a value even if the operator typed none, with that value. None: whichever it is."
+
+
+def _untyped(name: str, model: type[BaseModel] | None) -> Untyped:
+    """Ticks, choices, and what starts with a value."""
     info = model.model_fields.get(name) if model else None
     row = row_model(info.annotation) if info else None
     fields = about(row).values() if row else ()
-    starts = {key for key, values in new_row(row).items() if any(values)}
-    return frozenset({field.name for field in fields if field.kind in {"flag", "choice"}} | starts)
+    starts: Untyped = {key: values[0] for key, values in new_row(row).items() if any(values)}
+    return {**starts, **{field.name: None for field in fields if field.kind in {"flag", "choice"}}}
 
 
-def _without_gaps(name: str, by_index: Mapping[int, Row], untyped: frozenset[str]) -> dict[str, list[str]]:
+def _without_gaps(name: str, by_index: Mapping[int, Row], untyped: Untyped) -> dict[str, list[str]]:
     rows = [row for _, row in sorted(by_index.items())]
     kept = [row for row in rows if _is_typed(row, untyped)] or rows[:1]
     return {f"{name}.{at}.{key}": [*values] for at, row in enumerate(kept) for key, values in row.items()}
 
 
-def _is_typed(row: Row, untyped: frozenset[str]) -> bool:
-    return any("".join(values).strip() for key, values in row.items() if key not in untyped)
+def _is_typed(row: Row, untyped: Untyped) -> bool:
+    typed = {key: "".join(values).strip() for key, values in row.items()}
+    return any(text and text != untyped.get(key, "") for key, text in typed.items() if untyped.get(key, "") is not None)

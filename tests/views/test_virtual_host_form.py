@@ -39,3 +39,25 @@ async def test_what_a_file_manages_is_marked_and_can_be_saved(ada: Person) -> No
     url = "https://git.example/ops/site.yaml"
     await ada.post(host, data={**managed, "managed_by_file": url, "version": "2"})
     assert f'<a href="{url}">' in (await ada.get(host)).text
+
+
+async def test_an_error_of_a_server_names_its_column(ada: Person) -> None:
+    fields = a_virtual_host("shop.example", **{"servers.0.weight": "many"})
+    page = read((await ada.post("/virtual-hosts", data=fields)).text)
+
+    assert "Weight: Enter a whole number." in page.text
+
+
+async def test_a_server_without_an_address_keeps_what_was_typed_into_it(ada: Person) -> None:
+    second = {"servers.1.address": "", "servers.1.weight": "50", "servers.1.scheme": "http", "servers.1.enabled": "on"}
+    refused = await ada.post("/virtual-hosts", data=a_virtual_host("shop.example", **second))
+
+    page = read(refused.text)
+    assert refused.status_code == 422
+    assert page.error_at("servers.1.address")
+    assert page.value("servers.1.weight") == "50"
+
+    added = await ada.post(
+        "/virtual-hosts", data=a_virtual_host("shop.example", **{**second, "servers.1.weight": "100"})
+    )
+    assert added.status_code == 303, "nothing was typed into the row"

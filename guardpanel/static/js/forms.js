@@ -72,9 +72,10 @@ function updateSaveBar(form) {
   const lead = document.createElement("b");
   lead.textContent = words.length === 1 ? "1 unsaved change" : words.length ? `${words.length} unsaved changes` : $("[data-refusal]") ? "Not saved" : "";
   const rest = words.length > 4 ? `${words.slice(0, 4).join(", ")} and ${words.length - 4} more` : words.join(", ");
-  if (form.hasAttribute("data-lost")) place.textContent = "No response from guardpanel. Check Changes to see whether the save went live.";
+  if (form.hasAttribute("data-too-large")) place.textContent = "Nothing was saved: this is too large to send. Shorten a text.";
+  else if (form.hasAttribute("data-lost")) place.textContent = "No response from guardpanel. Check Changes to see whether the save went live.";
   else place.replaceChildren(lead, rest && `: ${rest}`);
-  bar.toggleAttribute("data-clean", !lead.textContent && !bar.hasAttribute("data-new") && !form.hasAttribute("data-lost"));
+  bar.toggleAttribute("data-clean", !lead.textContent && !bar.hasAttribute("data-new") && !form.matches("[data-lost], [data-too-large]"));
 }
 
 function mayLeave() {
@@ -115,7 +116,7 @@ document.addEventListener("submit", (event) => {
     return;
   }
   form.setAttribute("data-busy", "");
-  form.removeAttribute("data-lost");
+  for (const outcome of ["data-lost", "data-too-large"]) form.removeAttribute(outcome);
   setTimeout(() => isBusy(form) && lock(form, button)); // after the browser has read the fields
 }, true);
 
@@ -205,6 +206,12 @@ document.addEventListener("htmx:before:history:update", (event) => {
   const { response, sourceElement } = event.detail; // a refused form keeps the address that shows it
   if (response?.status >= 400 && sourceElement.matches("form[method=post]")) event.preventDefault();
 });
+document.addEventListener("htmx:before:swap", (event) => {
+  const { sourceElement, response } = event.detail.ctx; // a form that is too large stays: the answer has nothing of it
+  if (response?.raw.status !== 413 || !sourceElement.matches("form[data-save]")) return;
+  event.preventDefault();
+  sourceElement.setAttribute("data-too-large", "");
+});
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   if (ctx.swap === "none") return;
   if (ctx.target === document.body) leaving = false;
@@ -243,8 +250,17 @@ function addRow(button) {
   for (const element of [row, ...$$("*", row)])
     for (const { name, value } of [...element.attributes]) if (value.includes("__")) element.setAttribute(name, value.replaceAll("__n__", number).replaceAll("__number__", number + 1));
   list.insertBefore(row, $("template", list));
+  renumber(list);
   $("input, select", row).focus();
   updateSaveBar(button.form);
+}
+
+function renumber(list) {
+  const number = new RegExp(`(\\b${list.dataset.rowWord}) \\d+`, "i"); // as errors name rows: by their order
+  $$("[data-row]", list).forEach((row, n) => {
+    for (const named of $$("[aria-label]", row)) named.setAttribute("aria-label", named.getAttribute("aria-label").replace(number, `$1 ${n + 1}`));
+    for (const hidden of $$(".visually-hidden", row)) hidden.textContent = hidden.textContent.replace(number, `$1 ${n + 1}`);
+  });
 }
 
 function removeRow(button) {
@@ -252,6 +268,7 @@ function removeRow(button) {
   const next = row.nextElementSibling?.matches("[data-row]") ? row.nextElementSibling : null;
   const list = row.closest("[data-rows]");
   row.remove();
+  renumber(list);
   (next ? $("input, select", next) : $(`[data-add-row="${list.dataset.rows}"]`, form))?.focus();
   updateSaveBar(form);
 }

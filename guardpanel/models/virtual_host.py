@@ -3,12 +3,7 @@
 import re
 from typing import Annotated, Any, Self
 
-from pydantic import (
-    BeforeValidator,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, ValidationInfo, field_validator, model_validator
 from sqlalchemy import CheckConstraint
 from sqlmodel import Field, Relationship
 

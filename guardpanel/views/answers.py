@@ -24,7 +24,7 @@ from guardpanel.services.truth import live_line
 from guardpanel.static_files import asset
 from guardpanel.views import formats, inert
 from guardpanel.views.compiled import CompiledTemplates
-from guardpanel.views.formats import ago, clock, counted, duration, left, milliseconds, moment, seconds, thousands
+from guardpanel.views.formats import ago, clock, counted, duration, left, milliseconds, moment, seconds, size, thousands
 from guardpanel.views.menu import MENU
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
@@ -67,6 +67,7 @@ def environment() -> Environment:
         milliseconds=milliseconds,
         moment=moment,
         seconds=seconds,
+        size=size,
         thousands=thousands,
     )
     env.globals.update(

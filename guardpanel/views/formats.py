@@ -67,6 +67,17 @@ def thousands(value: int) -> str:
     return f"{value:,}"
 
 
+def size(count: int) -> str:
+    """`0 B`, `1,000 B`, `2.0 KiB`, `4.8 MiB`."""
+    if count < 1024:
+        return f"{count:,} B"
+    amount, units = count / 1024, iter(("KiB", "MiB", "GiB", "TiB", "PiB"))
+    unit = next(units)
+    while round(amount, 1) >= 1024 and (larger := next(units, "")):
+        amount, unit = amount / 1024, larger
+    return f"{amount:,.1f} {unit}"
+
+
 def counted(count: int, word: str) -> str:
     """`1 rule`, `1,200 rules`, `0 entries`."""
     return f"{count:,} {word if count == 1 else plural(word)}"

@@ -104,7 +104,7 @@ def test_a_client_is_banned_from_its_event_and_let_in_again(page: Page, visitor:
     expect(page.get_by_label("Address", exact=True)).to_have_value(visitor.address)
     page.get_by_label("1 day").check()
     page.get_by_role("textbox", name="Reason").fill("Scans")
-    page.get_by_role("button", name="Ban", exact=True).click()
+    page.get_by_role("button", name="Ban address", exact=True).click()
     expect(page.locator("#toasts")).to_contain_text(f"Banned {visitor.address}. Live")
     assert visitor.status() == 403
 

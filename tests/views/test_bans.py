@@ -37,7 +37,7 @@ async def test_one_is_set_shown_and_lifted(ada: httpx2.AsyncClient, panel: Panel
     assert (await ada.post(f"{PLACE}/1/lift")).status_code == 303
     assert listed(panel) == []
     page = read((await ada.get(PLACE)).text).text
-    assert "Nobody is banned." in page
+    assert "No address is banned." in page
     assert "lifted by ada@example.org" in page
     assert (await ada.get("/access")).headers["location"] == PLACE
 

@@ -207,11 +207,11 @@ async def test_a_request_that_cannot_be_tried_says_why(ada: httpx2.AsyncClient) 
 
 async def test_a_rule_is_switched_off_and_on_from_its_page(ada: httpx2.AsyncClient, engines: FakeEngines) -> None:
     engines.agent.known_rules = rule_set()
-    assert "Switch off" in (await ada.get("/rules/942100")).text
+    assert "Switch rule off" in (await ada.get("/rules/942100")).text
 
     await ada.post("/policies/1/rules", data={"rule": "942100", "action": "disable"})
     page = (await ada.get("/rules/942100")).text
-    assert "Switch on" in page
+    assert "Switch rule on" in page
     assert 'action="/policies/1/rules/1/delete"' in page
     assert (await ada.post("/policies/1/rules/1/delete", data={"version": "1"})).status_code == 303
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from guardpanel.views.formats import counted, duration
+from guardpanel.views.formats import counted, duration, size
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,20 @@ def test_a_number_stands_before_its_word_in_the_right_form(count: int, word: str
 )
 def test_how_long_something_has_lasted_has_its_unit(seconds: int, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (1_023, "1,023 B"),
+        (1_024, "1.0 KiB"),
+        (2_000, "2.0 KiB"),
+        (1_048_575, "1.0 MiB"),
+        (5_000_000, "4.8 MiB"),
+        (3 * 1024**4, "3.0 TiB"),
+        (2 * 1024**6, "2,048.0 PiB"),
+    ],
+)
+def test_a_size_has_a_unit_of_one_kind(count: int, text: str) -> None:
+    assert size(count) == text

@@ -109,7 +109,13 @@ class Changes:
 
     @property
     def is_saving(self) -> bool:
+        """Also a plan that is being checked, or anything else that no save may run beside."""
         return self._turn.locked()
+
+    @property
+    def is_deploying(self) -> bool:
+        """A save runs, or waits for its turn."""
+        return bool(self._running)
 
     def is_still(self, turns: int) -> bool:
         """Whether no change is being made, and none has been since `turns` was read."""

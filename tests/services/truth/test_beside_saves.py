@@ -61,3 +61,8 @@ async def test_a_whole_save_between_two_answers(
     assert await look(panel) == ("ok", "deploying")
     assert not left
     assert await look(panel) == ("ok", "ok")
+
+
+async def test_a_plan_that_is_checked_deploys_nothing(panel: Panel) -> None:
+    async with panel.changes.turn():
+        assert await look(panel) == ("ok", "ok")

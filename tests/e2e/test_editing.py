@@ -178,3 +178,25 @@ def test_the_choice_has_no_fault_at_any_width(browser: Browser, panel: Panel, gr
     edit(page, panel, path)
     assert complaints.lines == []
     context.close()
+
+
+def test_enter_in_a_field_saves_and_takes_no_server_out(panel: Panel, quiet_page: Page, host: str) -> None:
+    edit(quiet_page, panel, host)
+    field(quiet_page, "name").fill("renamed by Enter")
+    field(quiet_page, "name").press("Enter")
+    expect(quiet_page.get_by_text(LIVE)).to_be_visible()
+
+    edit(quiet_page, panel, host)
+    expect(field(quiet_page, "name")).to_have_value("renamed by Enter")
+    expect(quiet_page.get_by_label("Server 1 address")).to_have_count(1)
+
+
+def test_rows_are_named_by_their_order_after_one_was_removed(panel: Panel, quiet_page: Page, host: str) -> None:
+    edit(quiet_page, panel, host)
+    for _ in range(2):
+        quiet_page.get_by_role("button", name="Add server").click()
+    quiet_page.get_by_role("button", name="Remove server 2").press("Enter")
+
+    addresses = quiet_page.get_by_label(re.compile(r"Server \d+ address"))
+    assert [one.get_attribute("aria-label") for one in addresses.all()] == ["Server 1 address", "Server 2 address"]
+    expect(addresses.nth(1)).to_be_focused()

@@ -61,3 +61,19 @@ async def test_a_server_without_an_address_keeps_what_was_typed_into_it(ada: Per
         "/virtual-hosts", data=a_virtual_host("shop.example", **{**second, "servers.1.weight": "100"})
     )
     assert added.status_code == 303, "nothing was typed into the row"
+
+
+async def test_enter_in_a_field_saves_and_removes_no_row(ada: Person) -> None:
+    """Browsers press the first submit button of the form: that of a row would take the server out."""
+    await ada.post("/virtual-hosts", data=a_virtual_host("shop.example"))
+    for path in (
+        "/virtual-hosts/new",
+        "/virtual-hosts/1/edit",
+        "/virtual-hosts/1/paths/new",
+        "/policies/1/custom-rules/new",
+    ):
+        form = (await ada.get(path)).text.partition(" data-save>")[2]
+        first = re.search(r"<button[^>]*>", form)
+
+        assert first
+        assert "name=" not in first[0], path

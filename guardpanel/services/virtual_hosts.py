@@ -119,6 +119,12 @@ async def first(session: AsyncSession, condition: ColumnElement[bool], limit: in
     return list((await session.exec(query.limit(limit))).all())
 
 
+async def as_options(session: AsyncSession) -> list[tuple[str, str]]:
+    """Id and name of each, by name."""
+    rows = await session.exec(select(VirtualHost.id, VirtualHost.name).order_by(func.lower(VirtualHost.name)))
+    return [(str(number), name) for number, name in rows.all()]
+
+
 async def policy_of(session: AsyncSession, virtual_host: VirtualHost) -> Policy | None:
     return await session.get(Policy, virtual_host.policy_id) if virtual_host.policy_id is not None else None
 

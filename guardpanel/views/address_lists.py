@@ -47,8 +47,7 @@ class AddressListEditing(Editing[AddressList, AddressListFields]):
         return await read_entries(ctx, self.noun.input)
 
     async def beside_form(self, ctx: Context) -> Mapping[str, Any]:
-        hosts = await virtual_hosts.page(ctx.session, limit=MOST_HOSTS)
-        return {"hosts": [(str(host.id), host.name) for host in hosts.items]}
+        return {"hosts": await virtual_hosts.as_options(ctx.session), "most_hosts": MOST_HOSTS}
 
 
 async def read_entries(ctx: Context, model: Any) -> Form:

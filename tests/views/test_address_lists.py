@@ -9,7 +9,7 @@ from sqlmodel import select
 from guardpanel.models import AddressListContent
 from guardpanel.panel import Panel
 from guardpanel.services import retention
-from tests.factories import a_vhost, an_address_list
+from tests.factories import a_vhost, a_virtual_host, an_address_list
 from tests.fakes import FakeEngines
 from tests.html import read
 
@@ -236,3 +236,20 @@ async def test_undo_brings_the_entries_back_and_what_no_change_names_is_deleted(
 async def contents(panel: Panel) -> int:
     async with panel.database.read() as session:
         return len((await session.exec(select(AddressListContent.digest))).all())
+
+
+async def test_chosen_virtual_hosts_stay_chosen_where_not_all_are_listed(
+    ada: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list that lets only some in would let all in there, once it was saved for another reason."""
+    monkeypatch.setattr("guardpanel.views.address_lists.MOST_HOSTS", 1)
+    for name in ("a.example", "b.example", "c.example"):
+        await ada.post("/virtual-hosts", data=a_virtual_host(name))
+    some = {"applies_to": "virtual_hosts", "virtual_host_ids": ["3"]}
+    chosen = an_address_list("Office", kind="only", entries="192.0.2.1", save_anyway="on", **some)
+    assert (await ada.post("/access/lists", data=chosen)).status_code == 303
+
+    page = read((await ada.get("/access/lists/1/edit")).text)
+
+    assert page.values["virtual_host_ids"] == ["", "3"]
+    assert "1 more virtual host is not listed here" in page.text

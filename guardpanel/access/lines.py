@@ -3,7 +3,7 @@ exchanged without reading the others."""
 
 from collections.abc import Iterable
 
-from guardpanel.access.spans import Span, span
+from guardpanel.access.spans import Span, span, within
 
 
 def place(content: bytes, wanted: Span) -> int:
@@ -31,6 +31,11 @@ def exchanged(content: bytes, lines: Iterable[tuple[str, bytes]]) -> bytes:
 
 def deciding(content: bytes, address: str) -> tuple[str, str] | None:
     """The network with the longest prefix that contains an address, as HAProxy's maps decide, and what follows it."""
+    ipv4 = within(address)
+    return _deciding(content, address) or (_deciding(content, ipv4) if ipv4 else None)
+
+
+def _deciding(content: bytes, address: str) -> tuple[str, str] | None:
     inner = wanted = span(address)
     while True:
         at = place(content, wanted)

@@ -53,6 +53,19 @@ def test_the_longest_prefix_is_found_without_reading_the_others(seed: int) -> No
             assert decides is None or decides[1] == str(entries.find(decides[0]).end)  # type: ignore[union-attr]
 
 
+def test_an_ipv6_address_in_no_ipv6_network_is_looked_up_as_the_ipv4_one_within_it() -> None:
+    """As HAProxy 2.6 to 3.4 do (tests/live/test_address_lists.py)."""
+    content = b"0.0.0.0/8 1\n192.0.2.0/24 2\n2002:c000:200:7::/64 3\n2002:cb00:7100::/40 4\n"
+    expected = {
+        "::1": "1", "::192.0.2.7": "2", "::ffff:192.0.2.7": "2", "2002:c000:200:8::": "2", "2002:c000:200:7::": "3",
+        "2002:cb00:7107::1": "4", "64:ff9b::c000:207": "", "::ffff:0:c000:207": "", "::1:0:0": "", "2002:c000:300::": "",
+    }  # fmt: skip
+
+    decides = {address: lines.deciding(content, address) for address in expected}
+
+    assert {address: line[1] if line else "" for address, line in decides.items()} == expected
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_edits_leave_the_texts_that_all_entries_together_have(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entries_module, "FEW", 1)

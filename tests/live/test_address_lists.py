@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from guardpanel.access import lines
 from guardpanel.engines.haproxy.map_commands import MapCommands
 from guardpanel.errors import NeedsConfirmation
 from guardpanel.models.access.address_list import AddressListInput
@@ -169,6 +170,21 @@ async def test_entries_of_a_save_that_was_interrupted_before_its_swap_are_loaded
 
     assert [status(here, peer) for peer in ("127.9.0.1", "127.9.0.2")] == [403, 403]
     assert await here.look() == []
+
+
+async def test_an_ipv6_network_goes_without_a_reload_though_haproxy_finds_the_ipv4_one_within(
+    here: Installation,
+) -> None:
+    number = await a_list(here, "198.51.100.0/24\n2002:c633:6400::/40\n0.0.0.0/8\n::1:0/112", save_anyway=True)
+    before = await worker(here)
+
+    await address_lists.ROWS.edit(here.changes, ADA, number, removing(["2002:c633:6400::/40", "::1:0/112"]))
+
+    assert await worker(here) == before
+    at = (await here.engines.cli.map_states())["lists/1.map"].number
+    content = (here.settings.data_dir / "current" / "lists" / "1.map").read_bytes()
+    for address in ("::1", "::1:1", "2002:c633:6407::1", "::c633:6407", "64:ff9b::c633:6407", "2002:c633:6307::1"):
+        assert await here.engines.cli.look_up(at, address) == lines.deciding(content, address)
 
 
 @pytest.mark.one_haproxy

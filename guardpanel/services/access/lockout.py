@@ -10,7 +10,7 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access.entries import Entries, without
-from guardpanel.access.spans import span
+from guardpanel.access.spans import Span, span, within
 from guardpanel.errors import FieldError, NeedsConfirmation
 from guardpanel.models import Server
 from guardpanel.models.types import endpoint
@@ -66,7 +66,7 @@ def shut_out(doors: Doors, entries: Entries) -> str:
     if not spans:
         return "Without entries, it rejects all requests."
     yours = next((address for address, words in doors.items() if words == YOURS), "")
-    if yours and not any(area.contains(span(yours)) for area in spans):
+    if yours and not any(area.contains(place) for area in spans for place in _places(yours)):
         return f"Your own address, {yours}, is not in this list: it would get 403."
     return ""
 
@@ -83,7 +83,7 @@ def without_doors(entries: Entries, doors: Doors) -> tuple[Entries, str]:
 
 def _closed(doors: Doors, networks: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Networks with each address in them that should stay open."""
-    places = sorted((span(address).first, address) for address in doors)
+    places = sorted((place.first, address) for address in doors for place in _places(address))
     firsts = [first for first, _ in places]
     for network in networks:
         area = span(network)
@@ -91,6 +91,13 @@ def _closed(doors: Doors, networks: Iterable[str]) -> Iterator[tuple[str, str]]:
         while at < len(places) and firsts[at] <= area.last:
             yield network, places[at][1]
             at += 1
+
+
+def _places(address: str) -> Iterator[Span]:
+    """Where HAProxy looks it up: `0.0.0.0/8`, which lists of addresses that nobody has contain, rejects `::1`, too."""
+    yield span(address)
+    if ipv4 := within(address):
+        yield span(ipv4)
 
 
 def _is_one(text: str) -> bool:

@@ -11,6 +11,8 @@ from tests.factories import a_react_policy, a_vhost
 
 pytestmark = pytest.mark.anyio
 
+POLICY, VHOST = "/api/v1/policies/2", "/api/v1/vhosts/1"
+
 Client = httpx2.AsyncClient
 
 
@@ -86,3 +88,71 @@ async def test_blocked_requests_are_those_of_the_waf(ada_api: Client, panel: Pan
 
     assert denied == 2
     assert [item["verdict"] for item in reversed(all_of_them)] == verdicts
+
+
+async def test_a_policy_that_is_deactivated_in_another_mode_is_off(ada_api: Client) -> None:
+    """Its form sends both. Which mode it would have is not stored."""
+    await ada_api.post("/api/v1/policies", json=a_react_policy(enforcement_mode="detect_only"))
+
+    off = (await ada_api.patch(POLICY, json=a_react_policy(is_active=False))).json()
+    on = (await ada_api.patch(POLICY, json=a_react_policy(is_active=True))).json()
+
+    assert (off["mode"], off["is_active"]) == ("off", False)
+    assert (on["mode"], on["is_active"]) == ("block", True)
+
+
+LIMITS: dict[str, Any] = {"rate_limit_requests": 7, "rate_limit_window_seconds": 30, "max_connections_per_ip": 3}
+BANS: dict[str, Any] = {"ban_threshold": 4, "ban_duration_seconds": 900}
+
+
+async def test_hidden_numbers_of_a_policy_that_are_none_stay_as_they_were(ada_api: Client) -> None:
+    """Emptied, or far too large, and then hidden by their switch."""
+    on = a_react_policy(ddos_protection_enabled=True, auto_ban_enabled=True, **LIMITS, **BANS)
+    assert (await ada_api.post("/api/v1/policies", json=on)).status_code == 201
+
+    beyond = {"rate_limit_requests": 10**11, "rate_limit_window_seconds": 0, "ban_threshold": 0}
+    edited: dict[str, Any] = {**LIMITS, **BANS, **beyond, "max_connections_per_ip": 5}
+    off = await ada_api.patch(POLICY, json=a_react_policy(**edited))
+    without_bans = await ada_api.patch(POLICY, json={**on, "auto_ban_enabled": False, "ban_duration_seconds": 0})
+    new = await ada_api.post("/api/v1/policies", json=a_react_policy("Other", **dict.fromkeys(LIMITS | BANS, 0)))
+
+    assert {name: off.json()[name] for name in LIMITS | BANS} == {**LIMITS, **BANS, "max_connections_per_ip": 5}
+    assert {name: without_bans.json()[name] for name in LIMITS | BANS} == LIMITS | BANS
+    assert new.json()["rate_limit_requests"] == 100
+
+
+@pytest.mark.changes_nothing
+async def test_numbers_that_are_seen_are_refused(ada_api: Client) -> None:
+    for name in LIMITS | BANS:
+        on = {**a_react_policy(ddos_protection_enabled=True, auto_ban_enabled=True), name: 0}
+        assert (await ada_api.post("/api/v1/policies", json=on)).json()["detail"].startswith(f"{name}: ")
+        assert (await ada_api.patch("/api/v1/policies/1", json={name: 0})).status_code == 422
+
+
+async def test_automatic_bans_go_off_with_the_protection_that_shows_them(ada_api: Client) -> None:
+    on = a_react_policy(ddos_protection_enabled=True, auto_ban_enabled=True)
+    await ada_api.post("/api/v1/policies", json=on)
+    off = {**on, "ddos_protection_enabled": False}
+
+    assert (await ada_api.patch(POLICY, json=off)).json()["auto_ban_enabled"] is False
+    assert (await ada_api.post("/api/v1/policies", json={**off, "name": "New"})).json()["auto_ban_enabled"] is False
+
+    assert (await ada_api.patch(POLICY, json={"auto_ban_enabled": True})).json()["auto_ban_enabled"] is True
+    kept = (await ada_api.patch(POLICY, json={**off, "description": "As a page set it"})).json()
+    assert (kept["ddos_protection_enabled"], kept["auto_ban_enabled"]) == (False, True)
+
+
+async def test_disabled_inputs_of_a_check_that_is_off_stay_as_they_were(ada_api: Client) -> None:
+    numbers = dict.fromkeys(("health_check_interval_seconds", "health_check_rise", "health_check_fall"), 0)
+    off = backends({"health_check_enabled": False, "health_check_path": "up", **numbers})
+
+    new = await ada_api.post("/api/v1/vhosts", json=a_vhost(backends=off))
+    one = backends({"health_check_path": "/up", "health_check_rise": 9}, {"health_check_enabled": False, **numbers})
+    edited = await ada_api.patch(VHOST, json=a_vhost(backends=one))
+    shown = backends({"health_check_path": "up"})
+
+    (check,) = new.json()["backends"]
+    assert (check["health_check_enabled"], check["health_check_path"]) == (False, "/")
+    assert check["health_check_interval_seconds"] == 5
+    assert [backend["health_check_rise"] for backend in edited.json()["backends"]] == [9, 2]
+    assert (await ada_api.patch(VHOST, json=a_vhost(backends=shown))).status_code == 422

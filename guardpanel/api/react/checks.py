@@ -4,6 +4,7 @@ that differs. The path is always the virtual host's."""
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from guardpanel.api.react.keys import fits
 from guardpanel.errors import FieldError, Invalid
 from guardpanel.models.server import Server
 from guardpanel.models.virtual_host import VirtualHost, VirtualHostColumns
@@ -37,6 +38,14 @@ def checks_of(host: VirtualHost, row: Server) -> dict[str, Any]:
     """The keys of a backend."""
     numbers = {theirs: getattr(row, ours) or getattr(host, ours) for theirs, ours in NUMBERS.items()}
     return {ENABLED: host.health_check and row.health_check, PATH: host.health_check_path, **numbers}
+
+
+def without_disabled(backend: dict[str, Any]) -> dict[str, Any]:
+    """Where the check is off, without what can’t be its path or number: the form then disables these inputs, but sends them."""
+    if backend.get(ENABLED) is not False:
+        return backend
+    beyond = {theirs for theirs, ours in CHECKS.items() if not fits(VirtualHostColumns, ours, backend.get(theirs))}
+    return {name: value for name, value in backend.items() if name not in beyond}
 
 
 def take_checks(pairs: Sequence[Pair], sent: dict[str, Any], now: Mapping[str, Any]) -> None:

@@ -1,9 +1,10 @@
 """A body in which some of our fields have the React panel's keys."""
 
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 
 class Keys(NamedTuple):
@@ -37,3 +38,19 @@ def is_as_read(value: Any, read: Any) -> bool:
         there = dict(read)
         return all(part == there[name] for name, part in value.items())
     return bool(value == read)
+
+
+def fits(fields: type[BaseModel], ours: str, value: Any) -> bool:
+    """Whether one of our fields takes this value, whatever the others are."""
+    try:
+        _adapter(fields, ours).validate_python(value)
+    except ValidationError:
+        return False
+    return True
+
+
+@cache
+def _adapter(fields: type[BaseModel], ours: str) -> TypeAdapter[Any]:
+    info = fields.model_fields[ours]
+    annotation: Any = Annotated[info.annotation, *info.metadata]
+    return TypeAdapter(annotation)

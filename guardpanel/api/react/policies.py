@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, Field
 
 from guardpanel.api.react.custom_rules import CustomRuleDialect, ReactCustomRuleOut
+from guardpanel.api.react.hidden import leave_out_hidden
 from guardpanel.api.react.rule_exclusions import ExclusionDialect, ReactExclusionOut
 from guardpanel.api.react.rule_overrides import OverrideDialect, ReactOverrideOut
 from guardpanel.api.saves import Body
@@ -50,20 +51,27 @@ class ReactPolicyIn(Body):
     NULLABLE = frozenset({"description"})
 
     mode: EnforcementMode | None = Field(default=None, description="The enforcement mode, including `off`.")
-    is_active: bool | None = Field(default=None, description="false: enforcement mode `off`.")
+    is_active: bool | None = Field(
+        default=None, description="false: enforcement mode `off`, whatever `enforcement_mode` says beside it."
+    )
     paranoia_level: int | None = Field(
         default=None,
         description="`blocking_paranoia_level` under the React panel's name. The detection level follows, unless it was set by "
         "itself: then it is only raised if necessary.",
     )
     ddos_protection_enabled: bool | None = Field(
-        default=None, description="Client limits, under the React panel's name: the three numbers act only if it is on."
+        default=None,
+        description="Client limits, under the React panel's name: the three numbers act only if it is on. Sent as false, it "
+        "makes numbers beyond their limits be ignored.",
     )
     max_connections_per_ip: int | None = Field(
         default=None, description="Requests at once by one client, under the React panel's name."
     )
     auto_ban_enabled: bool | None = Field(
-        default=None, description="Automatic bans, under the React panel's name: after `ban_threshold` rejections."
+        default=None,
+        description="Automatic bans, under the React panel's name: after `ban_threshold` rejections. With "
+        "`ddos_protection_enabled: false`, which hides it there, they are off unless they were on without client limits. "
+        "Sent as false, it makes numbers of bans beyond their limits be ignored.",
     )
     geoip_mode: GeoipMode | None = Field(default=None, description="`country_mode` under the React panel's name.")
     geoip_countries: list[str] | None = Field(
@@ -106,6 +114,7 @@ class PolicyDialect(Dialect):
         sent = body.model_dump(exclude_unset=True)
         read = now | self.out(row) if row else {}
         names = names_in(body)
+        leave_out_hidden(sent, row)
         take_level(sent, now, read)
         take_mode(sent, read)
         sent |= {ours: sent.pop(theirs) for theirs, ours in NAMES.items() if theirs in sent}
@@ -191,9 +200,12 @@ MODE_KEYS: tuple[str, ...] = ("mode", "enforcement_mode", "is_active")
 
 
 def take_mode(sent: dict[str, Any], read: dict[str, Any]) -> None:
-    """The enforcement mode from the keys that determine it. Those that differ from what was read count, and must agree."""
+    """The enforcement mode from the keys that determine it. Those that differ from what was read count, and must agree: but the
+    React panel's form deactivates a policy beside any mode."""
     mode_keys = {name: sent.pop(name) for name in MODE_KEYS if name in sent}
     new = {name: value for name, value in mode_keys.items() if value != read.get(name)}
+    if new.get("is_active") is False and "mode" not in new:
+        new.pop("enforcement_mode", None)
     if not new:
         return
     mode = chosen_mode(mode_keys, new)

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
 
-from guardpanel.api.react.checks import CHECKS, Pair, checks_of, take_checks
+from guardpanel.api.react.checks import CHECKS, Pair, checks_of, take_checks, without_disabled
 from guardpanel.api.saves import Body
 from guardpanel.errors import FieldError, Invalid
 from guardpanel.field_codes import FieldCode
@@ -45,7 +45,9 @@ class BackendIn(_KeysIn):
     url: str = Field(max_length=500)
     id: int | None = Field(default=None, description="As read for this URL, or for the URL that it replaces.")
     is_active: bool = True
-    health_check_enabled: bool | None = None
+    health_check_enabled: bool | None = Field(
+        default=None, description="If false, a path and numbers that no check can have are ignored."
+    )
     health_check_path: str | None = Field(
         default=None,
         description="The same for all that are active and checked. Others keep none of their own.",
@@ -79,6 +81,7 @@ def take_servers(sent: dict[str, Any], now: Mapping[str, Any], host: VirtualHost
     """`backends` or `backend_url` as servers. Fields that they do not have stay as they are."""
     url, backends = sent.pop("backend_url", None), sent.pop("backends", None)
     if backends is not None:
+        backends = [without_disabled(backend) for backend in backends]
         if "servers" in sent:
             raise Invalid.at("backends", "backends and servers are aliases. Send one of them.")
         must_be_of(host, backends)

@@ -76,3 +76,19 @@ async def test_a_rule_can_count_above_its_level_where_it_runs(
     assert "SecRuleUpdateActionById 942330 \"setvar:'tx.inbound_anomaly_score_pl1=+5'" in directives(engines)
     await ada_api.patch("/api/v1/policies/1", json={"blocking_paranoia_level": 2})
     assert "SecRuleUpdateActionById" not in directives(engines), "it counts there anyway"
+
+
+async def test_the_id_of_one_rule_is_no_family(ada_api: httpx2.AsyncClient) -> None:
+    """942 for 942100 would switch off all rules against SQL injection."""
+    made = (await ada_api.post(PLACE, json=REACT)).json()
+
+    for answer in (
+        await ada_api.post(PLACE, json={**REACT, "rule_id": 942}),
+        await ada_api.patch(f"{PLACE}/{made['id']}", json={**REACT, "rule_id": 942}),
+    ):
+        assert answer.status_code == 422
+        assert answer.json()["detail"].startswith("942 is not the ID of a rule, such as 942100.")
+
+    family = (await ada_api.post(PLACE, json={"rule": "942"})).json()
+    kept = await ada_api.patch(f"{PLACE}/{family['id']}", json={**REACT, "rule_id": 942, "comment": "As a page set it"})
+    assert (kept.status_code, kept.json()["rule"]) == (200, "942")

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 from sqlmodel import Field, SQLModel
 
 from guardpanel.models.types import Lines, display_name, hostname, refuse
@@ -25,7 +26,17 @@ class Hostname(SQLModel, table=True):
         return display_name(self.name)
 
 
+def _is_whole_hostname(text: str) -> bool:
+    try:
+        return "." in hostname(text)
+    except PydanticCustomError:
+        return False
+
+
 def known_hostnames(names: list[str]) -> list[str]:
+    for name in names:
+        if len(name.split()) > 1 and all(map(_is_whole_hostname, name.split())):
+            raise refuse("Enter one hostname per line.")
     hostnames = [hostname(name) for name in names]
     for i, name in enumerate(hostnames):
         if name in hostnames[:i]:

@@ -2,8 +2,10 @@
 
 import pytest
 from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
 
 from guardpanel.errors import Invalid
+from guardpanel.models.hostname import known_hostnames
 from guardpanel.models.types import hostname
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.views.forms import Form
@@ -60,3 +62,10 @@ def test_a_name_may_have_underscores(name: str) -> None:
 
 def test_underscores_may_stand_beside_other_scripts() -> None:
     assert hostname("A_B。münchen.example") == "a_b.xn--mnchen-3ya.example"
+
+
+def test_several_hostnames_in_a_line_are_refused_with_what_to_do() -> None:
+    with pytest.raises(PydanticCustomError, match="Enter one hostname per line"):
+        known_hostnames(["shop.example www.shop.example"])
+    with pytest.raises(PydanticCustomError, match="a space is not allowed"):
+        known_hostnames(["shop .example"])

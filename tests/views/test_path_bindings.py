@@ -65,6 +65,11 @@ async def test_one_is_added_shown_edited_and_deleted(ada: httpx2.AsyncClient, en
         ("path", {"path": "/a//b"}, "Enter the path without //."),
         ("path", {"path": "/a\\b"}, "Enter the path without \\."),
         ("path", {"path": "/../b"}, "without . and .. segments"),
+        (
+            "path",
+            {"path": "/admin/*"},
+            "Remove the * at the end: there are no wildcards. A path can include everything below it.",
+        ),
         ("path", {"path": "/a./b"}, "No part of the path may end in a dot."),
         ("path", {"path": "/"}, "Everything below / is the virtual host itself."),
         ("path", {"path": "/" + "é" * 120}, "At most 200 bytes."),

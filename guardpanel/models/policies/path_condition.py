@@ -93,6 +93,8 @@ def bound_path(text: str) -> str:
         raise refuse(f"Enter the path without {character[0].strip() or 'spaces'}.")
     if re.search(r"\.(/|$)", path):
         raise refuse("No part of the path may end in a dot.")
+    if path.endswith("*"):  # It would be compared as a character, and what is below would be unprotected.
+        raise refuse("Remove the * at the end: there are no wildcards. A path can include everything below it.")
     if len(path.encode()) > LONGEST_PATH:
         raise refuse(f"At most {LONGEST_PATH} bytes.", FieldCode.TOO_LONG)
     return path.removesuffix("/") or "/"

@@ -174,9 +174,10 @@ class Rows:
             )
             return saved
 
-    def _page(self, rows: list[Any], others: list[dict[str, Any]], counts: Mapping[str, Any]) -> Any:
+    def _page(self, rows: list[Any], others: list[dict[str, Any]], counts: Mapping[str, Any]) -> Response:
+        """Written here, in a thread: FastAPI would write the answer on the event loop."""
         items = [self._out(row) | other for row, other in zip(rows, others, strict=True)]
-        return self.shapes.page(items=items, **counts)
+        return Response(self.shapes.page(items=items, **counts).model_dump_json(), media_type="application/json")
 
     async def saved(self, panel: Panel, response: Response, saved: SaveResult[Any]) -> Any:
         """The answer to a save of a row."""

@@ -8,19 +8,28 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-import josepy.errors
-import josepy.jwk
-import requests
-from acme import challenges, errors, messages
-from acme.client import ClientV2
 from cryptography import x509
 
 from guardpanel.acme.faults import AuthorityFault, Fault, FaultKind, fault_of, retry_time
 from guardpanel.acme.keys import renewal_id
 from guardpanel.acme.names import is_address
-from guardpanel.acme.network import Network, ReplacingOrder
+from guardpanel.later import Later
+
+if TYPE_CHECKING:
+    import josepy.errors
+    import josepy.jwk
+    import requests
+    from acme import challenges, errors, messages
+    from acme import client as library
+
+    from guardpanel.acme import network
+else:
+    josepy, requests = Later("josepy"), Later("requests")
+    challenges, errors, messages = Later("acme.challenges"), Later("acme.errors"), Later("acme.messages")
+    library, network = Later("acme.client"), Later("guardpanel.acme.network")
 
 ASK_AGAIN_SECONDS = 1.0
 "Until an authority is asked again for a result, unless it says when."
@@ -64,7 +73,7 @@ class Authority:
     def __init__(
         self,
         url: str,
-        key: josepy.jwk.JWK,
+        key: "josepy.jwk.JWK",
         account_url: str = "",
         ca_file: str = "",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -72,19 +81,19 @@ class Authority:
         self.url = url
         self.key = key
         self.now = now
-        self.network = Network(key, ca_file)
+        self.network = network.Network(key, ca_file)
         self._account_url = account_url
-        self._client: ClientV2 | None = None
+        self._client: library.ClientV2 | None = None
 
     @property
     def account_url(self) -> str:
         return self._account_url
 
     @contextmanager
-    def _asking(self) -> Iterator[ClientV2]:
+    def _asking(self) -> "Iterator[library.ClientV2]":
         try:
             if self._client is None:
-                self._client = ClientV2(ClientV2.get_directory(self.url, self.network), self.network)
+                self._client = library.ClientV2(library.ClientV2.get_directory(self.url, self.network), self.network)
             if self._account_url and self.network.account is None:
                 self.network.account = _account(self._account_url)
             yield self._client
@@ -132,23 +141,23 @@ class Authority:
     def new_order(self, names: Sequence[str], profile: str = "", replaces: str = "") -> str:
         """The order's URL."""
         with self._asking() as client:
-            order = ReplacingOrder(
+            order = network.ReplacingOrder(
                 identifiers=[_identifier(name) for name in names], profile=profile or None, replaces=replaces or None
             )
             response = self.network.post(client.directory["newOrder"], order, new_nonce_url=self._nonces(client))
             return response.headers["Location"]
 
-    def order(self, url: str) -> messages.Order:
+    def order(self, url: str) -> "messages.Order":
         with self._asking():
             order: messages.Order = messages.Order.from_json(self._read(url).json())
             return order
 
-    def authorization(self, url: str) -> messages.Authorization:
+    def authorization(self, url: str) -> "messages.Authorization":
         with self._asking():
             authorization: messages.Authorization = messages.Authorization.from_json(self._read(url).json())
             return authorization
 
-    def answer(self, challenge: messages.ChallengeBody) -> None:
+    def answer(self, challenge: "messages.ChallengeBody") -> None:
         """Say that the challenge's proof is in its place."""
         with self._asking() as client:
             client.answer_challenge(challenge, challenge.response(self.key))
@@ -161,11 +170,11 @@ class Authority:
                     update = messages.UpdateAuthorization(status="deactivated")
                     self.network.post(url, update, new_nonce_url=self._nonces(client))
 
-    def txt_value(self, challenge: messages.ChallengeBody) -> str:
+    def txt_value(self, challenge: "messages.ChallengeBody") -> str:
         """Content of the TXT record that proves a name by DNS-01."""
         return str(challenge.chall.validation(self.key))
 
-    def finalize(self, order: messages.Order, csr: bytes) -> None:
+    def finalize(self, order: "messages.Order", csr: bytes) -> None:
         with self._asking() as client:
             request = messages.CertificateRequest(csr=x509.load_pem_x509_csr(csr))
             self.network.post(order.finalize, request, new_nonce_url=self._nonces(client))
@@ -206,16 +215,16 @@ class Authority:
         moment = retry_time(self.network.last, self.now())
         return ASK_AGAIN_SECONDS if moment is None else max(0.2, (moment - self.now()).total_seconds())
 
-    def _read(self, url: str) -> requests.Response:
+    def _read(self, url: str) -> "requests.Response":
         """POST-as-GET (RFC 8555 §6.3)."""
         with self._asking() as client:
             return self.network.post(url, None, new_nonce_url=self._nonces(client))
 
-    def _nonces(self, client: ClientV2) -> str:
+    def _nonces(self, client: "library.ClientV2") -> str:
         return str(client.directory["newNonce"])
 
 
-def challenge_of(authorization: messages.Authorization, kind: str) -> messages.ChallengeBody:
+def challenge_of(authorization: "messages.Authorization", kind: str) -> "messages.ChallengeBody":
     """`kind`: `http-01` or `dns-01`. Raises AuthorityFault if the authority does not offer it for this name."""
     wanted = {"http-01": challenges.HTTP01, "dns-01": challenges.DNS01}[kind]
     for challenge in authorization.challenges:
@@ -227,10 +236,10 @@ def challenge_of(authorization: messages.Authorization, kind: str) -> messages.C
     )
 
 
-def _identifier(name: str) -> messages.Identifier:
+def _identifier(name: str) -> "messages.Identifier":
     kind = messages.IDENTIFIER_IP if is_address(name) else messages.IDENTIFIER_FQDN
     return messages.Identifier(typ=kind, value=name)
 
 
-def _account(url: str) -> messages.RegistrationResource:
+def _account(url: str) -> "messages.RegistrationResource":
     return messages.RegistrationResource(body=messages.Registration(), uri=url)

@@ -5,22 +5,27 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-
-import dns.exception
-import dns.inet
-import dns.message
-import dns.name
-import dns.query
-import dns.rcode
-import dns.rdatatype
-import dns.resolver
-import dns.tsig
-import dns.tsigkeyring
-import dns.update
+from typing import TYPE_CHECKING
 
 from guardpanel.acme.faults import AuthorityFault, Fault, FaultKind
 from guardpanel.acme.network_words import reason
 from guardpanel.acme.order import Record
+from guardpanel.later import Later
+
+if TYPE_CHECKING:
+    import dns.exception
+    import dns.inet
+    import dns.message
+    import dns.name
+    import dns.query
+    import dns.rcode
+    import dns.rdatatype
+    import dns.resolver
+    import dns.tsig
+    import dns.tsigkeyring
+    import dns.update
+else:
+    dns = Later("dns")
 
 TTL_SECONDS = 5
 TIMEOUT_SECONDS = 5.0
@@ -119,7 +124,7 @@ class DnsUpdates:
         host = self.server.host
         return host if dns.inet.is_address(host) else socket.gethostbyname(host)
 
-    def _update(self, zone: str) -> dns.update.UpdateMessage:
+    def _update(self, zone: str) -> "dns.update.UpdateMessage":
         key = self.server.key
         try:
             keyring = dns.tsigkeyring.from_text({key.name: key.secret}) if key else None
@@ -128,7 +133,7 @@ class DnsUpdates:
         except (ValueError, dns.exception.DNSException) as error:
             raise _fault("The DNS server’s key is not valid.") from error
 
-    def _send(self, update: dns.update.UpdateMessage) -> None:
+    def _send(self, update: "dns.update.UpdateMessage") -> None:
         with _told_faults():
             answer = dns.query.tcp(update, self._address(), port=self.server.port, timeout=TIMEOUT_SECONDS)
         if answer.rcode() != dns.rcode.NOERROR:

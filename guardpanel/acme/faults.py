@@ -7,13 +7,19 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import josepy.errors
-import requests
-from acme import errors, messages
-
 from guardpanel.acme.network_words import reason
+from guardpanel.later import Later
+
+if TYPE_CHECKING:
+    import josepy.errors
+    import requests
+    from acme import errors, messages
+else:
+    josepy, requests = Later("josepy"), Later("requests")
+    errors, messages = Later("acme.errors"), Later("acme.messages")
 
 
 class FaultKind(StrEnum):
@@ -115,7 +121,7 @@ UNREACHABLE = "The authority can’t be reached."
 NOT_ACME = "The address does not answer as an ACME server."
 
 
-def fault_of(error: Exception, response: requests.Response | None, now: datetime) -> Fault:
+def fault_of(error: Exception, response: "requests.Response | None", now: datetime) -> Fault:
     """What an exception of the `acme` library means. `response` is the last one, which the exception does not have."""
     status = response.status_code if response is not None else None
     match error:
@@ -132,7 +138,7 @@ def fault_of(error: Exception, response: requests.Response | None, now: datetime
     return Fault(FaultKind.UNREACHABLE, NOT_ACME, _answer(response), status=status, retry_at=retry_at)
 
 
-def fault_of_problem(problem: messages.Error, status: int | None = None, retry_at: datetime | None = None) -> Fault:
+def fault_of_problem(problem: "messages.Error", status: int | None = None, retry_at: datetime | None = None) -> Fault:
     code = str(problem.typ or "").rpartition(":")[2]
     kind, message = BY_CODE.get(code, (FaultKind.OTHER, "The authority rejected the request."))
     if status == 403 and code == "unauthorized":
@@ -146,7 +152,7 @@ def fault_of_problem(problem: messages.Error, status: int | None = None, retry_a
     return Fault(kind, message, detail, str(problem.typ or ""), status, retry_at)
 
 
-def fault_of_validation(problems: Iterable[tuple[str, messages.Error]]) -> Fault:
+def fault_of_validation(problems: "Iterable[tuple[str, messages.Error]]") -> Fault:
     """Of names whose proof failed, with the authority's words for each."""
     problems = list(problems)
     first = fault_of_problem(problems[0][1]) if problems else Fault(FaultKind.VALIDATION, BY_CODE["unauthorized"][1])
@@ -156,7 +162,7 @@ def fault_of_validation(problems: Iterable[tuple[str, messages.Error]]) -> Fault
     return Fault(kind, message, detail, first.type)
 
 
-def _pages(error: messages.Error, response: requests.Response | None) -> Iterator[str]:
+def _pages(error: "messages.Error", response: "requests.Response | None") -> Iterator[str]:
     """The pages on which the authority has its account's owner do something (RFC 8555 §7.3.3): the problem's `instance`, and the
     terms of service. The `acme` library drops both."""
     if str(error.typ or "").rpartition(":")[2] != "userActionRequired" or response is None:
@@ -169,7 +175,7 @@ def _pages(error: messages.Error, response: requests.Response | None) -> Iterato
             yield f"Its terms: {link['url']}"
 
 
-def retry_time(response: requests.Response | None, now: datetime) -> datetime | None:
+def retry_time(response: "requests.Response | None", now: datetime) -> datetime | None:
     """The answer's Retry-After: seconds or a date (RFC 9110 §10.2.3)."""
     text = "" if response is None else response.headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
@@ -200,11 +206,11 @@ def _line(name: str, detail: str | None) -> str:
     return f"{name}: {detail or 'no reason given'}" if name else str(detail or "")
 
 
-def _host(error: requests.exceptions.RequestException) -> str:
+def _host(error: "requests.exceptions.RequestException") -> str:
     return (urlsplit(error.request.url or "").netloc if error.request is not None else "") or "the authority"
 
 
-def _answer(response: requests.Response | None) -> str:
+def _answer(response: "requests.Response | None") -> str:
     """What came instead of an ACME server's JSON."""
     if response is None:
         return ""

@@ -2,15 +2,21 @@
 
 from collections.abc import Sequence
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
-import josepy.b64
-import josepy.jwk
-from acme import crypto_util
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from guardpanel.acme.names import is_address
+from guardpanel.later import Later
+
+if TYPE_CHECKING:
+    import josepy.b64
+    import josepy.jwk
+    from acme import crypto_util
+else:
+    josepy, crypto_util = Later("josepy"), Later("acme.crypto_util")
 
 
 def new_key() -> bytes:
@@ -27,7 +33,7 @@ def new_rsa_key() -> bytes:
     )
 
 
-def account_key(pem: bytes) -> josepy.jwk.JWK:
+def account_key(pem: bytes) -> "josepy.jwk.JWK":
     """The key with which requests to authorities are signed."""
     return josepy.jwk.JWKEC(key=serialization.load_pem_private_key(pem, None))
 

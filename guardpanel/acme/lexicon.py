@@ -3,14 +3,19 @@
 import importlib.util
 import sys
 from collections.abc import Sequence
-
-import dns.exception
+from typing import TYPE_CHECKING
 
 from guardpanel.acme.dns_updates import DnsServer, ServersOf, missing_record, name_servers
 from guardpanel.acme.faults import AuthorityFault, Fault, FaultKind
 from guardpanel.acme.hook import Hook
 from guardpanel.acme.lexicon_hook import MISSING, ZoneOf, zone_of
 from guardpanel.acme.order import Record
+from guardpanel.later import Later
+
+if TYPE_CHECKING:
+    import dns.exception
+else:
+    dns = Later("dns")
 
 
 class Lexicon:

@@ -9,15 +9,21 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dns.name
-import dns.resolver
-import requests
 import yaml
 
 from guardpanel.acme import redaction
 from guardpanel.acme.network_words import reason
+from guardpanel.later import Later
+
+if TYPE_CHECKING:
+    import dns.name
+    import dns.resolver
+    import requests
+else:
+    dns = Later("dns")
+    requests = Later("requests")
 
 MISSING = "The package dns-lexicon is not installed: pip install 'guardpanel[lexicon]'."
 

@@ -6,8 +6,15 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import urllib3.exceptions
+from guardpanel.later import Later
+
+if TYPE_CHECKING:
+    import urllib3.exceptions
+else:
+    urllib3 = Later("urllib3")
+
 
 MOST_CAUSES = 10
 "Of an exception that are looked at."

@@ -8,14 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
-
-from acme import messages
+from typing import TYPE_CHECKING, Protocol
 
 from guardpanel.acme.chains import choose_chain
 from guardpanel.acme.client import Authority, challenge_of
 from guardpanel.acme.faults import AuthorityFault, Fault, FaultKind, fault_of_problem, fault_of_validation
 from guardpanel.acme.names import challenge_name
+from guardpanel.later import Later
+
+if TYPE_CHECKING:
+    from acme import messages
+else:
+    messages = Later("acme.messages")
 
 DNS_01, HTTP_01 = "dns-01", "http-01"
 
@@ -135,7 +139,7 @@ def _asked(order: Order, authority: Authority) -> Order:
     return replace(order, phase=Phase.FAILED, fault=_reason(authority, body))
 
 
-def _lookup(order: Order, authority: Authority) -> messages.Order:
+def _lookup(order: Order, authority: Authority) -> "messages.Order":
     try:
         return authority.order(order.url)
     except AuthorityFault as refused:
@@ -144,7 +148,7 @@ def _lookup(order: Order, authority: Authority) -> messages.Order:
         raise
 
 
-def _pending(order: Order, authority: Authority, body: messages.Order) -> Order:
+def _pending(order: Order, authority: Authority, body: "messages.Order") -> Order:
     """Prove the names that are not proven, or wait for what the authority makes of their proofs."""
     authorizations = [authority.authorization(url) for url in body.authorizations]
     waiting = [item for item in authorizations if item.status == messages.STATUS_PENDING]
@@ -164,7 +168,7 @@ def _pending(order: Order, authority: Authority, body: messages.Order) -> Order:
     return replace(order, phase=Phase.ANSWERED)
 
 
-def _answered(waiting: Sequence[messages.Authorization]) -> bool:
+def _answered(waiting: "Sequence[messages.Authorization]") -> bool:
     """Whether each of them has a challenge that the authority was told of."""
     started = {messages.STATUS_PROCESSING, messages.STATUS_VALID}
     return all(any(challenge.status in started for challenge in item.challenges) for item in waiting)
@@ -178,7 +182,7 @@ def _proven(order: Order, proofs: Proofs) -> Order:
     return replace(order, phase=Phase.PROVEN)
 
 
-def _reason(authority: Authority, body: messages.Order) -> Fault:
+def _reason(authority: Authority, body: "messages.Order") -> Fault:
     """Why an order is invalid: the words about each name, else those about the order."""
     problems = []
     for url in body.authorizations:

@@ -13,13 +13,18 @@ from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-
-import dns.exception
-import dns.rdatatype
-import dns.resolver
+from typing import TYPE_CHECKING
 
 from guardpanel.acme.names import is_address, is_wildcard
 from guardpanel.acme.network_words import reason
+from guardpanel.later import Later
+
+if TYPE_CHECKING:
+    import dns.exception
+    import dns.rdatatype
+    import dns.resolver
+else:
+    dns = Later("dns")
 
 PATH = "/.well-known/acme-challenge/"
 HTTP_PORT = 80

@@ -1,5 +1,6 @@
 """What a save does not change is neither rendered nor written again, and what is kept is limited."""
 
+import gc
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -53,6 +54,19 @@ def test_only_new_applications_are_written_to_the_agents_file() -> None:
     names = [{*(agent_files.applications_in(document) or {})} for document in (*documents, text)]
     assert names[2] == names[0] | names[1]
     assert text.decode() == readable_yaml.written(readable_yaml.read(text))
+
+
+def test_of_compared_configurations_of_the_agent_no_text_is_held() -> None:
+    document, other = configuration(71, 72), configuration(71, 73)
+    with patch.object(agent_files, "entries", wraps=agent_files.entries) as entries:
+        first = agent_files.applications_in(document)
+        again, changed = agent_files.applications_in(bytes(bytearray(document))), agent_files.applications_in(other)
+        entries.reset_mock()
+        assert agent_files.applications_in(document) == first == again
+    assert not entries.called
+    assert first and changed and len({*first.items()} & {*changed.items()}) == 1
+    assert {len(digest) for digest in first.values()} == {32}
+    assert not [held for held in gc.get_referrers(document) if isinstance(held, tuple | dict | list)]
 
 
 def over_tls(**fields: Any) -> DesiredState:

@@ -133,7 +133,7 @@ class Inspector:
         want, have = applications_in(release), applications_in(data)
         if have is None or want is None:
             return Drift(Place.AGENT, "The agent’s configuration was changed outside guardpanel and is unreadable.")
-        others = {name: text for name, text in have.items() if name not in want}
+        others = {name: digest for name, digest in have.items() if name not in want}
         if {name: have.get(name) for name in want} == want and not self._foreign(others):
             return None
         what = "The agent’s configuration was changed outside guardpanel."
@@ -176,7 +176,7 @@ class Inspector:
     def _configuration(self, number: int) -> Path:
         return self.releases.root / str(number) / "coraza.yaml"
 
-    def _foreign(self, applications: dict[str, str]) -> dict[str, str]:
+    def _foreign(self, applications: dict[str, bytes]) -> dict[str, bytes]:
         """The applications that match no release on disk: an old worker may still use those that do."""
         left = dict(applications)
         for number in reversed(self.releases.numbers()):
@@ -184,7 +184,7 @@ class Inspector:
                 break
             path = self._configuration(number)
             known = applications_in(content_of(path)) if path.is_file() else None
-            left = {name: text for name, text in left.items() if (known or {}).get(name) != text}
+            left = {name: digest for name, digest in left.items() if (known or {}).get(name) != digest}
         return left
 
 

@@ -1,5 +1,6 @@
 """The agent's configuration file: reading it, and writing it in a readable form."""
 
+import hashlib
 import json
 from functools import lru_cache, partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from guardpanel.engines.releases import Release
 from guardpanel.kept import Kept
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def union(documents: tuple[bytes, ...], keep: frozenset[str] | None) -> bytes:
     """The first configuration plus the applications of the others. Cached, since most saves change none."""
     union: dict[str, Any] = readable_yaml.read(documents[0])
@@ -42,15 +43,23 @@ def entries(content: bytes) -> list[dict[str, Any]] | None:
         return None
 
 
-@lru_cache(maxsize=32)
-def applications_in(content: bytes) -> dict[str, str] | None:
-    """Each application in an agent configuration as text, by name. None if it is unreadable."""
+def applications_in(content: bytes) -> dict[str, bytes] | None:
+    """The SHA-256 of each application in an agent configuration, by name. None if it is unreadable."""
+    return _digests.get(hashlib.sha256(content).digest(), lambda: _digests_of(content))
+
+
+def _digests_of(content: bytes) -> dict[str, bytes] | None:
     applications = entries(content)
-    return (
-        None
-        if applications is None
-        else {app["name"]: json.dumps(app, sort_keys=True, default=str) for app in applications}
-    )
+    return None if applications is None else {app["name"]: _digest_of(app) for app in applications}
+
+
+def _digest_of(application: dict[str, Any]) -> bytes:
+    return hashlib.sha256(json.dumps(application, sort_keys=True, default=str).encode()).digest()
+
+
+_digests = Kept[dict[str, bytes] | None](5_000, lambda digests: 1 + len(digests or ()))
+"""By the SHA-256 of the configuration. Saves compare several of them, of hundreds of kilobytes each: none is held for that. At
+most so many applications."""
 
 
 def read_configuration(release: Release) -> bytes:

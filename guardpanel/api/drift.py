@@ -34,7 +34,7 @@ class DriftOut(BaseModel):
 @router.get("", name="read_drift")
 async def read_drift(panel: PanelDep, session: SessionDep, _user: Viewer) -> DriftOut:
     """What differs from the live revision, on disk and in running processes."""
-    live, watch = await revisions.live(session), panel.changes.watch
+    live, watch = await revisions.named_live(session), panel.changes.watch
     line = await live_line.live_line(panel.changes, session)
     return DriftOut(
         revision=live.id if live else None, state=line.state, words=line.text, detail=line.detail,

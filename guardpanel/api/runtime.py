@@ -55,7 +55,7 @@ class Applied(BaseModel):
 @router.get("/runtime/status")
 async def read_runtime_status(panel: PanelDep, session: SessionDep, _user: Viewer) -> RuntimeStatus:
     """The live revision, and whether the engines run it."""
-    live = await revisions.live(session)
+    live = await revisions.named_live(session)
     last = await revisions.last_deployment(session)
     line = await live_line.live_line(panel.changes, session)
     failed = last is not None and last.outcome is Outcome.FAILED
@@ -74,7 +74,7 @@ async def read_runtime_status(panel: PanelDep, session: SessionDep, _user: Viewe
 async def apply_config(request: Request, panel: PanelDep, session: SessionDep, user: Editor) -> Applied:
     """Make sure that the live revision runs; saved means live, so there is nothing else to apply. Other clients use
     `POST /api/v1/drift/redeployment`."""
-    live = await revisions.live(session)
+    live = await revisions.named_live(session)
     if live is not None:
         await panel.changes.put_back(SaveRequest(user.email))
     words = f"Revision {live.id} is live." if live else "The first configuration is going live."

@@ -1,5 +1,6 @@
 """Policies: their lists, and limits that depend on the agent."""
 
+from collections.abc import Collection
 from typing import Unpack
 
 from sqlmodel import col, func, select
@@ -86,6 +87,13 @@ async def page(
 async def all_of_them(session: AsyncSession) -> list[Policy]:
     """The choices of a select, by name."""
     return list((await session.exec(select(Policy).order_by(func.lower(Policy.name)))).all())
+
+
+async def with_ids(session: AsyncSession, ids: Collection[int | None]) -> dict[int | None, Policy]:
+    rows = await session.exec(
+        select(Policy).where(col(Policy.id).in_({number for number in ids if number is not None}))
+    )
+    return {policy.id: policy for policy in rows.all()}
 
 
 async def asking_where_from(session: AsyncSession) -> list[Policy]:

@@ -32,7 +32,7 @@ async def put_back(request: Request, panel: PanelDep, session: SessionDep, edito
 async def show_drift(
     request: Request, panel: PanelDep, session: SessionDep, problem: Problem | None = None
 ) -> Response:
-    live = await revisions.live(session)
+    live = await revisions.named_live(session)
     context = {
         "watch": panel.changes.watch, "line": await live_line.live_line(panel.changes, session), "live_revision": live,
         "refusal": refusal(problem, live.id if live else None) if problem else None,

@@ -80,7 +80,7 @@ async def metrics(panel: PanelDep) -> Response:
     """Prometheus text format."""
     engines = await panel.engines.status()
     async with panel.database.read() as session:
-        live = await revisions.live(session)
+        live = await revisions.named_live(session)
         await panel.figures.count(session)
         lives = await certificate_uses.lives(session)
         client_ca_ends = await client_cas.ends(session)

@@ -47,7 +47,7 @@ def in_page_order(links: list[dict[str, str]], form: Form) -> list[dict[str, str
 
 
 async def live_number(session: SessionDep) -> int | None:
-    live = await revisions.live(session)
+    live = await revisions.named_live(session)
     return live.id if live else None
 
 

@@ -22,7 +22,7 @@ async def show(request: Request, panel: PanelDep, session: SessionDep, _viewer: 
     limits = await traffic.limits_of(panel.changes, session)
     context = {
         "engines": engines,
-        "live_revision": await revisions.live(session),
+        "live_revision": await revisions.named_live(session),
         "running": {app.name: app for app in engines.agent.applications},
         "applications": await live_line.applications(panel.changes, session),
         "policies": {policy.id: policy for policy in await policies.all_of_them(session)},

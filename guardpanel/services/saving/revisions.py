@@ -23,16 +23,22 @@ LIGHT: tuple[Any, ...] = tuple(
 "For lists: without columns that may be large."
 
 
-async def live(session: AsyncSession) -> Revision | None:
+async def live(session: AsyncSession, *options: Any) -> Revision | None:
     """The revision that the newest successful deployment made live."""
     rows = await session.exec(
         select(Revision)
+        .options(*options)
         .join(Deployment, col(Deployment.revision_id) == col(Revision.id))
         .where(col(Deployment.outcome) == Outcome.LIVE)
         .order_by(col(Deployment.id).desc())
         .limit(1)
     )
     return rows.first()
+
+
+async def named_live(session: AsyncSession) -> Revision | None:
+    """The same without its rows, for what only names it: each page does, and of thousands of virtual hosts they are large."""
+    return await live(session, defer(Revision.snapshot, raiseload=True))  # type: ignore[arg-type]
 
 
 async def live_rows(session: AsyncSession) -> Snapshot | None:

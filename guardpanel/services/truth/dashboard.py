@@ -23,7 +23,7 @@ from guardpanel.services.saving.changes import Changes
 from guardpanel.services.truth import live_line
 from guardpanel.services.truth.live_line import LiveLine
 
-WORST = 10
+WORST, BAD = 10, ("down", "degraded")
 
 MOST = 500
 "Maximum ids per query: of more virtual hosts that are down, only the first by name are considered. SQLite has its limits."
@@ -120,7 +120,7 @@ async def overview(changes: Changes, session: AsyncSession, problem: str | None)
     named = {host.covered.certificate_id for host in in_need}
     return Overview(
         engines=engines,
-        live=await revisions.live(session),
+        live=await revisions.named_live(session),
         line=await live_line.live_line(changes, session),
         last=(await revisions.page(session, limit=6)).items,
         worst=await _worst(session, by_state, resting, servers),
@@ -207,14 +207,11 @@ async def _worst(
     """Those that are down, then those with a server down, then others, each by name."""
     known = {number: state for state, ids in by_state.items() for number in ids} | dict(resting)
     hosts: dict[int, VirtualHost] = {}
-    for state in ("down", "degraded", ""):
-        among = col(VirtualHost.id).in_(by_state[state][:MOST]) if state else true()
+    for among in (*(col(VirtualHost.id).in_(by_state[state][:MOST]) for state in BAD if by_state[state]), true()):
         hosts |= {host.id or 0: host for host in await virtual_hosts.first(session, among, WORST)}
-    policies_by_id = {policy.id: policy for policy in await policies.all_of_them(session)}
-    return [
-        _health(host, policies_by_id.get(host.policy_id), known.get(number, "unknown"), servers)
-        for number, host in list(hosts.items())[:WORST]
-    ]
+    worst = [*hosts.items()][:WORST]
+    own = await policies.with_ids(session, {host.policy_id for _, host in worst})
+    return [_health(host, own.get(host.policy_id), known.get(number, "unknown"), servers) for number, host in worst]
 
 
 def _health(host: VirtualHost, policy: Policy | None, state: str, everywhere: Servers) -> Health:

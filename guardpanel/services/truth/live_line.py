@@ -37,7 +37,7 @@ class LiveLine:
 async def live_line(changes: Changes, session: AsyncSession) -> LiveLine:
     turns = changes.turns
     engines = await changes.engines.status()
-    live, last = await revisions.live(session), await revisions.last_deployment(session)
+    live, last = await revisions.named_live(session), await revisions.last_deployment(session)
     if changes.is_deploying or (live and engines.haproxy.checksum != live.checksum and not changes.is_still(turns)):
         return LiveLine("deploying", "Deploying a change", "HAProxy keeps serving traffic")
     return _line(engines, live, last, changes)

@@ -14,7 +14,7 @@ async def parts(changes: Changes, *, starting: bool, problem: str | None) -> dic
     turns = changes.turns
     try:
         async with changes.database.read() as session:
-            live = await revisions.live(session)
+            live = await revisions.named_live(session)
     except SQLAlchemyError:
         return {"database": "cannot be read"}
     engines = await changes.engines.status()

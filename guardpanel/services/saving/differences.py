@@ -94,10 +94,11 @@ def nouns(rows: Rows) -> dict[Key, dict[str, Any]]:
     }
 
 
-def with_parts(noun: Noun, rows: Rows) -> list[dict[str, Any]]:
-    """The rows of a noun, each with the items of its parts by field."""
+def with_parts(noun: Noun, rows: Rows) -> Iterator[dict[str, Any]]:
+    """The rows of a noun, each with the items of its parts by field. One after the other: there may be thousands."""
     parts = {part.field: _items_of(part, rows) for part in noun.parts if part.table}
-    return [{**row, **{name: items[row["id"]] for name, items in parts.items()}} for row in rows[noun.table_name]]
+    for row in rows[noun.table_name]:
+        yield {**row, **{name: items[row["id"]] for name, items in parts.items()}}
 
 
 def _items_of(part: Part, rows: Rows) -> Mapping[int, list[Any]]:

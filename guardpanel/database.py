@@ -33,7 +33,7 @@ PRAGMAS = (
 
 READERS = 5
 
-READER_CACHE, WRITER_CACHE = 4_000, 16_000
+READER_CACHE, WRITER_CACHE = 4_000, 8_000
 """KiB of the database's pages that a connection keeps. 3,000 are 5,000 virtual hosts. What is larger are snapshots, which are
 read once."""
 

@@ -47,7 +47,8 @@ def handed_over(
     """The lines for be_1 by server."""
     lines = state_lines(before, live, new, handed=handed or {}, addresses=addresses or addresses_in(before, live))
     assert lines[:2] == [*HEAD]
-    return {name: row for (_, name), row in rows_in("\n".join(lines)).items()}
+    written = (dict(zip(COLUMNS, line.split(), strict=True)) for line in lines[len(HEAD) :] if line)
+    return {row["srv_name"]: row for row in written}
 
 
 def states(rows: dict[str, Row]) -> dict[str, str]:
@@ -191,6 +192,17 @@ def test_of_another_configuration_nothing_is_known() -> None:
     assert handed_over(server_states(DEAD), {}, configured(A)) == {}
     assert handed_over({}, configured(A), configured(A)) == {}
     assert rows_in("") == rows_in("nonsense\n1\n") == {}
+
+
+def test_of_a_line_only_the_columns_are_held_that_are_read() -> None:
+    line = "1 be_1 1 s1 192.0.2.1 2 0 7 7 5 6 3 4 0 0 0 0 - 80 - 0 0 - - 0"
+    assert rows_in("\n".join([*HEAD, line, ""])) == {
+        ("be_1", "s1"): {
+            "be_name": "be_1", "srv_name": "s1", "srv_addr": "192.0.2.1", "srv_op_state": "2", "srv_admin_state": "0",
+            "srv_uweight": "7", "srv_time_since_last_change": "5", "srv_check_status": "6", "srv_check_result": "3",
+            "srv_check_health": "4", "srv_port": "80",
+        }
+    }  # fmt: skip
 
 
 def handed(health: int, op: str, result: str) -> dict[tuple[str, str], Row]:

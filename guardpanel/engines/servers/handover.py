@@ -11,6 +11,7 @@ HAProxy's src/server_state.c, and tried on each version.
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from ipaddress import ip_address
+from operator import itemgetter
 from typing import NamedTuple
 
 from guardpanel.listen_addresses import bind_text
@@ -19,7 +20,7 @@ Key = tuple[str, str]
 "Backend and server: `be_17`, `s1`."
 
 Row = Mapping[str, str]
-"A line of `show servers state`, by column name."
+"A line of `show servers state`: its READ columns by name."
 
 COLUMNS = (  # noqa: SIM905 a list of 25 words reads worse
     "be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight "
@@ -27,6 +28,12 @@ COLUMNS = (  # noqa: SIM905 a list of 25 words reads worse
     "bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr "
     "srv_agent_addr srv_agent_port"
 ).split()
+
+READ = (  # noqa: SIM905 so do 11
+    "be_name srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_time_since_last_change srv_check_status "
+    "srv_check_result srv_check_health srv_port"
+).split()
+"The columns that are looked at here and where rows are compared with what is configured."
 
 HEAD = ("1", "# " + " ".join(COLUMNS))
 "The version of the format, and the columns."
@@ -119,10 +126,15 @@ def _after(words: list[str], name: str, otherwise: str) -> str:
 
 
 def rows_in(text: str) -> dict[Key, Row]:
-    """The rows of `show servers state`, or of one of our state files."""
-    lines = [line.split() for line in text.split("\n")]
-    columns = next((words[1:] for words in lines if words[:1] == ["#"]), [])
-    rows = (dict(zip(columns, words, strict=False)) for words in lines if len(words) == len(columns) > 0)
+    """The rows of `show servers state`, or of one of our state files, each with the columns that are READ: there may be
+    thousands."""
+    _, _, rest = text.partition("\n# ")
+    head, *lines = rest.split("\n")
+    columns = head.split()
+    names = [name for name in READ if name in columns]
+    words = (line.split() for line in lines)
+    read = itemgetter(*map(columns.index, names)) if names else tuple
+    rows = (dict(zip(names, read(row), strict=True)) for row in words if len(row) == len(columns) > 0)
     return {(row["be_name"], row["srv_name"]): row for row in rows}
 
 

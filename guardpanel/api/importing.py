@@ -1,15 +1,15 @@
 """An existing haproxy.cfg as a site file, over HTTP."""
 
-import asyncio
 from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from guardpanel.api.saves import speaking
+from guardpanel.connected import while_connected
 from guardpanel.dependencies import Editor
 from guardpanel.models.types import refuse
-from guardpanel.services.importing.importing import Beside, Imported, import_configuration
+from guardpanel.services.importing.importing import Beside, Imported, imported_in_thread
 
 router = APIRouter(prefix="/api/v1/configuration", tags=["configuration"])
 
@@ -58,8 +58,10 @@ class ImportedOut(BaseModel):
 
 
 @router.post("/import", name="import_configuration")
-async def import_haproxy(body: ImportIn, _editor: Editor) -> ImportedOut:
-    """Read a haproxy.cfg. Changes nothing. 422 if it is none."""
+async def import_haproxy(request: Request, body: ImportIn, _editor: Editor) -> ImportedOut:
+    """Read a haproxy.cfg. Changes nothing. 422 if it is none.
+
+    Ends when the client disconnects."""
     beside = Beside(body.files, body.environment, body.hostnames)
     with speaking({"file": "text"}):
-        return ImportedOut.of(await asyncio.to_thread(import_configuration, body.text.encode(), beside))
+        return ImportedOut.of(await while_connected(request, imported_in_thread(body.text.encode(), beside)))

@@ -1,6 +1,5 @@
 """Import of an existing haproxy.cfg: each line's outcome and what would change, and then one save."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ from guardpanel.dependencies import Editor
 from guardpanel.errors import FieldError, Invalid, NothingNew, Problem
 from guardpanel.field_codes import FieldCode
 from guardpanel.models import User
-from guardpanel.services.importing.importing import Beside, Imported, import_configuration
+from guardpanel.services.importing.importing import Beside, Imported, imported_in_thread
 from guardpanel.services.importing.outcomes import printable
 from guardpanel.services.importing.source import LARGEST
 from guardpanel.services.site_file import plans
@@ -48,7 +47,7 @@ async def read(ctx: ContextDep, editor: Editor) -> Response:
     """Read what was sent, and show what becomes of it. Changes nothing."""
     sent = await _sent(ctx)
     try:
-        imported = await asyncio.to_thread(import_configuration, sent.content(), Beside(sent.files()))
+        imported = await while_connected(ctx.request, imported_in_thread(sent.content(), Beside(sent.files())))
     except Invalid as problem:
         return await _index(ctx, sent.form(problem), problem)
     form = Form({"site": [imported.site]})

@@ -1,13 +1,13 @@
 """The configuration as a file over HTTP: the same file as that of the command, with the same lines."""
 
 import asyncio
-from typing import Any
 
 import httpx2
 import pytest
 from fastapi import FastAPI
 
 from guardpanel.services.site_file.nodes import LARGEST
+from tests.disconnecting import status_without_client
 from tests.fakes import FakeEngines
 
 pytestmark = pytest.mark.anyio
@@ -162,7 +162,6 @@ async def test_a_plan_ends_when_its_client_disconnects(
 ) -> None:
     """Its check, too, and other saves do not wait for it."""
     begun, ended = asyncio.Event(), asyncio.Event()
-    sent: list[Any] = []
 
     async def check(*_release: object, **_bundle: object) -> None:
         begun.set()
@@ -171,27 +170,11 @@ async def test_a_plan_ends_when_its_client_disconnects(
         finally:
             ended.set()
 
-    async def receive() -> dict[str, object]:
-        if not received:
-            received.append(SITE)
-            return {"type": "http.request", "body": SITE.encode(), "more_body": False}
-        await begun.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    received: list[str] = []
     request = ada_api.build_request("POST", f"{PATH}/plan", content=SITE, headers=YAML)
-    scope = {
-        "type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "path": f"{PATH}/plan", "root_path": "",
-        "raw_path": f"{PATH}/plan".encode(), "query_string": b"", "headers": request.headers.raw, "client": ("127.0.0.1", 1),
-        "server": ("panel.test", 80), "state": {},
-    }  # fmt: skip
     with monkeypatch.context() as patched:
         patched.setattr(engines, "check", check)
-        await app(scope, receive, send)
+        status = await status_without_client(app, request, begun)
 
     assert ended.is_set()
-    assert sent[0]["status"] == 499
+    assert status == 499
     assert (await ada_api.post(f"{PATH}/apply", content=SITE, headers=YAML)).json()["deployment"]["status"] == "live"

@@ -1,5 +1,7 @@
 """A haproxy.cfg read whole: a site file, and the outcome of each line. Nothing is saved."""
 
+import asyncio
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -9,7 +11,7 @@ from guardpanel.services.importing.access import POLICY, Access, is_tracking, le
 from guardpanel.services.importing.building import Building
 from guardpanel.services.importing.conditions import covers, split_rule
 from guardpanel.services.importing.hosts import Host, Row, Values
-from guardpanel.services.importing.outcomes import Kind, Line, Outcome, named
+from guardpanel.services.importing.outcomes import Kind, Ledger, Line, Outcome, named
 from guardpanel.services.importing.pools import SENDS_CLIENT, TIMEOUTS
 from guardpanel.services.importing.proxies import (
     RULES,
@@ -25,7 +27,7 @@ from guardpanel.services.importing.proxies import (
 from guardpanel.services.importing.reasons import NOT_HTTP, OWN_PAGES, OWN_TIMES, SECTIONS, SETTING, reason
 from guardpanel.services.importing.redirects import HTTPS_NOTE
 from guardpanel.services.importing.rules import Ruling, apply
-from guardpanel.services.importing.source import PROXIES, Section
+from guardpanel.services.importing.source import LISTENING, PROXIES, Section
 from guardpanel.services.site_file.keys import FORMAT, FORMAT_KEY
 
 KINDS: tuple[Kind, ...] = ("became", "note", "left")
@@ -64,9 +66,18 @@ class Imported:
         return f"{words} Disabled until you enable them: {named(self.disabled)}." if self.disabled else words
 
 
-def import_configuration(content: bytes, beside: Beside) -> Imported:
-    """Raises Invalid (422) if this is not a haproxy.cfg."""
-    read = source.read(source.text_of(content), beside.environment)
+async def imported_in_thread(content: bytes, beside: Beside) -> Imported:
+    """Reading ends if this is canceled."""
+    unwanted = threading.Event()
+    try:
+        return await asyncio.to_thread(import_configuration, content, beside, unwanted)
+    finally:
+        unwanted.set()
+
+
+def import_configuration(content: bytes, beside: Beside, unwanted: threading.Event | None = None) -> Imported:
+    """Raises Invalid (422) if this is not a haproxy.cfg, and Unwanted if it is not waited for any more."""
+    read = source.read(source.text_of(content), beside.environment, Ledger(unwanted))
     return _Importing(Context(read, beside.files, beside.hostnames)).run()
 
 
@@ -77,11 +88,14 @@ class _Importing:
         self._applied: set[tuple[int, str]] = set()
         "Rules by line and virtual host: those of defaults count for frontend and backend."
         self._http = {id(each) for each in context.source.sections if is_http(each)}
+        self._statistics = {
+            id(each) for each in context.source.sections if each.kind in LISTENING and is_statistics(each)
+        }
 
     def run(self) -> Imported:
         sections = self._context.source.sections
-        listening = [each for each in sections if each.kind in {"frontend", "listen"}]
-        frontends = [each for each in listening if id(each) in self._http and not is_statistics(each)]
+        listening = [each for each in sections if each.kind in LISTENING and id(each) in self._http]
+        frontends = [each for each in listening if id(each) not in self._statistics]
         self._building.build(frontends)
         for section in frontends:
             self._read_frontend(section)
@@ -175,7 +189,7 @@ class _Importing:
             return SECTIONS[section.kind]
         if section.kind in PROXIES and id(section) not in self._http:
             return NOT_HTTP
-        if section.kind in {"frontend", "listen"} and is_statistics(section):
+        if id(section) in self._statistics:
             return OWN_PAGES
         unused = f"No imported virtual host uses this {section.kind}."
         if line.keyword in {"use_backend", "default_backend"} and self._building.of_frontend(section):

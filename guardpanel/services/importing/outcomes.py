@@ -1,11 +1,13 @@
 """What became of each line: exactly one outcome."""
 
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from guardpanel.errors import Invalid
 from guardpanel.models.types import hidden_character
+from guardpanel.services.site_file.nodes import Unwanted
 
 Kind = Literal["became", "note", "left"]
 
@@ -77,13 +79,17 @@ class _OfLine:
 class Ledger:
     """All that is known of each line. A line that became something for one virtual host and not for another is a note there."""
 
-    def __init__(self) -> None:
+    def __init__(self, unwanted: threading.Event | None = None) -> None:
+        self._unwanted = unwanted
         self._lines: dict[int, _OfLine] = {}
         self._of_host: dict[str, dict[int, None]] = {}
         self._steps = 0
 
     def spend(self, steps: int) -> None:
-        """Raises Invalid (422) once reading has taken too many: a file's lines may multiply, and the panel serves others, too."""
+        """Raises Invalid (422) once reading has taken too many: a file's lines may multiply, and the panel serves others, too.
+        Raises Unwanted if it is not waited for any more."""
+        if self._unwanted is not None and self._unwanted.is_set():
+            raise Unwanted
         self._steps += steps
         if self._steps > MOST_STEPS:
             raise Invalid.at("file", "Its hostnames, rules and lists are too many together. Import it in parts.")
@@ -138,6 +144,7 @@ class Ledger:
         return self._lines.setdefault(line.number, _OfLine())
 
     def _outcome(self, number: int) -> tuple[Kind, str]:
+        self.spend(0)
         of_line = self._lines.get(number, _OfLine())
         kind, what = self._described(of_line)
         return kind, printable(what)

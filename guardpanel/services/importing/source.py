@@ -78,15 +78,16 @@ def text_of(content: bytes) -> str:
         raise Invalid.at("file", f"Line {line} is not UTF-8.") from None
 
 
-def read(text: str, environment: Mapping[str, str]) -> Source:
+def read(text: str, environment: Mapping[str, str], ledger: Ledger) -> Source:
     """Raises Invalid (422)."""
     rows = [row.rstrip("\r") for row in text.split("\n")]
     texts = {no: row.strip() for no, row in enumerate(rows, 1) if row.strip() and not row.lstrip().startswith("#")}
     if len(texts) > MOST_LINES:
         raise Invalid.at("file", f"At most {MOST_LINES:,} lines.", FieldCode.TOO_LONG)
-    source = Source([], texts, Ledger())
+    source = Source([], texts, ledger)
     reading = _Reading(source, dict(environment))
     for number, row in texts.items():
+        ledger.spend(1)
         reading.take(number, row)
     if not source.sections:
         raise Invalid.at("file", "This is not a haproxy.cfg: it has no section, such as “frontend”.")

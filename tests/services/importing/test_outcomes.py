@@ -1,6 +1,7 @@
 """No line is lost: whatever a configuration is made of, each of its lines has exactly one outcome, and the site file is one."""
 
 import contextlib
+import sys
 from random import Random
 
 import httpx2
@@ -134,3 +135,25 @@ def site_of(seed: int) -> str:
     with contextlib.suppress(Invalid):
         return import_configuration(configuration(seed).encode(), Beside(FILES)).site
     return ""
+
+
+def test_reading_takes_steps_by_lines_not_by_their_square() -> None:
+    """Looked up for each line: whether its section is one of statistics."""
+
+    def calls(count: int) -> int:
+        looks = 0
+
+        def look(_frame: object, event: str, _argument: object) -> None:
+            nonlocal looks
+            looks += event == "call"
+
+        rows = ["defaults", "mode http", "frontend web", "bind :80", *["http-request deny if { path /a }"] * count]
+        text = "\n".join([*rows, "default_backend app", "backend app", "server a 10.0.0.1:80"])
+        sys.setprofile(look)
+        try:
+            import_configuration(text.encode(), Beside())
+        finally:
+            sys.setprofile(None)
+        return looks
+
+    assert calls(800) < 5 * calls(200)

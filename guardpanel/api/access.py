@@ -56,7 +56,9 @@ class FindingOut(BaseModel):
     policy_id: int | None = Field(description="That rejects the country or network.")
     value: str = Field(description="The country or network: `FR`, `AS64500`, `--` if unknown. Empty for others.")
     virtual_host_ids: list[int] | None = Field(description="Null: it holds on all.")
-    paths: list[str] = Field(description="Of a list, on which it holds alone, with everything below. Empty: on all.")
+    paths: list[str] = Field(
+        description="Of a list, on which it holds alone, with everything below, or all that begins with `/admin*`. Empty: on all."
+    )
     undo: UndoOut | None
 
 

@@ -8,9 +8,8 @@ from urllib.parse import quote
 from guardpanel.models import AddressList
 from guardpanel.models.access.address_list import ListKind
 from guardpanel.models.access.reference import EMPTY
-from guardpanel.models.path_binding import BoundPath
 from guardpanel.rendering.address_list import AddressListState
-from guardpanel.rendering.bound_paths import BoundPaths, fold, is_ambiguous, with_slash
+from guardpanel.rendering.bound_paths import as_read, fold, is_ambiguous, with_slash
 from guardpanel.rendering.paths import UNESCAPED, spelled_letters
 from guardpanel.rendering.state import DesiredState
 
@@ -18,8 +17,8 @@ LISTS_MAP = "lists.map"
 "Which lists apply to a virtual host, of those that do not apply to all: `17 :1:4:`."
 
 PATHS_MAP = "list_paths.map"
-"""Of lists for some paths: as these are read (`3:/café/ 1`), and of allow lists as they are written (`3=/Caf%C3%A9/ 1`). A path
-that servers read in several ways (`..`) is of each list that rejects, and of no allow list."""
+"""Of lists for some paths: as these are read (`3:/café/ 1`, `3:/admin 1` of `/admin*`), and of allow lists as they are written
+(`3=/Caf%C3%A9/ 1`). A path that servers read in several ways (`..`) is of each list that rejects, and of no allow list."""
 
 ODD = ".."
 "What `_read_path.cfg.j2` makes of such a path."
@@ -87,9 +86,9 @@ def _paths(state: DesiredState) -> list[str]:
 def _keys(listed: AddressListState) -> Iterator[str]:
     """Of the map of paths. Who is on an allow list has to ask for a path as it is written there."""
     for path in listed.paths:
-        yield f"{listed.id}:{with_slash(fold(path))}"
+        yield f"{listed.id}:{_beginning(fold(path))}"
         if listed.kind is ListKind.ALLOW:
-            yield f"{listed.id}={with_slash(quote(path, safe=UNESCAPED))}"
+            yield f"{listed.id}={_written(path)}"
     if listed.paths and listed.kind is not ListKind.ALLOW:
         yield f"{listed.id}:{ODD}"
 
@@ -99,9 +98,17 @@ def is_at(listed: AddressList, path: str) -> bool:
     rejects = listed.kind is not ListKind.ALLOW
     if is_ambiguous(path):
         return rejects
-    written = tuple(with_slash(quote(each, safe=UNESCAPED)) for each in listed.paths)
-    is_below = BoundPaths((each, BoundPath.BELOW, True) for each in listed.paths).at(path) is not None
-    return is_below and (rejects or f"{path}/".startswith(written))
+    is_there = as_read(path).startswith(tuple(_beginning(fold(each)) for each in listed.paths))
+    return is_there and (rejects or f"{path}/".startswith(tuple(map(_written, listed.paths))))
+
+
+def _beginning(path: str) -> str:
+    """What a request's path, with a final slash, begins with: `/admin/`, or `/admin` of `/admin*`."""
+    return path.removesuffix("*") if path.endswith("*") else with_slash(path)
+
+
+def _written(path: str) -> str:
+    return quote(_beginning(path), safe=UNESCAPED)
 
 
 def _file(listed: AddressListState, state: DesiredState) -> str:

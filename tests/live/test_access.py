@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from guardpanel.access.entries import FOREVER
+from guardpanel.models.access.address_list import AddressList, ListKind
+from guardpanel.rendering.access import is_at
 from tests.live.origins import Origin
 from tests.live.stack import DEADLINE, Stack, wait_until
 from tests.live.wire import Response, head
@@ -170,6 +172,10 @@ LISTS: list[dict[str, Any]] = [
     {"name": "Hooks of all", "paths": ["/hooks"], "entries": ["127.81.0.0/16", "127.84.0.0/16"]},
     {"name": "Staff", "kind": "only", "applies_to": "virtual_hosts", "virtual_host_ids": [3], "paths": ["/Staff"],
      "entries": ["127.85.0.0/16", "127.86.0.0/16", "127.87.0.0/16 until 2001-09-09"]},
+    {"name": "Begun", "kind": "only", "applies_to": "virtual_hosts", "virtual_host_ids": [3], "paths": ["/Begun*", "/wp-*"],
+     "entries": ["127.85.0.0/16"]},
+    {"name": "Hooks that begin so", "kind": "allow", "applies_to": "virtual_hosts", "virtual_host_ids": [3], "paths": ["/Web*"],
+     "entries": ["127.83.0.0/16"]},
 ]  # fmt: skip
 
 EVERY = [Listed(*row) for row in product(EITHER, repeat=len(Listed._fields))]
@@ -359,9 +365,29 @@ STAFF = {
 "Whoever is not on its list gets into the staff's path by no spelling."
 
 
+BEGUN = {
+    "/begun": 403, "/Begun/x": 403, "/begun.php": 403, "/BEGUNNER/x?y": 403, "/%62egunx": 403, "//begunx": 403, "/begun;a/x": 403, "/x/..%2fbegunx": 403,
+    "/x/../begunx": 403, "/begun%": 403, "/wp-login.php": 403, "/wp-": 403, "/begu": 200, "/wp": 200, "/x/begun": 200, "/": 200,
+}  # fmt: skip
+"Whoever is not on its list gets to nothing that begins so."
+
+
+def test_why_reads_paths_that_begin_so_as_haproxy_does() -> None:
+    listed = AddressList(name="Begun", kind=ListKind.ONLY, paths=["/Begun*", "/wp-*"])
+
+    assert {target: 403 if is_at(listed, target.partition("?")[0]) else 200 for target in BEGUN} == BEGUN
+
+
 @pytest.mark.parametrize(
     ("peer", "host", "statuses"),
     [
+        ("127.60.0.1", "staff.test", BEGUN),
+        ("127.85.0.1", "staff.test", dict.fromkeys(["/begun", "/begun.php", "/%62egunx", "/wp-login.php"], 200)),
+        (
+            "127.83.0.1",
+            "staff.test",
+            {"/Web": 200, "/Web.php?x": 200, "/Webx/y": 200, "/web": 403, "/%57eb": 403, "/We": 403},
+        ),
         (
             "127.85.0.1",
             "staff.test",

@@ -24,7 +24,7 @@ from guardpanel.models.access.feed import (
 from guardpanel.models.access.reference import EMPTY, REFERENCE, Reference
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Noun
-from guardpanel.models.policies.path_condition import bound_paths
+from guardpanel.models.policies.path_condition import begun_paths
 from guardpanel.models.references import an_id
 from guardpanel.models.types import Fields, Lines, Name, Notes, refuse, stored
 from guardpanel.models.versioned_row import VersionedRow
@@ -65,7 +65,7 @@ def chosen_ids(value: object) -> object:
 Ids = Annotated[list[int], BeforeValidator(chosen_ids), AfterValidator(known_ids), Field(max_length=MOST_HOSTS)]
 
 
-Paths = Annotated[Lines, AfterValidator(bound_paths), Field(max_length=MOST_PATHS)]
+Paths = Annotated[Lines, AfterValidator(begun_paths), Field(max_length=MOST_PATHS)]
 
 
 class AddressListColumns(Fields):
@@ -80,7 +80,7 @@ class AddressListColumns(Fields):
         default_factory=list,
         sa_type=JSON,
         placeholder="/admin",
-        hint="One per line, each with everything below. Defaults to all paths.",
+        hint="One per line, each with everything below. With /admin*, also /admin.php. Defaults to all paths.",
     )
     content: Annotated[str, AfterValidator(known_reference)] = described(
         "Entries", EMPTY.text, max_length=100, hint="Their number and hash."

@@ -1,6 +1,7 @@
 """Which requests are meant: by path and method."""
 
 import re
+from collections.abc import Callable
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -100,14 +101,30 @@ def bound_path(text: str) -> str:
     return path.removesuffix("/") or "/"
 
 
+def begun_path(text: str) -> str:
+    """Or the beginning of paths, with `*` at its end: `/admin*` also has `/admin.php`."""
+    path = one_path(text)
+    beginning = path.removesuffix("*")
+    known = bound_path(beginning)
+    return known if beginning in {path, ""} or beginning.endswith("/") else f"{known}*"
+
+
 def bound_paths(entries: list[str]) -> list[str]:
     """Each once. Of several, what is refused is named."""
-    return list(dict.fromkeys(map(_named_path, entries)))
+    return _each_once(entries, bound_path)
 
 
-def _named_path(entry: str) -> str:
+def begun_paths(entries: list[str]) -> list[str]:
+    return _each_once(entries, begun_path)
+
+
+def _each_once(entries: list[str], read: Callable[[str], str]) -> list[str]:
+    return list(dict.fromkeys(_named_path(entry, read) for entry in entries))
+
+
+def _named_path(entry: str, read: Callable[[str], str]) -> str:
     try:
-        return bound_path(entry)
+        return read(entry)
     except PydanticCustomError as error:
         code = (error.context or {})["code"]
         raise refuse(f"{visible(entry)[:60]}: {error.message()}", code) from None

@@ -14,6 +14,7 @@ import pytest
 
 from guardpanel.readable_yaml import read
 from guardpanel.services.importing.importing import Beside, import_configuration
+from guardpanel.services.importing.quantities import seconds
 from tests.live.origins import Origin, origin
 from tests.live.stack import Stack, wait_until
 from tests.ports import free_port
@@ -169,6 +170,35 @@ def answer(address: tuple[str, int], origins: list[Origin], host: str, path: str
         result["target"] = request["target"]
         result["request"] = {name: headers.get(name) for name in ("host", "x-client", "x-debug")}
     return result
+
+
+TIMES = (
+    "15min",
+    "35000min",
+    "36000min",
+    "2100000sec",
+    "2200000sec",
+    "1m30s",
+    "24days",
+    "25d",
+    "1.5s",
+    "5S",
+    "-1",
+    "10",
+    "10us",
+    "9" * 13,
+    "1u",
+)
+
+
+@pytest.mark.parametrize("text", TIMES)
+def test_a_time_is_read_where_haproxy_starts_with_it(haproxy: str, text: str, tmp_path: Path) -> None:
+    """What follows the unit counts for nothing: 36,000 minutes are more than it takes, and so is `36000min`."""
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(f"{SHARED}  timeout queue {text}\nfrontend web\n  bind 127.0.0.1:1\n")
+    check = subprocess.run([haproxy, "-c", "-f", str(file)], capture_output=True, check=False)
+
+    assert (check.returncode == 0) is (seconds(text) is not None), check.stderr
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)

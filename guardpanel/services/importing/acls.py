@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, NamedTuple
 
 from guardpanel.services.importing.hostnames import names_of
 from guardpanel.services.importing.outcomes import OF_NAME, Line
@@ -23,11 +23,27 @@ HTTPS = ("ssl_fc",), ("dst_port", "443"), ("hdr(x-forwarded-proto)", "https"), (
 
 HTTP = ("dst_port", "80"), ("hdr(x-forwarded-proto)", "http"), ("req.hdr(x-forwarded-proto)", "http")
 
-RATE = re.compile(
-    r"(?:src_http_req_rate\(?(?P<table>[^)]*)\)?|sc(?P<number>[0-2])?_http_req_rate(?:\((?P<of>[0-9]+)[^)]*\))?)"
+SAMPLE = re.compile(r"[^,()]*(?:\([^()]*\))?")
+
+COUNTED = re.compile(
+    r"(?P<source>src|sc[0-9]*)_(?P<what>http_req_rate|http_err_rate|conn_cur)(?:\((?P<arguments>[^()]*)\))?"
 )
 
+CONNECTIONS = re.compile(r"(?:src|sc[0-9]*)_(?:conn|sess)_(?:rate|cnt)\b.*")
+
 Files = Mapping[str, str]
+
+
+class Rate(NamedTuple):
+    """How much a client may do."""
+
+    what: str
+    "`http_req_rate`, `http_err_rate` or `conn_cur`."
+    counter: str
+    "The number of what a rule tracks. Empty: the client’s address."
+    table: str
+    "Empty: that of the counter, or of the section."
+    limit: int
 
 
 @dataclass(frozen=True)
@@ -41,8 +57,7 @@ class Expression:
     "Of these, what others begin with, too, and not only below it: `/admin` of `/admin.php`."
     sources: tuple[str, ...] | None = None
     https: bool | None = None
-    rate: tuple[str, int] | None = None
-    "The counter or the table, and the limit."
+    rate: Rate | None = None
     is_always: bool = False
     other: str = ""
 
@@ -90,8 +105,8 @@ class Term:
         return values.pop() if len(values) == 1 else None
 
     @property
-    def rate(self) -> tuple[str, int] | None:
-        return self.expressions[0].rate if len(self.expressions) == 1 else None
+    def rates(self) -> tuple[Rate, ...] | None:
+        return _all((expression.rate,) if expression.rate else None for expression in self.expressions)
 
 
 def _all(parts: Iterable[tuple[Any, ...] | None]) -> tuple[Any, ...] | None:
@@ -117,7 +132,7 @@ def expression(words: Iterable[str], files: Files) -> Expression:
     read = _flags(arguments, files)
     if read.missing:
         return Expression(other=f"The file {read.missing[:80]} was not given.")
-    fetch, _, converters = sample.partition(",")
+    fetch, converters = _parts(sample)
     if not HARMLESS.fullmatch(f",{converters}" if converters else ""):
         return Expression(other=f"guardpanel can’t compare {sample[:80]}.")
     for pattern, build in KINDS:
@@ -128,14 +143,23 @@ def expression(words: Iterable[str], files: Files) -> Expression:
     return _scheme(fetch, read.patterns) or _rate(fetch, read.patterns) or _other(sample)
 
 
+def _parts(sample: str) -> tuple[str, str]:
+    """What is fetched, and its converters: `hdr(host,1)`, `lower`."""
+    match = SAMPLE.match(sample)
+    fetch = match[0] if match else sample
+    return fetch, sample[len(fetch) :].removeprefix(",")
+
+
 def size(words: Iterable[str], files: Files) -> int:
     """Steps that reading it takes: by its patterns, those of its files included, one for each 16 characters."""
     sample, *arguments = words
-    each = OF_NAME if HOST_FETCH.fullmatch(sample.partition(",")[0]) else 1
+    each = OF_NAME if HOST_FETCH.fullmatch(_parts(sample)[0]) else 1
     return each * sum(1 + len(file_of(files, word) or "") // 16 for word in arguments)
 
 
 def _other(sample: str) -> Expression:
+    if CONNECTIONS.fullmatch(sample):
+        return Expression(other="guardpanel limits requests, and not how often a client connects.")
     return Expression(other=f"guardpanel can’t decide by {sample[:80]}.")
 
 
@@ -207,9 +231,12 @@ def _scheme(fetch: str, patterns: list[str]) -> Expression | None:
 
 
 def _rate(fetch: str, patterns: list[str]) -> Expression | None:
-    match = RATE.fullmatch(fetch)
+    match = COUNTED.fullmatch(fetch)
     if match is None or len(patterns) != 2 or patterns[0] not in {"gt", "ge"} or not patterns[1].isdecimal():
         return None
-    counter = match["number"] or match["of"]
+    arguments = [part.strip() for part in (match["arguments"] or "").split(",") if part.strip()]
+    counter = match["source"].removeprefix("sc") if match["source"] != "src" else ""
+    if match["source"] == "sc":
+        counter = arguments.pop(0) if arguments else "?"
     limit = int(patterns[1][:9]) - (patterns[0] == "ge")
-    return Expression(rate=(f"sc{counter}" if counter else f"table {match['table']}", max(limit, 1)))
+    return Expression(rate=Rate(match["what"], counter, "".join(arguments[:1]), max(limit, 1)))

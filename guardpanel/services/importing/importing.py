@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from guardpanel.readable_yaml import written
 from guardpanel.services.importing import source
-from guardpanel.services.importing.access import POLICY, Access, is_tracking, left_tracking, policy
+from guardpanel.services.importing.access import Access, is_tracking, left_tracking
 from guardpanel.services.importing.building import Building
 from guardpanel.services.importing.conditions import covers, split_rule
 from guardpanel.services.importing.hosts import Host, Row, Values
+from guardpanel.services.importing.limits import POLICY
 from guardpanel.services.importing.outcomes import Kind, Ledger, Line, Outcome, named
 from guardpanel.services.importing.pools import SENDS_CLIENT, TIMEOUTS
 from guardpanel.services.importing.proxies import (
@@ -224,7 +225,7 @@ class _Importing:
         for item in items:
             item["policy"] = item["policy"] or POLICY
         used = dict.fromkeys(item["policy"] for item in items)
-        policies = [self._access.policies.get(name, policy(name)) for name in used]
+        policies = [self._access.policy(name) for name in used]
         return "\n".join(_sections(policies, items, self._access.lists)) if items else ""
 
 

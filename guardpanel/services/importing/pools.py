@@ -10,7 +10,7 @@ from guardpanel.services.importing.hosts import Host, Row
 from guardpanel.services.importing.outcomes import UNKNOWN, Line
 from guardpanel.services.importing.pool import Pool
 from guardpanel.services.importing.proxies import OLD_DENIES, key_of
-from guardpanel.services.importing.quantities import whole_seconds
+from guardpanel.services.importing.quantities import refused, whole_seconds
 from guardpanel.services.importing.reasons import reason
 from guardpanel.services.importing.servers import NAME, ServerLine, address_of, read_parameters
 
@@ -60,7 +60,7 @@ def _without_handler(row: Row, line: Line) -> None:
 def _timeout(pool: Pool, line: Line) -> None:
     exact = whole_seconds(line.words[2]) if len(line.words) > 2 else None
     if exact is None:
-        pool.row.note(line, "This is not a time.")
+        pool.row.note(line, refused(" ".join(line.words[2:3])))
     else:
         pool.row.put(line, TIMEOUTS[key_of(line)], exact)
 

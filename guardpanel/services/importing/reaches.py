@@ -12,15 +12,16 @@ PREFIXES = {"deny": "Denied by", "only": "Let in by"}
 OUTCOMES = {"deny": "address list, whose addresses get 403,", "only": "address list, whose addresses alone get no 403,"}
 
 
+NOBODY = "address list without addresses, so that all get 403,"
+
+
 class Reach(NamedTuple):
     """What one address list does."""
 
     kind: str
     networks: tuple[str, ...]
     paths: tuple[str, ...] = ()
-    "With everything below. None: all."
-    beginnings: tuple[str, ...] = ()
-    "Of the paths: the rule had others that begin with these, too."
+    "With everything below, and of `/admin*` with all that begins so. None: all."
     extended: tuple[str, ...] = ()
     "Of the paths: the rule had nothing below these."
 
@@ -29,7 +30,7 @@ class Reach(NamedTuple):
         return {"kind": self.kind, "paths": list(self.paths)}
 
     def values(self, line: Line) -> Values:
-        name = f"{PREFIXES[self.kind]} haproxy.cfg, line {line.number}"
+        name = f"{PREFIXES[self.kind if self.networks else 'deny']} haproxy.cfg, line {line.number}"
         host_fields: Values = {"applies_to": "virtual_hosts", "virtual_hosts": []}
         paths = {"paths": list(self.paths)} if self.paths else {}
         return {"name": name, "kind": self.kind, **host_fields, **paths, "entries": "\n".join(self.networks)}
@@ -37,7 +38,7 @@ class Reach(NamedTuple):
     @property
     def outcome(self) -> str:
         more = f" also below {', '.join(self.extended)[:60]}," if self.extended else ""
-        return f"{OUTCOMES[self.kind]}{more}"
+        return f"{OUTCOMES[self.kind] if self.networks else NOBODY}{more}"
 
     def at(self, binding: Values) -> Self:
         """On this path of a virtual host alone."""
@@ -53,11 +54,12 @@ def reaches_of(condition: Condition) -> list[Reach]:
 
 
 def _reach(conjunction: Conjunction) -> Reach | None:
-    """Of addresses that are in one list, or in none of some, on any path or those of one term."""
+    """Of addresses that are in one list, or in none of some, on any path or those of one term. Of all, on these alone."""
     paths = [term for term in conjunction if term.paths is not None and not term.negated]
     inside = [term for term in conjunction if term.sources is not None and not term.negated]
     outside = [term for term in conjunction if term.sources is not None and term.negated]
-    if len(paths + inside + outside) < len(conjunction) or len(paths) > 1 or len(inside) + bool(outside) != 1:
+    lists = len(inside) + bool(outside)
+    if len(paths + inside + outside) < len(conjunction) or len(paths) > 1 or lists > 1 or not (lists or paths):
         return None
     kind = "deny" if inside else "only"
     networks = tuple(dict.fromkeys(network for term in inside or outside for network in term.sources or ()))
@@ -67,8 +69,8 @@ def _reach(conjunction: Conjunction) -> Reach | None:
 def _at(reach: Reach, term: Term) -> Reach | None:
     below = {path for how, path in term.paths or () if how == "below"}
     exact = dict.fromkeys(path for how, path in term.paths or () if how == "exact" and path not in below)
-    paths = tuple(dict.fromkeys(path for _, path in term.paths or ()))
-    return None if "/" in paths else reach._replace(paths=paths, beginnings=term.beginnings, extended=tuple(exact))
+    paths = tuple(dict.fromkeys(f"{path}*" if path in term.beginnings else path for _, path in term.paths or ()))
+    return None if "/" in paths else reach._replace(paths=paths, extended=tuple(exact))
 
 
 def _joined(reaches: list[Reach]) -> list[Reach]:

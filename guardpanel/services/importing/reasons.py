@@ -1,8 +1,10 @@
 """Why lines are not taken, whatever they say: guardpanel does the same itself, or does not do it."""
 
+import re
 from collections.abc import Mapping
 
 from guardpanel.services.importing.outcomes import Line
+from guardpanel.services.importing.quantities import refused
 
 OWN_PROCESS = "guardpanel runs HAProxy itself."
 OWN_LOG = "guardpanel writes its own log."
@@ -96,12 +98,32 @@ KEYWORDS: Mapping[str, str] = {
     "reqrep": "HAProxy no longer accepts this since 2.1.",
 }
 
+RATE = re.compile(r"_rate\(([^)]*)\)")
+"The period of what a table counts."
+
 NOT_HTTP = "It is in TCP mode. guardpanel serves HTTP."
 
 
 def reason(line: Line) -> str:
     """Empty: it has to be looked at."""
     two = " ".join(line.words[:2])
-    return KEYWORDS.get(two, "") or (
-        KEYWORDS.get(line.keyword, "") if line.keyword not in {"option", "timeout"} else ""
+    return (
+        refused_time(line)
+        or KEYWORDS.get(two, "")
+        or (KEYWORDS.get(line.keyword, "") if line.keyword not in {"option", "timeout"} else "")
     )
+
+
+def refused_time(line: Line) -> str:
+    """What HAProxy says of a time in this line. Empty: nothing."""
+    if line.keyword == "timeout":
+        times = line.words[2:3]
+    elif line.keyword == "stick-table":
+        times = (*_after(line.words, "expire"), *RATE.findall(" ".join(line.words)))
+    else:
+        times = ()
+    return next(filter(None, map(refused, times)), "")
+
+
+def _after(words: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return words[words.index(name) + 1 :][:1] if name in words else ()

@@ -74,6 +74,8 @@ def _with_value(name: str, value: str, into: ServerLine) -> bool:
         into.values[NUMBERS[name]] = int(value[:9])
     elif name in TIMES and whole_seconds(value) is not None:
         into.values[TIMES[name]] = max(whole_seconds(value) or 1, 1)
+    elif name in TIMES:
+        into.left.append(f"{name} {value}, which HAProxy refuses")
     elif name in RESOLVING:
         into.values["resolve_later"] = True
     elif name in OF_HOST:

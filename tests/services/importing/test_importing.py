@@ -42,6 +42,7 @@ def kinds(text: str) -> dict[str, tuple[str, str]]:
         (r"hdr(host) -m reg ^[^.]+\.shop\.example$", ["*.shop.example"]),
         ("hdr(host) -i -f /etc/haproxy/names.lst", ["a.example", "b.example"]),
         ("ssl_fc_sni -i shop.example", ["shop.example"]),
+        ("hdr(host,1),lower shop.example", ["shop.example"]),
         ("hdr_beg(host) -i www.", []),
         (r"hdr_reg(host) ^shop[0-9]+\.example$", []),
         ("hdr(host) -f missing.lst", []),
@@ -202,8 +203,9 @@ frontend web
 @pytest.mark.parametrize(
     "line",
     [
-        "http-request deny if { path_beg /admin }",
-        "http-request deny if { path_beg /admin } !{ src 10.0.0.0/8 }",
+        "http-request deny if { path_beg /admin. }",
+        "http-request deny if { path_beg /admin } METH_POST",
+        "http-request deny if !{ path_beg /admin }",
         "http-request deny if { path / } !{ src 10.0.0.0/8 }",
         "http-request deny if !{ path_beg /open/ } !{ src 10.0.0.0/8 }",
         "http-request deny if METH_POST !{ src 10.0.0.0/8 }",
@@ -248,7 +250,16 @@ INSIDE = {"kind": "only", "entries": "10.0.0.0/8\n2001:db8::/32"}
         ("http-request deny if !{ src 10.0.0.0/8 } !{ src 2001:db8::/32 }", [INSIDE]),
         ("http-request deny if admin !office", [{**INSIDE, "paths": ["/admin"]}]),
         ("http-request deny if { path /a /b } !office", [{**INSIDE, "paths": ["/a", "/b"]}]),
-        ("http-request deny if { path_beg /admin } !office", [{**INSIDE, "paths": ["/admin"]}]),
+        ("http-request deny if { path_beg /admin } !office", [{**INSIDE, "paths": ["/admin*"]}]),
+        (
+            "http-request deny if { path_beg /admin /admin/ /.git/ } !office",
+            [{**INSIDE, "paths": ["/admin*", "/.git"]}],
+        ),
+        ("http-request deny if { path_beg /admin }", [{"kind": "only", "paths": ["/admin*"], "entries": ""}]),
+        (
+            "http-request deny if admin or { path /x }",
+            [{"kind": "only", "paths": [path], "entries": ""} for path in ("/admin", "/x")],
+        ),
         ("http-request deny if admin office", [{**INSIDE, "kind": "deny", "paths": ["/admin"]}]),
         (
             "http-request deny if !office or admin !{ src 10.0.0.1 }",
@@ -270,6 +281,101 @@ def test_rules_by_address_become_lists(rule: str, lists: list[dict[str, Any]]) -
         {**row, **applies} for row in lists
     ]
     assert len({row["name"] for row in made}) == len(made)
+
+
+COUNTS = """\
+frontend web
+  bind :80
+  stick-table type ip size 1m expire 15min store conn_cur,http_req_rate(1min),http_err_rate(60s),conn_rate(3s)
+  http-request track-sc0 src
+  {rules}
+  default_backend app
+backend other
+  stick-table type ip size 1m expire 1m store http_req_rate(60000)
+"""
+
+
+@pytest.mark.parametrize(
+    ("rules", "limits"),
+    [
+        ("http-request deny if { sc0_http_req_rate gt 100 }", (100, None, 100_000)),
+        ("http-request deny if { sc_http_req_rate(0,other) ge 100 }", (99, None, 100_000)),
+        ("http-request tarpit if { src_http_req_rate(other) gt 100 }", (100, None, 100_000)),
+        ("http-request deny if { sc_http_err_rate(0) gt 20 }", (1_000_000, 20, 100_000)),
+        ("tcp-request connection reject if { src_conn_cur ge 50 }", (1_000_000, None, 49)),
+        ("http-request reject if { sc_conn_cur(0) gt 10 }", (1_000_000, None, 20)),
+        (
+            "acl abuse sc0_http_req_rate gt 100\n  acl abuse sc0_http_err_rate gt 20\n  http-request deny if abuse or { sc0_conn_cur gt 40 }",
+            (100, 20, 40),
+        ),
+        (
+            "http-request deny if { sc0_http_req_rate gt 50 }\n  http-request silent-drop if { sc0_http_req_rate gt 100 }",
+            (50, None, 100_000),
+        ),
+    ],
+)
+def test_rules_by_what_a_client_does_are_limits_of_one_policy(rules: str, limits: tuple[int, int | None, int]) -> None:
+    site = read(imported(COUNTS.format(rules=rules) + APP).site)
+    (policy,), (host,) = site["policies"], site["virtual_hosts"]
+
+    names = ("rate_limit_requests", "errors_per_period", "requests_at_once")
+    assert tuple(policy.get(name) for name in names) == limits
+    assert policy.get("rate_limit_window_seconds", 60) == 60
+    assert (policy["client_limits"], host["policy"], host.get("enabled", True)) == (True, policy["name"], True)
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        (
+            "http-request deny if { sc0_conn_rate gt 20 }",
+            "guardpanel limits requests, and not how often a client connects.",
+        ),
+        ("http-request deny if { sc1_http_req_rate gt 20 }", "guardpanel counts by client IP alone."),
+        ("http-request deny if { sc_http_req_rate gt 20 }", "guardpanel counts by client IP alone."),
+        ("http-request deny if { src_http_err_rate(other) gt 20 }", "Its table does not store http_err_rate."),
+        (
+            "http-request deny if { src_http_req_rate(refused) gt 20 }",
+            "HAProxy refuses 1.5s: no time, or more than 24 days.",
+        ),
+        (
+            "http-request deny if { src_http_req_rate(hour) gt 20 }",
+            "A policy has one period for all limits: here 60 s.",
+        ),
+    ],
+)
+def test_a_rule_that_no_limit_can_have_says_why(rule: str, why: str) -> None:
+    tables = "".join(
+        f"backend {name}\n  stick-table type ip size 1m expire 1m store http_req_rate({period})\n"
+        for name, period in (("refused", "1.5s"), ("hour", "1h"))
+    )
+    text = COUNTS.format(rules=f"http-request deny if {{ sc0_http_req_rate gt 9 }}\n  {rule}") + APP + tables
+
+    assert kinds(text)[rule][1].endswith(why)
+    assert hosts(text)["web.invalid"]["enabled"] is False
+
+
+@pytest.mark.parametrize(
+    ("line", "seconds"),
+    [
+        ("timeout server 15min", 900),
+        ("timeout server 30sec", 30),
+        ("timeout server 1m30s", 60),
+        ("timeout server 1500", 2),
+        ("timeout server 9000000us", 9),
+        ("timeout server 1.5s", None),
+        ("timeout server 25d", None),
+        ("timeout server 5S", None),
+        ("timeout client 25d", None),
+        ("stick-table type ip size 1m expire -1", None),
+    ],
+)
+def test_times_are_those_of_haproxy(line: str, seconds: int | None) -> None:
+    """All of its versions take what follows the unit for nothing."""
+    text = f"listen web\n  bind :80\n  server a 10.0.0.1:80\n  {line}\n"
+
+    assert hosts(text)["web.invalid"].get("server_timeout") == seconds
+    assert ("HAProxy refuses" in kinds(text)[line][1]) is (seconds is None)
 
 
 def test_a_list_is_for_the_hostnames_of_its_rule() -> None:

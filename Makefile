@@ -1,7 +1,7 @@
 # `make` lists what there is. Everything installs into .venv and .tools and may be run again at any time.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help sslyze install run dev test nightly pictures lint format agent unit live live-all load e2e reload-lies zero-drop interleavings lock openapi release-api docs cases transcripts \
+.PHONY: help sslyze install run dev test nightly pictures lint format agent unit live imports live-all load e2e reload-lies zero-drop interleavings lock openapi release-api docs cases transcripts \
 	crash crash-engines crash-orders events-kills faults faults-orders bench-save bench-scale bench-api bench-first-host bench-issue bench-changes bench-backup bench-exclusions soak-agent crs evaluate-crs \
 	rx-differential parsers agent-profile bench-data-path bench-replay bench-fix bench-stack bench-attack bench-terminator bench-tls bench-certificates bench-address-lists bench-memory bench-events bench-ingest bench-event-pages clean
 MAKEFLAGS += --no-print-directory
@@ -45,6 +45,11 @@ unit: dev ## tests without engines (ARGS="-k words" selects tests; also for live
 live: dev ## tests on the real HAProxy, 2.6 and 2.8, with the real agent
 	@tools/install-dev.sh haproxies acme
 	@$(CHECK) live -- $(ARGS)
+
+imports: dev ## answers of each DIR/*.cfg by HAProxy itself and by what is imported of it (IMPORTS=DIR; a minute)
+	@tools/install-dev.sh haproxies
+	@GUARDPANEL_TEST_HAPROXIES=$$(cat .tools/haproxies) GUARDPANEL_TEST_IMPORTS=$(or $(IMPORTS),tests/live/imports) \
+		$(PYTHON_IN) -m pytest -q -rP tests/live/test_imported_files.py $(ARGS)
 
 live-all: dev ## live tests on every available HAProxy, including 3.0, 3.2 and 3.4 (ARGS="-k words")
 	@tools/install-dev.sh newer_haproxies acme

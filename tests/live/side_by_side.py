@@ -117,7 +117,7 @@ def paths(text: str) -> list[str]:
     """Usual ones, those that the configuration names, and what is below them."""
     rules = [line for line in text.splitlines() if line.split()[:1] and line.split()[0] in RULES]
     named = sorted({word for line in rules for word in re.findall(r"(?<=\s)/[\w./-]*", line)})
-    below = [f"{name.rstrip('/')}{rest}" for name in named for rest in ("/", "/a/b?c=d", "istrator/a.php")]
+    below = [f"{name.rstrip('/')}{rest}" for name in named for rest in ("/", "/a/b?c=d")]
     return list(dict.fromkeys([*USUAL, *named, *below]))
 
 

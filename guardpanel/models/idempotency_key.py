@@ -25,6 +25,6 @@ class IdempotencyKey(SQLModel, table=True):
     "None: it was too large."
     job_of: str = Field(default="", max_length=255)
     "Who sent it, if it is a job: carried out after its response."
-    job_path: str = Field(default="", max_length=500)
-    "Its method and path."
+    job_request: str = Field(default="", max_length=500)
+    "Its method and path: `PUT /api/v1/address-lists/7/entries`."
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC), index=True)

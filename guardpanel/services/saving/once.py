@@ -98,7 +98,7 @@ class Once:
                 row = IdempotencyKey(digest=digest, content=wanted)
             row.change_id = row.status = row.body = None
             row.created_at = datetime.now(UTC)
-            row.job_of, row.job_path = who if job else "", job
+            row.job_of, row.job_request = who if job else "", job
             session.add(row)
             await session.flush()
             number = row.id or 0
@@ -146,7 +146,7 @@ class Once:
         is_running = row.status is None and (number in self._running or outcome is Outcome.DEPLOYING)
         is_unknown = row.status is None and not is_running
         return Job(
-            number, row.job_path, row.created_at, row.change_id, row.status, answered, is_running,
+            number, row.job_request, row.created_at, row.change_id, row.status, answered, is_running,
             is_interrupted=is_unknown and outcome is not Outcome.LIVE,
         )  # fmt: skip
 

@@ -62,7 +62,7 @@ def _decoded(path: str) -> str:
 
 def is_ambiguous(path: str) -> bool:
     """Whether servers read a path of a request in several ways, as `_read_path.cfg.j2` has it."""
-    return bool(AMBIGUOUS.search(path) or re.search(r"/\. *\. */|%", _decoded(path)))
+    return bool(AMBIGUOUS.search(path) or re.search(r"/\. *\. */|%|:[$]", _decoded(path)))
 
 
 AMBIGUOUS = re.compile("%([01][0-9a-f]|7f|c[01]|e0%[89]|f0%8|f[5-9a-f])|#", re.IGNORECASE)

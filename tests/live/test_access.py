@@ -3,6 +3,7 @@ them as another, and where and how long each counts."""
 
 import base64
 import json
+import re
 import socket
 from collections.abc import Iterator
 from itertools import product
@@ -15,6 +16,7 @@ from guardpanel.models.access.address_list import AddressList, ListKind
 from guardpanel.rendering.access import is_at
 from tests.live.origins import Origin
 from tests.live.stack import DEADLINE, Stack, wait_until
+from tests.live.test_paths import PATHS, SPELLINGS
 from tests.live.wire import Response, head
 from tests.rows import maps_of, rows
 
@@ -189,6 +191,17 @@ for name in Listed._fields[:-1]:
     place = PLACES[name.removeprefix(verb)]
     LISTS.append({"name": name, "kind": KINDS[verb], "entries": entries, **place})
     LIST_IDS[name] = str(len(LISTS))
+GUARDED = [bound["path"] for bound in PATHS if bound.get("policy") == "Admin"]
+LISTS.append(
+    {
+        "name": "Guarded",
+        "kind": "only",
+        "applies_to": "virtual_hosts",
+        "virtual_host_ids": [3],
+        "paths": GUARDED,
+        "entries": ["127.88.0.0/16"],
+    }
+)
 
 COUNTRIES = "".join(f"127.{second}.0.0/16 DE\n" for second in range(10, 104))
 COUNTRIES += "".join(f"127.{second}.{third}.0/23 AQ\n" for second in range(10, 71) for third in (2, 6, 10))
@@ -346,7 +359,7 @@ def test_entries_count_where_and_as_long_as_they_say(stack: Stack, peer: str, ho
 
 DESK = {
     "/desk": 403, "/Desk/x": 403, "/DESK/x?y": 403, "/%64esk": 403, "//desk": 403, "/desk;a/x": 403, "/x/..%2fdesk": 403, "/x/../desk": 403,
-    "/desk./x": 403, "/desk%2fx": 403, "/desk%": 403, "/%2564esk": 403, "/B%C3%9CRO/x": 403, "/bu%CC%88ro/x/y": 403, "/desks": 200, "/x/desk": 200, "/": 200,
+    "/desk./x": 403, "/desk%2fx": 403, "/desk%": 403, "/desk::$DATA": 403, "/%2564esk": 403, "/B%C3%9CRO/x": 403, "/bu%CC%88ro/x/y": 403, "/desks": 200, "/x/desk": 200, "/": 200,
     "/b%C3%BCro": 200,
 }  # fmt: skip
 "Whoever is denied at the desk gets in nowhere by another spelling of it."
@@ -363,6 +376,12 @@ STAFF = {
     "/./staff": 403, "/staff./x": 403, "/staff%2fx": 403, "/staff%": 403, "/%2573taff": 403, "/staffs": 200, "/x/staff": 200, "/": 200,
 }  # fmt: skip
 "Whoever is not on its list gets into the staff's path by no spelling."
+
+BELOW_ADMIN = re.compile("dmin/(open|report)")
+"Paths of `test_paths.py` below a guarded one that have other policies."
+
+A_DOT_AT_THE_END = "/upload/."
+"Left out, as any at the end of a part: it leads nowhere else."
 
 
 BEGUN = {
@@ -414,6 +433,23 @@ def test_lists_of_paths_count_there_however_these_are_spelled(
     stack: Stack, peer: str, host: str, statuses: dict[str, int]
 ) -> None:
     assert {target: ask(stack, peer, target, host).status for target in statuses} == statuses
+
+
+@pytest.mark.parametrize("kind", SPELLINGS)
+def test_no_spelling_of_a_path_binding_gets_past_a_list_that_allows_only_some_there(stack: Stack, kind: str) -> None:
+    """What is read as a guarded path, or in several ways, and what is bound below one."""
+    is_guarded = {
+        target: target != A_DOT_AT_THE_END and (bound in {"Admin", "400"} or bool(BELOW_ADMIN.search(target)))
+        for target, bound in SPELLINGS[kind].items()
+    }
+
+    answers = {target: ask(stack, "127.60.0.1", target, "staff.test").status for target in is_guarded}
+
+    assert answers == {target: 403 if guarded else 200 for target, guarded in is_guarded.items()}
+    assert [ask(stack, "127.88.0.1", target, "staff.test").status for target in ("/admin", "/%61dmin;a/x")] == [
+        200,
+        200,
+    ]
 
 
 def test_a_banned_client_is_told_for_how_long(stack: Stack) -> None:

@@ -36,6 +36,7 @@ TOO_MANY_WAYS = [
     "/x/..%2flogin",
     "/%256Cogin",
     "/login%00",
+    "/login::$DATA",
     "/%zzlogin",
     "/login%C0%AF",
 ]

@@ -1,5 +1,6 @@
 """Changes: every attempt to go live, what it did, and how to undo it."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
@@ -94,6 +95,9 @@ class ComparedQuery(BaseModel):
     )
 
 
+CONFIRM = Query(description="Also overwrite what was changed in the database outside guardpanel since the last change.")
+
+
 class RestoreIn(Body):
     row: str | None = Field(default=None, pattern=ROW, description="One row, or, if it is missing, all of them.")
 
@@ -151,15 +155,24 @@ async def plan_restore(change_id: RowId, panel: PanelDep, session: SessionDep, _
 
 
 @router.post("/{change_id}/restore", name="restore_change")
-async def restore_change(change_id: RowId, body: RestoreIn, panel: PanelDep, save_request: SaveRequestDep) -> UndoneOut:
+async def restore_change(
+    change_id: RowId,
+    body: RestoreIn,
+    panel: PanelDep,
+    save_request: SaveRequestDep,
+    confirm: Annotated[bool, CONFIRM] = False,
+) -> UndoneOut:
     """Restore everything, or one row, as it was after this change, and go live."""
-    return done(await history.restore(panel.changes, save_request, change_id, key_of(body.row)))
+    confirmed = replace(save_request, confirmed=confirm)
+    return done(await history.restore(panel.changes, confirmed, change_id, key_of(body.row)))
 
 
 @router.post("/{change_id}/undo", name="undo_change")
-async def undo_change(change_id: RowId, panel: PanelDep, save_request: SaveRequestDep) -> UndoneOut:
+async def undo_change(
+    change_id: RowId, panel: PanelDep, save_request: SaveRequestDep, confirm: Annotated[bool, CONFIRM] = False
+) -> UndoneOut:
     """Restore the state before the last change, and go live. 409 if it is not the last one."""
-    return done(await history.undo(panel.changes, save_request, change_id))
+    return done(await history.undo(panel.changes, replace(save_request, confirmed=confirm), change_id))
 
 
 async def whole(session: SessionDep, change_id: int) -> OneChangeOut:

@@ -3,6 +3,7 @@ responses; `single_rows.py` has the nouns with one row."""
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from types import ModuleType
 from typing import Annotated, Any
@@ -22,6 +23,8 @@ from guardpanel.services.saving.changes import SaveRequest, SaveResult
 Operation = Callable[..., Any]
 "What FastAPI calls. Its parameters declare what it reads from a request."
 
+
+CONFIRM = Query(description="Delete it even if a redirect leads there.")
 
 ALL = 10_000
 "Maximum rows of a list without pages."
@@ -148,6 +151,23 @@ class Rows:
         return update
 
     def deleting(self) -> Operation:
+        return self._deleting_confirmed() if self.service.ROWS.asks_before_deleting else self._deleting()
+
+    def _deleting_confirmed(self) -> Operation:
+        async def delete(
+            row_id: self.number,  # type: ignore[name-defined]
+            panel: PanelDep,
+            those: self.scoped,  # type: ignore[name-defined]
+            save_request: SaveRequestDep,
+            version: NamedVersion,
+            confirm: Annotated[bool, CONFIRM] = False,
+        ) -> None:
+            with speaking({}, f"{self.noun.path}/{row_id}/delete"):
+                await those.delete(panel.changes, replace(save_request, confirmed=confirm), row_id, version)
+
+        return delete
+
+    def _deleting(self) -> Operation:
         async def delete(
             row_id: self.number,  # type: ignore[name-defined]
             panel: PanelDep,

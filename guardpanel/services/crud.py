@@ -86,6 +86,13 @@ class Crud(Generic[R, F]):
     ) -> None:
         """Raises NeedsConfirmation (409) for what whoever saves these fields may not expect. `row`: as it is. None: new."""
 
+    async def must_be_meant_deleted(self, session: AsyncSession, row: R, changes: Changes) -> None:
+        """Raises NeedsConfirmation (409) for what deleting the row breaks elsewhere."""
+
+    @property
+    def asks_before_deleting(self) -> bool:
+        return type(self).must_be_meant_deleted is not Crud.must_be_meant_deleted
+
     async def find(self, session: AsyncSession, number: int) -> R:
         query = select(self.row).where(self.row.id == number, *self.own)
         row: R | None = (await session.exec(query.options(*self.loading))).first()
@@ -170,6 +177,8 @@ class Crud(Generic[R, F]):
         async def mutate(session: AsyncSession) -> str:
             row = await self.find(session, number)
             must_be_current(row.version, version)
+            if not request.confirmed and changes.is_confirmed is None:
+                await self.must_be_meant_deleted(session, row, changes)
             change.summary = await self._in_parent(session, f"Deleted {self._called(row)}")
             await session.delete(row)
             return self.name(row)

@@ -19,6 +19,7 @@ from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.rendering import EngineFacts
 from guardpanel.rendering.bound_paths import BoundPaths
 from guardpanel.services import traffic
+from guardpanel.services.redirect_targets import covering
 
 Site = VirtualHostFields | VirtualHost | PathBindingColumns
 
@@ -35,7 +36,7 @@ class Names(NamedTuple):
     def doubt(self, site: Site) -> str:
         """What is wrong with where it redirects to. Empty: nothing that is known."""
         target = urlsplit(site.redirect_to)
-        name = _covering(target.hostname or "", self.https)
+        name = covering(target.hostname or "", self.https)
         if site.redirect is Redirect.NO or target.scheme != "https" or name is None or self.https[name]:
             return ""
         is_own = name in self.own
@@ -77,10 +78,8 @@ async def _others_must_be_meant(
     session: AsyncSession, facts: EngineFacts, fields: VirtualHostFields, row: VirtualHost
 ) -> None:
     """Those that redirect to a name whose HTTPS is turned off."""
-    hosts = select(VirtualHost).where(col(VirtualHost.redirect_to).startswith("https://"), VirtualHost.id != row.id)
-    paths = select(PathBinding).where(
-        col(PathBinding.redirect_to).startswith("https://"), PathBinding.virtual_host_id != row.id
-    )
+    hosts = select(VirtualHost).where(col(VirtualHost.redirect) != Redirect.NO, VirtualHost.id != row.id)
+    paths = select(PathBinding).where(col(PathBinding.redirect) != Redirect.NO, PathBinding.virtual_host_id != row.id)
     others: list[Site] = [*(await session.exec(hosts)).all(), *(await session.exec(paths)).all()]
     names = await _names(session, facts, [], None)
     after = names._replace(https=dict.fromkeys(fields.hostnames, False))
@@ -107,10 +106,6 @@ async def _names(session: AsyncSession, facts: EngineFacts, sites: Iterable[Site
     ports = {None, 443, *(port for _, port in facts.https_binds)}
     settings = await traffic.find(session)
     return Names(dict((await session.exec(named)).all()) | own, own, ports, bool(settings.trusted_networks))
-
-
-def _covering(name: str, names: Collection[str]) -> str | None:
-    return next((each for each in (name, f"*.{name.partition('.')[2]}") if each in names), None)
 
 
 def _leads_to_itself(site: Site, target: SplitResult) -> bool:

@@ -13,7 +13,7 @@ from guardpanel.models.delivery.redirect import Redirect
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.virtual_host import NOUN, VirtualHostFields
 from guardpanel.sealing import Seal
-from guardpanel.services import policy_uses, redirect_doubts, serving
+from guardpanel.services import policy_uses, redirect_doubts, redirect_targets, serving
 from guardpanel.services.access.geo_doubts import must_let_in_where
 from guardpanel.services.crud import Crud
 from guardpanel.services.https import https_doubts, new_certificates
@@ -56,8 +56,13 @@ class VirtualHosts(Crud[VirtualHost, VirtualHostFields]):
         serving.must_be_meant(fields, row, paths, is_meant=False)
         await https_doubts.must_be_meant(session, fields, row, names, is_meant=False)
         await redirect_doubts.must_be_meant(session, changes.renderer.facts, fields, row, paths)
+        if row and changes.is_confirmed is None:
+            await redirect_targets.must_be_meant(session, changes.renderer.facts, row, fields)
         uses = policy_uses.choices(fields, row, places)
         await must_let_in_where(changes, request.client, uses, is_meant=False)
+
+    async def must_be_meant_deleted(self, session: AsyncSession, row: VirtualHost, changes: Changes) -> None:
+        await redirect_targets.must_be_meant(session, changes.renderer.facts, row, None)
 
     async def also(
         self, session: AsyncSession, row: VirtualHost, fields: VirtualHostFields, seal: Seal, change: Change

@@ -141,7 +141,12 @@ class Form:
     def save_request(self, editor: User) -> SaveRequest:
         """Who saves this form, and the options of the save."""
         return SaveRequest(
-            editor.email, self.save_key, self.content, over_drift=self.checked("over_drift"), client=self.client
+            editor.email,
+            self.save_key,
+            self.content,
+            over_drift=self.checked("over_drift"),
+            client=self.client,
+            confirmed=self.checked("save_anyway"),
         )
 
     def fields(self, model: type[M]) -> M:

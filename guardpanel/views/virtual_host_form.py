@@ -12,7 +12,7 @@ from guardpanel.models.certificates.issuing import AUTHORITIES, LETS_ENCRYPT, Ne
 from guardpanel.models.delivery.security_headers import SECURITY_LINES
 from guardpanel.models.server import ServerFields
 from guardpanel.models.virtual_host import VirtualHostFields
-from guardpanel.services import certificate_uses, client_cas, error_pages, policies, virtual_hosts
+from guardpanel.services import certificate_uses, client_cas, error_pages, policies, redirect_targets, virtual_hosts
 from guardpanel.services.issuing import deeds
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.editing import Editing
@@ -99,7 +99,9 @@ class VirtualHostEditing(Editing[VirtualHost, VirtualHostFields]):
     async def beside_delete(self, ctx: Context, row: VirtualHost) -> Mapping[str, Any]:
         unused = await certificate_uses.used_by_it_alone(ctx.session, row)
         default_host = await virtual_hosts.for_unknown_names(ctx.session)
-        return {"heirs": await virtual_hosts.heirs(ctx.session, row), "unused": unused, "default_host": default_host}
+        stranded = await redirect_targets.doubt(ctx.session, ctx.facts, row, None)
+        heirs = await virtual_hosts.heirs(ctx.session, row)
+        return {"heirs": heirs, "unused": unused, "default_host": default_host, "stranded": stranded}
 
     async def must_be_meant(self, ctx: Context, form: Form, row: VirtualHost, fields: VirtualHostFields) -> None:
         """Ask for confirmation if a hostname would move to another virtual host's wildcard."""

@@ -8,13 +8,13 @@ from typing import NamedTuple
 from sqlmodel import col, func, literal, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.errors import Conflict, NotFound
+from guardpanel.errors import Conflict, NeedsConfirmation, NotFound
 from guardpanel.models import NOUNS, Deployment, Revision
 from guardpanel.models.noun import Key
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import Rows
 from guardpanel.services.history import earlier_rows
-from guardpanel.services.saving import former, revisions, snapshots
+from guardpanel.services.saving import differences, former, revisions, snapshots
 from guardpanel.services.saving.change import Change, SaveRequest, SaveResult
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.saving.snapshots import Snapshot
@@ -25,6 +25,9 @@ SAME = "Nothing to restore. The current values are the same."
 
 REPLACED = "No setting was changed, so there is nothing to undo. If something was replaced, its page has what was there before."
 "What is not part of the history, such as private keys, is put back there."
+
+MOST_NAMED = 3
+"Rows in a question."
 
 UNDID, REDID = "Undid: ", "Redid: "
 
@@ -165,10 +168,34 @@ async def _put(
     change.summary += former.without(snapshots.as_kept(target), touched)
     if not touched:
         raise Conflict(same)
+    if not change.request.confirmed:
+        await _must_be_as_saved(session, current, touched)
     change.touched = [f"{noun}:{number}" for noun, number in touched]
     if only is not None:
         change.summary = f"{name}: {change.summary[:1].lower()}{change.summary[1:]}"
     await snapshots.put_back(session, rows)
+
+
+async def _must_be_as_saved(session: AsyncSession, current: Snapshot, touched: list[Key]) -> None:
+    """Raises NeedsConfirmation (409) with the rows that something else has written since the last save: no change has that."""
+    saved = await asyncio.to_thread(snapshots.unpacked, (await now(session)).rows)
+    names = [] if saved == current else await asyncio.to_thread(_written_outside, current, saved, touched)
+    if names:
+        more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+        verb = "was" if len(names) == 1 else "were"
+        raise NeedsConfirmation(
+            f"{', '.join(names[:MOST_NAMED])}{more} {verb} changed in the database outside guardpanel. This overwrites it."
+        )
+
+
+def _written_outside(current: Snapshot, saved: Snapshot, touched: list[Key]) -> list[str]:
+    """`Policy Strict`, of these rows."""
+    is_now, was = (differences.nouns(snapshots.rows(each)) for each in (current, saved))
+    return [
+        NOUNS[noun].title((is_now.get((noun, number)) or was[noun, number])["name"])
+        for noun, number in touched
+        if is_now.get((noun, number)) != was.get((noun, number))
+    ]
 
 
 def _mixed(current: Snapshot, target: Snapshot, only: Key | None, stamp: int) -> tuple[Rows, list[Key], str]:

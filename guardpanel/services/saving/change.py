@@ -24,6 +24,8 @@ class SaveRequest:
     "A digest of everything else that was sent: the same key with other content is another save."
     over_drift: bool = False
     "The operator confirmed that this save overwrites what was changed outside guardpanel."
+    confirmed: bool = False
+    "The operator confirmed the warning about what this deletes, undoes or restores. Fields have a `save_anyway` of their own."
     idempotent: int | None = None
     "The number of the request's idempotency key."
     client: str = ""

@@ -11,6 +11,7 @@ from guardpanel.errors import Conflict, FieldError, Invalid, NeedsConfirmation, 
 from guardpanel.field_codes import FieldCode
 from guardpanel.models import NOUNS
 from guardpanel.models.noun import Key, Noun
+from guardpanel.services import redirect_targets
 from guardpanel.services.crud import Crud
 from guardpanel.services.saving.change import Change, SaveRequest
 from guardpanel.services.saving.changes import Changes
@@ -63,6 +64,7 @@ class Applying:
 
     async def run(self) -> None:
         """Raises Invalid (422) with each key that is refused, and NeedsConfirmation (409) if only warnings are left."""
+        served = await redirect_targets.served_names(self._session)
         for noun in NOUNS.values():
             for entry in self._document.entries[noun.key]:
                 await self._attempt(entry.path, entry, self._saving(entry))
@@ -74,6 +76,8 @@ class Applying:
                 await self._attempt(place, late_entry, work)
             if len(self._late) == len(late):
                 self._refuse()
+        if not self._options.save_anyway:
+            await redirect_targets.must_be_meant_of_all(self._session, self._batch.renderer.facts, served)
 
     def entry_of(self, key: Key) -> Entry | None:
         """The file's row that was saved as this one."""

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
+from sqlmodel import col, update
 
-from guardpanel.errors import ConfigRejected, Conflict, NotFound, Problem, Stale
+from guardpanel.errors import ConfigRejected, Conflict, NeedsConfirmation, NotFound, Problem, Stale
 from guardpanel.models import Policy, VirtualHost
 from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.history import history
@@ -153,3 +155,27 @@ async def test_a_form_that_was_open_before_a_restore_is_stale(changes: Changes) 
         with pytest.raises(Stale):
             await virtual_hosts.update(changes, VERA, number_of(host), host_fields("shop.example"), count)
     await virtual_hosts.update(changes, VERA, number_of(other), host_fields("blog.example", notes="y"), opened_other)
+
+
+async def test_undo_asks_before_it_overwrites_what_something_else_wrote(changes: Changes) -> None:
+    """Of rows that it changes, whichever they are: undo restores a whole state."""
+    await policies.create(changes, ADA, policy_fields("Strict"))
+    host = await add_host(changes, "shop.example")
+    edited = await virtual_hosts.update(changes, VERA, number_of(host), host_fields("shop.example", balance="first"))
+    async with changes.database.write() as session:
+        await session.exec(update(Policy).where(col(Policy.name) == "Strict").values(description="by hand"))
+        await session.exec(update(VirtualHost).values(maintenance=True))
+    before = await rows(changes)
+
+    with pytest.raises(NeedsConfirmation) as asked:
+        await history.undo(changes, ADA, edited.change_id)
+    assert asked.value.message == (
+        "Policy Strict, Virtual host shop.example were changed in the database outside guardpanel. This overwrites it."
+    )
+    with pytest.raises(NeedsConfirmation, match=r"^Virtual host shop\.example was changed"):
+        await history.restore(changes, ADA, host.change_id, ("virtual_host", number_of(host)))
+    assert await rows(changes) == before
+
+    await history.undo(changes, replace(ADA, confirmed=True), edited.change_id)
+    now = await rows(changes)
+    assert ([row["description"] for row in now["policy"]][-1], now["virtualhost"][0]["maintenance"]) == ("", 0)

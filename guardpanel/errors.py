@@ -92,9 +92,9 @@ class HostnameTakeover(Conflict):
 
 
 class NeedsConfirmation(Conflict):
-    """Accepted once the operator confirms the warnings, which are in `errors`."""
+    """Accepted once the operator confirms the warnings, which are in `errors`. `form`: the page where people can."""
 
-    code = "needs_confirmation"
+    code, form = "needs_confirmation", ""
 
     def __init__(self, message: str, errors: FieldErrors | None = None) -> None:
         code = FieldCode.NEEDS_CONFIRMATION

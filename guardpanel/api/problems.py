@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from guardpanel.api.confirming import how_to_confirm
 from guardpanel.api.documented import MEDIA_TYPE
 from guardpanel.errors import (
     AT_FIELDS,
@@ -113,7 +114,7 @@ def answer(request: Request, problem: Problem) -> JSONResponse:
         type="about:blank",
         title=problem.title or TITLES.get(problem.status, "Problem"),
         status=problem.status,
-        detail=detail(problem),
+        detail=detail(problem) + how_to_confirm(request, problem),
         instance=request.scope["path"],
         code=problem.code,
         errors=[_field(request, name, error) for name, error in problem.errors.items()],

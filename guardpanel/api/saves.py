@@ -157,13 +157,13 @@ async def merging(attempt: Callable[[], Awaitable[SaveResult[T]]], version: int 
 @contextmanager
 def speaking(names: Mapping[str, str], form: str = "") -> Iterator[None]:
     """Errors of our fields, under the names that were sent: the longest prefix applies. `form`: where people can confirm what
-    a client without `save_anyway` can't."""
+    a client that can't send a confirmation."""
     try:
         yield
     except Problem as problem:
         problem.errors = {_renamed(name, names): error for name, error in problem.errors.items()}
         if form and isinstance(problem, NeedsConfirmation):
-            problem.message += f" To save anyway, send save_anyway, or use guardpanel’s own form: {form}"
+            problem.form = form
         raise
 
 

@@ -62,8 +62,12 @@ def document(answer: "Answer") -> Any:
     content = json.loads(answer.body) if answer.body else {}
     if answer.status >= 400:
         errors = content.get("errors", []) if content.get("code") == "needs_confirmation" else []
-        warnings = " ".join(dict.fromkeys(error["message"] for error in errors))  # `detail` says how programs confirm it.
-        raise Problem(f"{warnings} Use --confirm to accept this." if warnings else str(content.get("detail", answer.status)))
+        warnings = " ".join(
+            dict.fromkeys(error["message"] for error in errors)
+        )  # `detail` says how programs confirm it.
+        raise Problem(
+            f"{warnings} Use --confirm to accept this." if warnings else str(content.get("detail", answer.status))
+        )
     return content
 
 

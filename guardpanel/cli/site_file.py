@@ -1,7 +1,10 @@
 """The configuration as a file: exported, planned and applied, by the running panel."""
 
+import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -88,13 +91,23 @@ def plan(
     sent = Sent.of(file, prune=prune)
     answer = _answer("plan", sent, save_anyway=save_anyway, email=email, as_json=as_json, replay=replay)
     if not as_json:
-        _print_changes(answer)
-        typer.echo(answer["message"])
-        _print_overwritten(answer)
-        _print_replay(answer["replay"])
-        if diff:
-            typer.echo(answer["haproxy"] + answer["agent"], nl=False)
+        with unread_output_is_no_refusal():
+            _print_changes(answer)
+            typer.echo(answer["message"])
+            _print_overwritten(answer)
+            _print_replay(answer["replay"])
+            if diff:
+                typer.echo(answer["haproxy"] + answer["agent"], nl=False)
     raise typer.Exit(CHANGES if answer["changes"] else NOTHING)
+
+
+@contextmanager
+def unread_output_is_no_refusal() -> Iterator[None]:
+    """`guardpanel plan … | head -1` ends as without `head`: click would end it with 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # What is left is written at exit.
 
 
 @app.command()
@@ -189,7 +202,8 @@ def _answer(
     answer = calling(send, email)
     body: dict[str, Any] = json.loads(answer.body)
     if as_json:
-        typer.echo(json.dumps(body, indent=2, ensure_ascii=False))
+        with unread_output_is_no_refusal():
+            typer.echo(json.dumps(body, indent=2, ensure_ascii=False))
     if answer.status >= 400:
         if not as_json:
             _print_refusal(sent.name, body)

@@ -1,6 +1,7 @@
 """A file planned and applied by the command, through a running panel."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -107,6 +108,19 @@ def test_a_file_is_planned_and_applied_by_the_command(shared_panel: Panel, tmp_p
     code, output, _ = run(shared_panel, "apply", "-", "--json", stdin=SITE)
     assert (code, json.loads(output)) == (0, {"changes": [], "deployment": None})
     assert "- name: From a file\n  enforcement_mode: block\n" in run(shared_panel, "export")[1]
+
+
+@pytest.mark.parametrize("more", [["--diff"], ["--json"]])
+def test_a_plan_whose_output_is_not_read_to_its_end_is_no_refusal(shared_panel: Panel, more: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as output:
+        done = subprocess.run(
+            [sys.executable, "-m", "guardpanel", *by(["plan", "-", *more])], input=b"policies:\n- name: Unread\n",
+            stdout=output, stderr=subprocess.PIPE, env=shared_panel.environment, cwd=ROOT, timeout=300, check=False,
+        )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (2, b"")
 
 
 def test_a_plan_says_which_requests_would_get_another_verdict(shared_panel: Panel, origin_port: int) -> None:

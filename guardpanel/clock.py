@@ -1,4 +1,4 @@
-"""The clock by which old data is deleted: if the system clock jumps ahead, not everything may become old at once."""
+"""What a system clock that is set may not do: ahead, make everything old at once; back, keep what is due from being done."""
 
 import logging
 from collections.abc import Callable
@@ -12,6 +12,11 @@ JUMP = 3600.0
 
 BELIEVED_AFTER = 24 * 3600.0
 "Seconds after which a clock that stays ahead is trusted: it may have been wrong before."
+
+
+def has_come(due: datetime | None, last: datetime | None, now: datetime) -> bool:
+    """Whether it is time for what was done `last`: also after the clock was set back to before that."""
+    return due is None or due <= now or (last is not None and last > now)
 
 
 def since_boot() -> float:

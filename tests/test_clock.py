@@ -1,12 +1,30 @@
 """What is deleted by its age when the clock jumps."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from guardpanel.clock import BELIEVED_AFTER, JUMP, SteadyClock
+from guardpanel.clock import BELIEVED_AFTER, JUMP, SteadyClock, has_come
+from guardpanel.models import AddressList, Feed
+from guardpanel.services.access import feed_states
+from guardpanel.services.access.geo_states import GeoState
 
 DAY = 86_400.0
+
+
+def test_what_is_due_waits_for_no_clock_that_was_set_back() -> None:
+    now, hour = datetime.now(UTC), timedelta(hours=1)
+
+    assert has_come(None, None, now)
+    assert has_come(now, now - hour, now)
+    assert not has_come(now + hour, now, now)
+    assert has_come(now + 2 * hour, now + hour, now)
+    for past, is_due in ((timedelta(), False), (-hour, True)):
+        tried = datetime.now(UTC) - past
+        assert GeoState(url="https://geo.test/", tried_at=tried).is_due("https://geo.test/", hour) is is_due
+        row = AddressList(id=1, name="Feed", feed_url="https://feed.test/", created_at=now)
+        feed = Feed(address_list_id=1, list_created_at=now, url=row.feed_url, tried_at=tried)
+        assert feed_states.is_due(row, feed, datetime.now(UTC)) is is_due
 
 
 class Times:

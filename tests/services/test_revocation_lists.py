@@ -90,6 +90,15 @@ async def test_lists_are_saved_when_they_change_and_not_otherwise(downloads: Dow
     assert (await downloads.row()).version == 3
 
 
+async def test_a_clock_that_is_set_back_keeps_no_newer_list_away(downloads: Downloads) -> None:
+    downloads.put(revoked(root()), revoked(intermediate()))
+    await downloads.look(timedelta(days=30))
+    downloads.put(revoked(root()), revoked(intermediate(), serials=(7,)))
+
+    assert await downloads.look(timedelta(days=-30)) == (lists(serials=(7,)), "")
+    assert (await downloads.known()).tried_at <= downloads.now()  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

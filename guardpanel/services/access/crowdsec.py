@@ -170,7 +170,7 @@ class CrowdSec:
     async def _note(self, row: AddressList, stream: Stream) -> None:
         """At most once a minute."""
         now = datetime.now(UTC)
-        if stream.entries is None or (stream.noted_at and now - stream.noted_at < FOLLOWED - timedelta(seconds=5)):
+        if stream.entries is None or (stream.noted_at and abs(now - stream.noted_at) < FOLLOWED - timedelta(seconds=5)):
             return
         async with self.changes.database.write() as session:
             feed = await _state(session, row)

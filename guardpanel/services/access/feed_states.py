@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access.downloading import NO_MARKS, Marks
 from guardpanel.access.entries import Entries
+from guardpanel.clock import has_come
 from guardpanel.errors import Conflict, Invalid, NotFound
 from guardpanel.field_codes import FieldCode
 from guardpanel.models import AddressList, Feed
@@ -86,8 +87,7 @@ def wait_after(failures: int, interval: timedelta) -> timedelta:
 
 
 def is_due(row: AddressList, feed: Feed, now: datetime) -> bool:
-    moment = due_at(row, feed)
-    return moment is None or moment <= now
+    return has_come(due_at(row, feed), feed.tried_at, now)
 
 
 def marks_of(row: AddressList, feed: Feed) -> Marks:

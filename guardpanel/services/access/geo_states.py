@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from guardpanel.access.downloading import NO_MARKS, Marks
+from guardpanel.clock import has_come
 from guardpanel.engines.files import write_atomically
 from guardpanel.models.access.feed import STALE_AFTER
 from guardpanel.services.access.feed_states import wait_after
@@ -58,8 +59,7 @@ class GeoState(BaseModel):
         return self.tried_at + wait_after(self.failures, interval)
 
     def is_due(self, url: str, interval: timedelta) -> bool:
-        moment = self.due_at(url, interval)
-        return moment is None or moment <= datetime.now(UTC)
+        return has_come(self.due_at(url, interval), self.tried_at, datetime.now(UTC))
 
     def is_stale(self, interval: timedelta, now: datetime) -> bool:
         if self.checked_at is None:

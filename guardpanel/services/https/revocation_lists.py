@@ -23,6 +23,7 @@ from guardpanel.access.fetching import DownloadFailed
 from guardpanel.background import Background
 from guardpanel.certificates.client_authorities import Authorities, Certificate, RevocationList, is_of, read
 from guardpanel.certificates.names import called
+from guardpanel.clock import has_come
 from guardpanel.errors import Conflict, EngineUnavailable, NotFound, Problem, Stale, StorageFailed
 from guardpanel.feed_reach import FeedReach
 from guardpanel.models import ClientCa, ListDownload
@@ -92,7 +93,8 @@ class RevocationLists:
             await self.download(client_ca_id)
 
     async def _due(self) -> list[int]:
-        return [row.id or 0 for row, last in await self._known() if last is None or last.due_at <= self.now()]
+        now, known = self.now(), await self._known()
+        return [row.id or 0 for row, last in known if last is None or has_come(last.due_at, last.tried_at, now)]
 
     async def _known(self) -> list[tuple[ClientCa, ListDownload | None]]:
         async with self.changes.database.read() as session:

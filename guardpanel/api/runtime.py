@@ -62,7 +62,7 @@ async def read_runtime_status(panel: PanelDep, session: SessionDep, _user: Viewe
     return RuntimeStatus(
         deployment_state="failed" if failed else "deployed" if live else "never_deployed",
         generated_config=GeneratedConfig(checksum=live.checksum if live else None),
-        latest_reload=await _latest_reload(panel, live, last if failed else None),
+        latest_reload=await _latest_reload(panel, live, last if failed else None, [drift.what for drift in line.drift]),
         revision=live.id if live else None,
         state=line.state,
         words=line.text,
@@ -81,12 +81,17 @@ async def apply_config(request: Request, panel: PanelDep, session: SessionDep, u
     return Applied(message=words, correlation_id=str(request.scope["state"]["request_id"]))
 
 
-async def _latest_reload(panel: Panel, live: Revision | None, failed: Deployment | None) -> Reload | None:
-    """What HAProxy runs. If it is not the live revision, the React panel offers to apply."""
+async def _latest_reload(
+    panel: Panel, live: Revision | None, failed: Deployment | None, drift: list[str]
+) -> Reload | None:
+    """What HAProxy runs. If it is not the live revision, or anything has drifted, the React panel offers to apply: its saves are
+    refused until then."""
     if failed is not None:
         return Reload(config_checksum=None, created_at=failed.started_at, status="failed", message=failed.message)
     if live is None:
         return None
+    if drift:
+        return Reload(config_checksum=None, created_at=live.created_at, status="failed", message=" ".join(drift))
     haproxy = (await panel.engines.status()).haproxy
     runs = haproxy.checksum if haproxy.running else live.checksum
     return Reload(config_checksum=runs, created_at=live.created_at, status="success", message=None)

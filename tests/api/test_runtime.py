@@ -3,6 +3,8 @@
 import httpx2
 import pytest
 
+from guardpanel.engines import Drift, Place
+from guardpanel.panel import Panel
 from tests.contracts.operations import DOCUMENT
 from tests.factories import a_vhost
 from tests.fakes import FakeEngines
@@ -48,6 +50,26 @@ async def test_drift_makes_the_react_panel_offer_to_apply_and_apply_mends_it(
     assert applied.status_code == 200
     assert applied.json()["message"] == "Revision 1 is live."
     assert applied.json()["correlation_id"] == applied.headers["x-request-id"]
+    assert mended["latest_reload"]["config_checksum"] == mended["generated_config"]["checksum"]
+
+
+async def test_drift_that_haproxy_does_not_run_is_offered_too_and_named(
+    ada_api: httpx2.AsyncClient, panel: Panel, engines: FakeEngines
+) -> None:
+    """Saves are refused until it is applied, or kept."""
+    engines.drifted = [Drift(Place.FILES, "haproxy.cfg of release 1 was changed outside guardpanel.")]
+    panel.changes.watch.record(tuple(engines.drifted))
+
+    refused = await ada_api.post("/api/v1/vhosts", json=a_vhost())
+    reload = (await ada_api.get(STATUS)).json()["latest_reload"]
+    engines.drifted = []
+    applied = await ada_api.post(APPLY)
+    mended = (await ada_api.get(STATUS)).json()
+
+    assert refused.status_code == 409
+    assert (reload["config_checksum"], reload["status"]) == (None, "failed")
+    assert reload["message"] == "haproxy.cfg of release 1 was changed outside guardpanel."
+    assert applied.status_code == 200
     assert mended["latest_reload"]["config_checksum"] == mended["generated_config"]["checksum"]
 
 

@@ -245,6 +245,7 @@ document.addEventListener("keydown", (event) => {
 function addRow(button) {
   const list = $(`[data-rows="${button.dataset.addRow}"]`, button.form);
   const row = $("template", list).content.firstElementChild.cloneNode(true);
+  row.removeAttribute("data-spare"); // ready() removes what is spare, each time something on the page is updated
   const number = Math.max(Number(list.dataset.next ?? 0), $$("[data-row]", list).length);
   list.dataset.next = number + 1;
   for (const element of [row, ...$$("*", row)])

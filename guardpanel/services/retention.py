@@ -18,6 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel import clock
 from guardpanel.certificates import contents
+from guardpanel.engines.releases import ReleaseDamaged
 from guardpanel.errors import Busy, EngineUnavailable
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
@@ -141,7 +142,7 @@ class Retention:
             kept = await _revisions_of(session, await protected(session))
         try:
             draining = await self.changes.engines.drop_unused()
-        except EngineUnavailable:
+        except (EngineUnavailable, ReleaseDamaged):  # What was changed by hand is reported as drift.
             return []
         if draining is None:
             return []

@@ -79,6 +79,7 @@ async def test_a_release_file_that_was_edited(running: Installation, origin: int
     [words] = await running.look()
 
     assert "haproxy.cfg" in words
+    await Retention(running.changes, running.settings, Backups(running.settings)).tidy()  # It waits, without a fault.
     assert running.changes.watch.drift[0].lines == ("-    retries 2", "+    retries 7")
     await must_ask_and_come_back(running, origin)
     assert "retries 2" in path.read_text()

@@ -2,6 +2,7 @@
 
 import logging
 
+from guardpanel.engines.releases import ReleaseDamaged
 from guardpanel.errors import Busy, DeploymentFailed, EngineUnavailable
 from guardpanel.services.saving.changes import Changes
 
@@ -57,7 +58,7 @@ class Follower:
         try:
             async with self.changes.turn():
                 await self.changes.engines.reload_again()
-        except DeploymentFailed as failed:
+        except (DeploymentFailed, ReleaseDamaged) as failed:
             self._waited, self._wait = 0, min(MOST_LOOKS_BETWEEN_TRIES, 2 * self._wait + 1)
             self.changes.watch.names = f"{names}: HAProxy could not be reloaded. {failed.message}"
             log.warning("%s", self.changes.watch.names)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from guardpanel.errors import DeploymentFailed
+from guardpanel.engines.releases import ReleaseDamaged
+from guardpanel.errors import DeploymentFailed, Problem
 from guardpanel.panel import Panel
 from guardpanel.services.truth import live_line
 from guardpanel.services.truth.name_following import Follower
@@ -16,15 +17,15 @@ class Late(FakeEngines):
 
     waiting = frozenset({"app.lan"})
     reloads = 0
-    works = True
+    fault: Problem | None = None
 
     async def follow_names(self) -> frozenset[str]:
         return self.waiting
 
     async def reload_again(self) -> None:
         self.reloads += 1
-        if not self.works:
-            raise DeploymentFailed("HAProxy did not start a new worker.", step="reload")
+        if self.fault:
+            raise self.fault
 
 
 @pytest.fixture
@@ -59,16 +60,23 @@ async def test_a_first_address_is_worth_one_reload(panel: Panel, late: Late) -> 
     assert late.reloads == 2
 
 
-async def test_a_reload_that_fails_is_tried_ever_more_seldom_and_told(panel: Panel, late: Late) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [
+        DeploymentFailed("HAProxy did not start a new worker.", step="reload"),
+        ReleaseDamaged("haproxy.cfg of release 1 was changed outside guardpanel."),
+    ],
+)
+async def test_a_reload_that_fails_is_tried_ever_more_seldom_and_told(panel: Panel, late: Late, fault: Problem) -> None:
     follower = Follower(panel.changes)
-    late.works = False
+    late.fault = fault
 
     await looks(follower, 20)
     assert late.reloads == 4  # at the 1st, 3rd, 7th and 15th look
     text = await line(panel)
-    assert (text.state, "app.lan" in text.detail, "did not start a new worker" in text.detail) == ("drift", True, True)
+    assert (text.state, "app.lan" in text.detail, fault.message in text.detail) == ("drift", True, True)
 
-    late.works = True
+    late.fault = None
     await looks(follower, 20)
     assert late.reloads == 5
     assert (await line(panel)).state == "ok"

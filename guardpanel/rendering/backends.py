@@ -1,6 +1,6 @@
 """The backends of haproxy.cfg: each virtual host's servers, and what they are asked and answer."""
 
-from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from guardpanel.bundle import Origin
 from guardpanel.models.delivery import security_headers
 from guardpanel.models.delivery.delivery import DeliveryColumns
 from guardpanel.models.policies.enforcement import EnforcementMode
-from guardpanel.rendering import geo, logins
+from guardpanel.rendering import geo, logins, servers
 from guardpanel.rendering.header_rules import HeaderRuleState
 from guardpanel.rendering.logins import LoginState
 from guardpanel.rendering.server_paths import server_path
@@ -29,11 +29,13 @@ class Common(NamedTuple):
     countries_map: str
     sticky_key: str
     "For the values of sticky cookies, which are therefore the same over reloads and restarts, and tell nobody an address."
+    moves_servers: bool
 
 
 def common_to_all(state: DesiredState) -> Common:
     facts = state.facts
-    return Common(facts.system_ca, bool(facts.server_states), geo.countries_map(facts), sticky_key(facts.secret))
+    key = sticky_key(facts.secret)
+    return Common(facts.system_ca, bool(facts.server_states), geo.countries_map(facts), key, facts.moves_servers)
 
 
 def inspects_responses(state: DesiredState) -> bool:
@@ -116,24 +118,41 @@ class Section(NamedTuple):
         return origin_mark("virtual_host", self.host.id, field)
 
 
-def sections(state: DesiredState) -> list[Section]:
-    """Of the virtual hosts, each followed by those of its paths."""
-    held_for, asks = holds(state), logins.of_hosts(state)
-    of_paths = defaultdict(list)
-    for path, bound in state.bound_paths:
-        if path.has_section:
-            of_paths[path.virtual_host_id].append((bound.section, bound.host, path))
+class Shared(NamedTuple):
+    """What the sections of a state have of it besides their virtual host."""
+
+    common: Common
+    held: Mapping[str, ResponseHold]
+    logins: Mapping[int, LoginState]
+
+    @classmethod
+    def of(cls, state: DesiredState) -> "Shared":
+        return cls(common_to_all(state), holds(state), logins.of_hosts(state))
+
+
+def sections(own: VirtualHostState, state: DesiredState, shared: Shared) -> list[Section]:
+    """Of a virtual host and its paths."""
+    paths = [(bound.section, bound.host, path) for path, bound in state.paths_with_sections.get(own.id, ())]
     return [
-        Section(name, host, path, held_for.get(name), state.headers_of(host.id, path), asks.get(host.id))
-        for own in state.virtual_hosts
-        for name, host, path in ((section_of(own.id), own, None), *of_paths.get(own.id, ()))
+        Section(name, host, path, shared.held.get(name), state.headers_of(host.id, path), shared.logins.get(host.id))
+        for name, host, path in ((section_of(own.id), own, None), *paths)
     ]
 
 
+class Backend(NamedTuple):
+    """A section's text."""
+
+    text: str
+    lines: int
+    origins: Sequence[tuple[int, Origin]]
+    fixed: str
+    "Without what HAProxy takes of its servers at run time, and what that is (`servers.without`)."
+    weights: str
+
+
 @lru_cache(maxsize=20_000)
-def backend(section: Section, common: Common) -> tuple[str, int, tuple[tuple[int, Origin], ...]]:
-    """A section: its text, its number of lines, and where they came from. Cached, since a save changes one virtual host and
-    renders all."""
+def backend(section: Section, common: Common) -> Backend:
+    """Cached, since a save changes one virtual host and renders all."""
     host = section.host
     text, origins = split_origins(
         template("haproxy/_backend.cfg.j2").render(
@@ -163,4 +182,5 @@ def backend(section: Section, common: Common) -> tuple[str, int, tuple[tuple[int
             frames_of_old_browsers=security_headers.FRAMES_OF_OLD_BROWSERS,
         )
     )
-    return text, text.count("\n"), tuple(origins.items())
+    fixed, weights = servers.without(text, moves=common.moves_servers)
+    return Backend(text, text.count("\n"), tuple(origins.items()), fixed, weights)

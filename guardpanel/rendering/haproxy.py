@@ -22,7 +22,7 @@ from guardpanel.rendering import (
     waiting,
 )
 from guardpanel.rendering.access_log import access_log
-from guardpanel.rendering.backends import backend, common_to_all, inspects_responses, sections
+from guardpanel.rendering.backends import inspects_responses
 from guardpanel.rendering.capacity import LARGE_BODY, LARGE_BUFFER, RESERVE, capacity
 from guardpanel.rendering.coraza import Effective
 from guardpanel.rendering.facts import LARGEST_ADDRESS, LARGEST_HEADERS
@@ -76,10 +76,19 @@ def room(state: DesiredState) -> Room:
     return Room(LARGEST_HEADERS, LARGEST_ADDRESS, buffer, REWRITE + more)
 
 
-def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
-    """haproxy.cfg, with the placeholder for the checksum."""
+class Frame(NamedTuple):
+    """What is before and after the backends in haproxy.cfg."""
+
+    before: str
+    after: str
+    origins: Origins
+    "Of its lines without the backends."
+
+
+def frame(state: DesiredState, mark: str) -> Frame:
+    """With the placeholder for the checksum."""
     space = room(state)
-    frame, origins = split_origins(
+    text, origins = split_origins(
         template("haproxy/haproxy.cfg.j2").render(
             facts=state.facts,
             mark=mark,
@@ -127,15 +136,8 @@ def configuration(state: DesiredState, mark: str) -> tuple[str, Origins]:
             backends=Token(BACKENDS),
         )
     )
-    before, after = frame.split(BACKENDS + "\n")
-    texts, line, common = [before], before.count("\n"), common_to_all(state)
-    for section in sections(state):
-        text, lines, own = backend(section, common)
-        texts.append(text)
-        for at, origin in own:
-            origins[line + at] = origin
-        line += lines
-    return "".join((*texts, after)), origins
+    before, after = text.split(BACKENDS + "\n")
+    return Frame(before, after, origins)
 
 
 def streaming(state: DesiredState) -> dict[str, bool | Token]:

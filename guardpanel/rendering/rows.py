@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from operator import itemgetter
-from typing import Any, get_args, get_origin
+from typing import Any, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -30,6 +30,26 @@ class ColumnReader:
 
     def by_name(self, row: Row) -> dict[str, Any]:
         return dict(zip(self.names, self.values(row), strict=True))
+
+
+S = TypeVar("S")
+
+
+class ReadRows(Generic[S]):
+    """What was read from a table's rows last. Rows are never changed: the same object is not read again. Threads share it."""
+
+    def __init__(self, read: Callable[[Row], S]) -> None:
+        self._read = read
+        self._known: Mapping[int, tuple[Row, S]] = {}
+
+    def of(self, rows: Sequence[Row]) -> dict[int, S]:
+        """By id, in this order."""
+        known, before = {}, self._known
+        for row in sorted(rows, key=itemgetter("id")):
+            was = before.get(row["id"])
+            known[row["id"]] = was if was and was[0] is row else (row, self._read(row))
+        self._known = known
+        return {number: read for number, (_, read) in known.items()}
 
 
 def _converter(annotation: Any) -> Callable[[Any], Any] | None:

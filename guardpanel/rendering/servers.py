@@ -11,12 +11,10 @@ SERVER = re.compile(r"\n(?:backend (be_\S+)|(    server ([sp]\d+)) (\S+) weight 
 ADDRESS = re.compile(r"(?:\d+\.\d+\.\d+\.\d+|\[[0-9a-f:.]+\]):\d+")
 "Names are resolved before HAProxy gets an address for them (engines/servers)."
 
-BACKEND = "\nbackend be_"
 
-
-def without(configuration: str, *, moves: bool) -> tuple[str, str]:
-    """haproxy.cfg without it, and the file. `moves`: addresses are part of it. Everything else of a server needs a reload."""
-    head, *rest = configuration.partition(BACKEND)
+def without(backend: str, *, moves: bool) -> tuple[str, str]:
+    """A backend's section without it, and its lines of the file. `moves`: addresses are part of it. Everything else of a server
+    needs a reload."""
     lines: list[str] = []
     section = ""
 
@@ -30,5 +28,4 @@ def without(configuration: str, *, moves: bool) -> tuple[str, str]:
         lines.append(f"{section}/{name} {weight} {'maint' if disabled else 'ready'}{moved}\n")
         return f"\n{server}{'' if moved else f' {address}'}{options}"
 
-    fixed = SERVER.sub(kept, "".join(rest))
-    return head + fixed, "".join(lines)
+    return SERVER.sub(kept, f"\n{backend}")[1:], "".join(lines)

@@ -2,10 +2,10 @@
 that a revision's snapshot renders exactly like the tables from which it was taken."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from guardpanel.models.delivery import path_delivery
 from guardpanel.models.delivery.redirect import Redirect
@@ -19,7 +19,7 @@ from guardpanel.rendering.error_pages import ErrorPageState
 from guardpanel.rendering.facts import EngineFacts
 from guardpanel.rendering.header_rules import HeaderRuleState
 from guardpanel.rendering.policy import PolicyState
-from guardpanel.rendering.rows import ColumnReader, Row, Rows
+from guardpanel.rendering.rows import ColumnReader, ReadRows, Row, Rows
 from guardpanel.rendering.traffic import TrafficState
 from guardpanel.rendering.tuning import UNTUNED, Tuning
 from guardpanel.rendering.virtual_host import ServerState, VirtualHostState
@@ -33,7 +33,7 @@ class ClientCaState(NamedTuple):
     revocation_lists: str
 
 
-OF_PATH, ENABLED = ColumnReader(PathBindingColumns), EnabledHosts()
+OF_PATH, ENABLED, POLICIES = ColumnReader(PathBindingColumns), EnabledHosts(), ReadRows(PolicyState.from_row)
 
 
 def section_of(key: int | str) -> str:
@@ -116,9 +116,7 @@ class DesiredState:
         enabled = {host.id for host in hosts}
         return cls(
             facts=facts,
-            policies={
-                row["id"]: PolicyState.from_row(row) for row in sorted(rows["policy"], key=lambda row: row["id"])
-            },
+            policies=POLICIES.of(rows["policy"]),
             virtual_hosts=hosts,
             logins=login_maps.by_virtual_host(rows, facts, enabled),
             error_pages=error_pages.in_use(rows, hosts),
@@ -170,6 +168,15 @@ class DesiredState:
         return tuple((path, self._bound(path, hosts[path.virtual_host_id])) for path in self.paths)
 
     @cached_property
+    def paths_with_sections(self) -> Mapping[int, Sequence[tuple[PathState, BoundHost]]]:
+        """By virtual host."""
+        by_host = defaultdict(list)
+        for path, bound in self.bound_paths:
+            if path.has_section:
+                by_host[path.virtual_host_id].append((path, bound))
+        return by_host
+
+    @cached_property
     def applied_headers(self) -> tuple[tuple[HeaderRuleState, ...], ...]:
         """The header rules of each virtual host, and of each path with some of its own."""
         of_paths = (self.headers_of(path.virtual_host_id, path) for path in self.paths if path.own_headers)
@@ -190,6 +197,12 @@ class DesiredState:
     def chosen_certificates(self) -> Chosen:
         """Of these virtual hosts."""
         return Chosen.between(self.facts.certificates, self.https_hosts, self.traffic.default_certificate_id)
+
+    def with_chosen(self, chosen: Chosen | None) -> Self:
+        """Without the certificates that others are chosen from."""
+        if chosen is not None:
+            self.__dict__["chosen_certificates"] = chosen
+        return self
 
     @staticmethod
     def _bound(path: PathState, host: VirtualHostState) -> BoundHost:

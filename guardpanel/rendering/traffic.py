@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from guardpanel.kept import KeptLast
 from guardpanel.listen_addresses import bind_text
 from guardpanel.models.listener import ListenerFields, ProxyProtocol
 from guardpanel.models.traffic import TrafficColumns
@@ -52,6 +53,10 @@ class TrafficState(TrafficColumns):
     @classmethod
     def from_row(cls, row: Row | None, facts: EngineFacts) -> "TrafficState":
         """None if nothing was ever set. Settings of a listener that no longer exists are kept for its return."""
+        return KEPT.get((row, facts.http_binds, facts.https_binds), lambda: cls._from_row(row, facts))
+
+    @classmethod
+    def _from_row(cls, row: Row | None, facts: EngineFacts) -> "TrafficState":
         stored = {listener["address"]: listener for listener in row["listeners"]} if row else {}
 
         def listeners(prefix: str, binds: Iterable[tuple[str, int]]) -> tuple[ListenerState, ...]:
@@ -64,3 +69,7 @@ class TrafficState(TrafficColumns):
         values = OF_TRAFFIC.by_name(row) if row else {}
         http, https = listeners("in", facts.http_binds), listeners("tls", facts.https_binds)
         return cls.model_construct(None, listeners=http, https_listeners=https, takes_ipv6=takes_ipv6, **values)
+
+
+KEPT = KeptLast[TrafficState]()
+"Few saves change it."

@@ -17,7 +17,7 @@ LONGER_MODULES = {"migrations/versions/0001_first_tables.py": "a migration is ne
 LONGER_FUNCTIONS = {
     "migrations/versions/0001_first_tables.py:upgrade": "a migration is never changed once it is out",
     "app.py:create_app": "composes: one line for each thing that the panel has",
-    "rendering/haproxy.py:configuration": "one line for each thing that haproxy.cfg.j2 sees",
+    "rendering/haproxy.py:frame": "one line for each thing that haproxy.cfg.j2 sees",
 }
 "Of which every line is of the same kind, so that dividing them would hide what is done."
 

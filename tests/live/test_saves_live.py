@@ -20,7 +20,7 @@ from guardpanel.errors import Busy, ConfigRejected, Conflict, Invalid, RollbackF
 from guardpanel.models import Deployment, Policy
 from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.revision import Outcome
-from guardpanel.rendering import backends, coraza, haproxy, templates
+from guardpanel.rendering import backends, configuration, coraza, templates
 from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest
 from guardpanel.services.trials import trials
@@ -297,10 +297,10 @@ async def test_a_refusal_by_haproxy_is_shown_at_its_field(
     rendered = backends.backend
 
     def odd(*state: Any) -> Any:
-        text, lines, origins = rendered(*state)
-        return text.replace("balance roundrobin", "balance nosuch"), lines, origins
+        made = rendered(*state)
+        return made._replace(text=made.text.replace("balance roundrobin", "balance nosuch"))
 
-    monkeypatch.setattr(haproxy, "backend", odd)
+    monkeypatch.setattr(configuration, "backend", odd)
 
     with pytest.raises(ConfigRejected) as refused:
         await virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin))

@@ -70,8 +70,8 @@ class FakeEngines:
         """The next deployments fail in this step: `agent`, `reload` or `verify`."""
         self.failing = step
 
-    def stage(self, bundle: Bundle, number: int) -> Release:
-        return self.releases.stage(number, bundle)
+    def stage(self, bundle: Bundle, number: int, *, sync: bool = True) -> Release:
+        return self.releases.stage(number, bundle, sync=sync)
 
     async def must_answer(self, patience: float) -> None:
         if not self.is_up:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, suppress
 
 from guardpanel.background import Background
 from guardpanel.bundle import Bundle, NamedServer
@@ -69,8 +69,8 @@ class Deployer:
         self._tidying: asyncio.Task[None] | None = None
         self._writing_for_agent, self._rewritten = asyncio.Lock(), 0  # How often something else ran afterwards.
 
-    def stage(self, bundle: Bundle, number: int) -> Release:
-        return self.releases.stage(number, bundle)
+    def stage(self, bundle: Bundle, number: int, *, sync: bool = True) -> Release:
+        return self.releases.stage(number, bundle, sync=sync)
 
     async def check(
         self, release: Release, bundle: Bundle, *, changed: Collection[str], names: Collection[NamedServer]
@@ -101,7 +101,7 @@ class Deployer:
             await self._load_applications(release, bundle, keep)
             is_swapped = await self.publisher.publish(release, bundle, tell, again=again)
             tell("verify")
-            async with nullcontext() if is_swapped else self.telling.leaving(bundle.files["haproxy.cfg"].decode()):
+            async with self.telling.leaving(bundle.files["haproxy.cfg"].decode()):
                 await self.publisher.prove(release, bundle, changed, is_swapped=is_swapped)
             await self.old_workers.follow(release)
 

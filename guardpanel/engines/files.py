@@ -7,8 +7,11 @@ import os
 import stat
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from guardpanel.errors import StorageFailed
 
 
 def content_of(path: Path | str) -> bytes:
@@ -127,8 +130,22 @@ def write_new(path: Path, content: bytes, mode: int = 0o640, *, sync: bool = Tru
         os.close(descriptor)
 
 
+@contextmanager
+def writing(what: str) -> Iterator[None]:
+    """Raises StorageFailed, which says what could not be written."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageFailed(f"{what} could not be written to disk: {error.strerror or error}.") from error
+
+
 def sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    sync_path(path, os.O_DIRECTORY)
+
+
+def sync_path(path: Path, kind: int = 0) -> None:
+    """A file or a directory."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | kind)
     try:
         os.fsync(descriptor)
     finally:

@@ -6,13 +6,15 @@ implicitly, and connects to sockets of our own.
 
 import asyncio
 import os
+import socket
 import ssl
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
+from typing import TypeVar
 
 from guardpanel.errors import EngineSilent, EngineUnavailable
 
@@ -20,6 +22,10 @@ Place = Path | tuple[str, int]
 "A unix socket, or address and port."
 
 LARGEST = 8 * 1024 * 1024
+
+READ_AT_ONCE = 64 * 1024
+
+PROXY_LINE = b"PROXY TCP4 127.0.0.1 127.0.0.1 9 9\r\n"
 
 
 @dataclass(frozen=True)
@@ -51,9 +57,79 @@ async def ask(
             raw = await _exchange(place, _written(method, target, headers, body), tls_name, proxy_line=proxy_line)
         status, answered, content = _parsed(raw)
     except (OSError, TimeoutError, ValueError) as error:
-        kind = EngineSilent if isinstance(error, TimeoutError) else EngineUnavailable
-        raise kind(f"{_place_name(place)} is not responding: {reason(error)}.") from error
+        raise _unavailable(place, error) from error
     return Answer(status, answered, content, perf_counter() - began)
+
+
+async def ask_often(
+    place: Place, target: str, *, headers: Mapping[str, str], times: int, proxy_line: bool, timeout: float
+) -> Sequence[Answer | EngineUnavailable]:
+    """GET on so many connections at once, without TLS. What fails is returned in its place. In a thread, since turns of the event
+    loop take longer than what HAProxy does for an answer."""
+    request = _written("GET", target, headers, b"")
+    raw = partial(_exchanged, place, PROXY_LINE + request if proxy_line else request, times, monotonic() + timeout)
+    return [_answer(place, outcome) for outcome in await asyncio.to_thread(raw)]
+
+
+def _exchanged(place: Place, request: bytes, times: int, ends: float) -> list[bytes | OSError]:
+    """All are sent before the first is read."""
+    with ExitStack() as connections:
+        opened = [_tried(lambda: connections.enter_context(_sent(place, request, ends))) for _ in range(times)]
+        return [each if isinstance(each, OSError) else _tried(partial(_received, each, ends)) for each in opened]
+
+
+T = TypeVar("T")
+
+
+def _tried(do: Callable[[], T]) -> T | OSError:
+    try:
+        return do()
+    except OSError as error:
+        return error
+
+
+def _sent(place: Place, request: bytes, ends: float) -> socket.socket:
+    connection = (
+        socket.socket(socket.AF_UNIX) if isinstance(place, Path) else socket.create_connection(place, _left(ends))
+    )
+    try:
+        connection.settimeout(_left(ends))
+        if isinstance(place, Path):
+            connection.connect(str(place))
+        connection.sendall(request)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _received(connection: socket.socket, ends: float) -> bytes:
+    parts = [b""]
+    while len(parts) == 1 or parts[-1]:
+        connection.settimeout(_left(ends))
+        parts.append(connection.recv(READ_AT_ONCE))
+    return b"".join(parts)
+
+
+def _left(ends: float) -> float:
+    """Seconds. A timeout of 0 would not be one."""
+    return max(0.001, ends - monotonic())
+
+
+def _answer(place: Place, outcome: bytes | OSError) -> Answer | EngineUnavailable:
+    try:
+        if isinstance(outcome, OSError):
+            raise outcome
+        return Answer(*_parsed(outcome), 0.0)
+    except (OSError, ValueError) as error:
+        unavailable = _unavailable(place, error)
+        unavailable.__cause__ = error
+        return unavailable
+
+
+def _unavailable(place: Place, error: OSError | ValueError) -> EngineUnavailable:
+    kind = EngineSilent if isinstance(error, TimeoutError) else EngineUnavailable
+    return kind(f"{_place_name(place)} is not responding: {reason(error)}.")
 
 
 async def connected(
@@ -66,7 +142,7 @@ async def connected(
         reader, writer = await asyncio.open_connection(*place, limit=LARGEST)
     try:
         if proxy_line:
-            writer.write(b"PROXY TCP4 127.0.0.1 127.0.0.1 9 9\r\n")
+            writer.write(PROXY_LINE)
         if tls_name is not None:
             await writer.start_tls(any_certificate(), server_hostname=tls_name)
     except BaseException:

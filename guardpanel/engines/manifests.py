@@ -62,8 +62,9 @@ class Manifests:
         return self._kept.get(text, lambda: (len(text), _parsed(text)))[1]
 
     def write(self, folder: Path, manifest: Manifest) -> None:
+        """Not synced."""
         text = manifest.text
-        write_new(folder / MANIFEST, text)
+        write_new(folder / MANIFEST, text, sync=False)
         self._kept.get(text, lambda: (len(text), manifest))
 
     def forget_secrets(self, number: int) -> None:

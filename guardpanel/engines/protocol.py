@@ -43,8 +43,8 @@ class Engines(Protocol):
     bans: OutsideMap
     feeds: OutsideMaps
 
-    def stage(self, bundle: Bundle, number: int) -> Release:
-        """Write the bundle as the files of a release."""
+    def stage(self, bundle: Bundle, number: int, *, sync: bool = True) -> Release:
+        """Write the bundle as the files of a release. Without `sync`, `releases.sync` is still to be called."""
 
     async def check(
         self, release: Release, bundle: Bundle, *, changed: Collection[str], names: Collection[NamedServer]

@@ -31,9 +31,12 @@ class Publisher:
     async def publish(self, release: Release, bundle: Bundle, tell: Tell, *, again: bool) -> bool:
         """Have HAProxy run it, and prove its new certificates. `again`: by a reload in any case, and prove all of them. Returns
         whether HAProxy still runs what it ran, with the same listeners."""
-        keys, before = await asyncio.to_thread(self.releases.differing, release.number)
-        can_swap = bool(keys or before) and not again and is_at_one_moment(keys, before)
-        is_loaded = can_swap and await self.reloader.has_loaded(bundle.checksum)
+        differing = asyncio.to_thread(self.releases.differing, release.number)
+        if again:
+            (keys, before), is_loaded = await differing, False
+        else:
+            (keys, before), has_loaded = await asyncio.gather(differing, self.reloader.has_loaded(bundle.checksum))
+            is_loaded = has_loaded and bool(keys or before) and is_at_one_moment(keys, before)
         tell("swap" if is_loaded else "reload")
         if is_loaded and await self._swap(release, bundle, keys, before, tell):
             return True
@@ -61,7 +64,6 @@ class Publisher:
     async def _swap_data(self, file: str, before: bytes, bundle: Bundle) -> None:
         if file == SERVERS:
             await self.servers.swap(before, bundle.data[file])
-            await self.telling.leave_addresses(bundle.files["haproxy.cfg"].decode())
         elif file == BINDINGS:
             await map_replacing.replace(self.reloader.cli, file, bundle.files[file])
         elif file != AGENT:  # It has loaded its own before.

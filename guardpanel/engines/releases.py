@@ -1,15 +1,15 @@
 """Releases: immutable bundles on disk that are either complete or absent.
 
-A release is written to a temporary directory, every file fsynced, its manifest last, and then renamed. A directory without a
-matching manifest does not count. `current` is a symlink that is replaced by rename, so that readers see one release or the other.
+A release is written to a temporary directory, its manifest last, and then renamed. A directory without a matching manifest does
+not count. All of it is fsynced before a save commits, while engines check it. `current` is a symlink that is replaced by rename.
 """
 
 import hashlib
 import os
 import shutil
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from guardpanel.bundle import JUDGING, KINDS, Bundle
@@ -19,11 +19,13 @@ from guardpanel.engines.files import (
     exchange,
     make_empty,
     sync_directory,
+    sync_path,
     write_new,
+    writing,
 )
-from guardpanel.engines.manifests import NO_MANIFEST, Manifest, Manifests
+from guardpanel.engines.manifests import MANIFEST, NO_MANIFEST, Manifest, Manifests
 from guardpanel.engines.shared_folders import SharedFolders
-from guardpanel.errors import DeploymentFailed, Problem, StorageFailed
+from guardpanel.errors import DeploymentFailed, Problem
 
 PUBLIC = 0o640
 "The mode of files without private keys."
@@ -44,6 +46,8 @@ class Release:
     "Digest of its files with private keys (`Bundle.secrets_digest`)."
     data: str = ""
     "Digest of its maps that change at run time (`Bundle.data_digest`)."
+    unsynced: tuple[Path, ...] = field(default=(), compare=False)
+    "Its files and directories that a power failure may take, in the order in which they are synced."
 
 
 class Releases:
@@ -54,49 +58,59 @@ class Releases:
         self._manifests = Manifests(self.root)
         self._shared = SharedFolders(self.root, self._digests)
 
-    def stage(self, number: int, bundle: Bundle) -> Release:
+    def stage(self, number: int, bundle: Bundle, *, sync: bool = True) -> Release:
         """Write the bundle as release `number`, replacing one that an interrupted save left or that was damaged. Raises
         StorageFailed if the disk cannot be written, and then leaves nothing."""
         final, draft = self.root / str(number), self.root / f".tmp-{number}-{os.getpid()}"
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            make_empty(*map(Path, bundle.outside))
-            shutil.rmtree(draft, ignore_errors=True)
-            with self._shared.lock:
-                self._write(draft, number, bundle)
-                (exchange if final.exists() else Path.rename)(draft, final)
-            sync_directory(self.root)
-        except OSError as error:
-            raise StorageFailed(
-                f"The configuration could not be written to disk: {error.strerror or error}."
-            ) from error
+            with writing("The configuration"):
+                self.root.mkdir(parents=True, exist_ok=True)
+                make_empty(*map(Path, bundle.outside))
+                shutil.rmtree(draft, ignore_errors=True)
+                with self._shared.lock:
+                    written = self._write(draft, number, bundle)
+                    (exchange if final.exists() else Path.rename)(draft, final)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-        return Release(number, final, bundle.checksum, bundle.secrets_digest, bundle.data_digest)
+        unsynced = (*(final / name for name in written), self.root)
+        release = Release(number, final, bundle.checksum, bundle.secrets_digest, bundle.data_digest, unsynced)
+        if sync:
+            self.sync(release)
+        return release
 
-    def _write(self, draft: Path, number: int, bundle: Bundle) -> None:
-        folders = {draft, *_folders(draft, bundle.files), *_folders(draft, bundle.data)}
-        for folder in sorted(folders):
-            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        for kind in ("files", "data"):
-            for name, digest in bundle.hashes[kind].items():
-                self._place(f"{draft}/{name}", name, bundle.by_kind[kind][name], digest)
+    def sync(self, release: Release) -> None:
+        """Have the disk keep it. Raises StorageFailed."""
+        with writing("The configuration"):
+            for path in release.unsynced:
+                sync_path(path)
+
+    def _write(self, draft: Path, number: int, bundle: Bundle) -> list[str]:
+        """Returns what is to be synced: each directory after what is in it."""
+        folders = sorted({name.rpartition("/")[0] for name in (*bundle.files, *bundle.data)} | {""})
+        for folder in folders:
+            (draft / folder).mkdir(mode=0o750, parents=True, exist_ok=True)
+        written = [
+            name
+            for kind in ("files", "data")
+            for name, digest in bundle.hashes[kind].items()
+            if not self._place(f"{draft}/{name}", name, bundle.by_kind[kind][name], digest)
+        ]
         self._shared.link(draft, bundle.secrets, bundle.hashes["secrets"], self.link)
         self._manifests.write(draft, Manifest(number, bundle.checksum, **bundle.hashes))
-        for folder in sorted(folders, reverse=True):
-            sync_directory(folder)
+        return [*written, MANIFEST, *reversed(folders)]
 
-    def _place(self, path: str, name: str, content: bytes, digest: str) -> None:
-        """Most files equal those of the previous release: a hard link needs neither write nor fsync."""
+    def _place(self, path: str, name: str, content: bytes, digest: str) -> bool:
+        """Most files equal those of the previous release: a hard link needs neither write nor fsync. Whether it is one."""
         before = f"{self.link}/{name}"
         try:
             known = os.stat(before)  # noqa: PTH116 as in `Digests`
             if known.st_size == len(content) and self._digests.of(before) == digest:
                 os.link(before, path)
-                return
+                return True
         except OSError:
             pass  # There is no previous one, or the file system has no links.
-        write_new(Path(path), content, PUBLIC)
+        write_new(Path(path), content, PUBLIC, sync=False)
+        return False
 
     def open(self, number: int, kinds: Collection[str] = KINDS) -> Release:
         """The release, if it is complete: every file of these kinds has the hash that its manifest lists."""
@@ -225,10 +239,6 @@ class Releases:
 
     def numbers(self) -> list[int]:
         return sorted(int(path.name) for path in self.root.glob("[0-9]*") if path.name.isdigit())
-
-
-def _folders(draft: Path, names: Iterable[str]) -> set[Path]:
-    return {draft / folder for folder in {name.rpartition("/")[0] for name in names}}
 
 
 def _changed(number: int, name: str) -> ReleaseDamaged:

@@ -1,15 +1,15 @@
 """Verifies that a configuration is live: by asking the live processes, never by trusting an answer or a log line."""
 
 import asyncio
-import re
-from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from guardpanel.bundle import Bundle
 from guardpanel.engines import http, quic
 from guardpanel.engines.haproxy.master_cli import MasterCli
+from guardpanel.engines.listeners import IN_A_ROW, Listeners, short
 from guardpanel.engines.processes.patience import Patience
 from guardpanel.engines.processes.proc import listener_of, processes_at
 from guardpanel.engines.proxy_lines import certificate_lines, expected_of_us, local, quic_listeners, tls_listeners
@@ -19,16 +19,8 @@ from guardpanel.errors import DeploymentFailed, EngineSilent, EngineUnavailable
 DEADLINE = 8.0
 "Seconds after which a configuration that cannot be verified counts as not live. A working but silent engine has longer."
 
-IN_A_ROW = 16
-"New connections per listener: a second HAProxy on the same port would accept a share of them (SO_REUSEPORT)."
-
 PAUSE_SECONDS = 0.01
 "Seconds before the next attempt, doubled each time. With many attempts, one would by chance miss a stray HAProxy."
-
-CHECKSUM = "x-gp-checksum"
-BAD_REQUEST = 400
-
-NOT_OURS = "not a guardpanel configuration"
 
 Proof = Callable[[], Awaitable[str | None]]
 "What is not verified yet. None: verified."
@@ -37,7 +29,7 @@ DENY_RULE, COUNT_RULE = "100101", "190100"
 "From config_templates/coraza/application.conf.j2: what each application does with a probe's attack."
 
 
-class Verifier:
+class Verifier(Listeners):
     def __init__(
         self, cli: MasterCli, agent: Path, probe: Path, binds: Collection[tuple[str, int]], secret: str
     ) -> None:
@@ -46,11 +38,7 @@ class Verifier:
         "The socket by which its process is identified."
         self.probe = probe
         self.binds = [(local(host), port) for host, port in binds]
-        self.secret = secret
-        self._proxy: dict[http.Place, bool] = {**dict.fromkeys(self.binds, False), probe: True}
-        "Listeners that accept requests after a PROXY line, as far as known."
-        self._tls: dict[http.Place, str] = {}
-        "HTTPS listeners, with the name to connect with."
+        super().__init__(secret, {**dict.fromkeys(self.binds, False), probe: True})
         self.certificate_lines: list[tuple[str, str]] = []
         "Files of certificates, each with a name that gets it."
         self.quic: list[tuple[str, int]] = []
@@ -61,9 +49,13 @@ class Verifier:
         """Raises DeploymentFailed with what was observed instead. Without `over_tls`, listeners of HTTPS are not asked: each
         handshake costs as much as ten requests, and nothing about these listeners has changed."""
         haproxy = self._patience(self.cli.path)
-        await self._until(haproxy, partial(self._new_worker, bundle.checksum))
-        self.learn(bundle.checksum, bundle.files)
-        await self.prove_listeners(bundle.checksum, haproxy, over_tls=over_tls)
+        of_worker = self._until(haproxy, partial(self._new_worker, bundle.checksum))
+        if self.has_learned(bundle.checksum):  # It is the worker of before.
+            await together(of_worker, self.prove_listeners(bundle.checksum, haproxy, over_tls=over_tls))
+        else:
+            await of_worker
+            self.learn(bundle.checksum, bundle.files)
+            await self.prove_listeners(bundle.checksum, haproxy, over_tls=over_tls)
         both = self._patience(self.cli.path, self.agent)
         for application in bundle.applications:
             if application.name in changed:
@@ -149,58 +141,10 @@ class Verifier:
         info, is_whole = await asyncio.gather(self.cli.info(), self.cli.has_backend(f"gp_end_{checksum[:12]}"))
         description = info.get("description", "")
         if description != f"guardpanel {checksum}":
-            return f"HAProxy’s newest worker runs {_short(description)}, not {checksum[:12]}."
+            return f"HAProxy’s newest worker runs {short(description)}, not {checksum[:12]}."
         if not is_whole:
             return "HAProxy did not load the whole configuration."
         return None
-
-    async def listener(self, place: http.Place, checksum: str, tries: int = IN_A_ROW) -> str | None:
-        first = await self._checksum(place)  # The first response shows how to connect to the others.
-        answers = [first, *await asyncio.gather(*(self._checksum(place) for _ in range(tries - 1)))]
-        if set(answers) == {checksum}:
-            return None
-        others = Counter(_short(answer) for answer in answers if answer != checksum)
-        place_name = place.name if isinstance(place, Path) else f"{place[0]}:{place[1]}"
-        words = ", ".join(f"{count} × {what}" for what, count in others.items())
-        hint = " Another HAProxy may also be listening there." if checksum in answers else ""
-        return f"{place_name} returned a different configuration in {sum(others.values())} of {tries} checks ({words}).{hint}"
-
-    async def _checksum(self, place: http.Place) -> str:
-        answer = await self.ask(place, "/", {"host": "probe", "x-gp-probe": self.secret}, timeout=2.0)
-        return answer.headers.get(CHECKSUM, NOT_OURS)
-
-    async def ask(self, place: http.Place, target: str, headers: Mapping[str, str], *, timeout: float) -> http.Answer:
-        """GET with or without a PROXY line, as the listener requires. Raises EngineUnavailable.
-
-        A listener that expects the PROXY protocol from this machine closes connections without it, and any other returns 400 to
-        it. So only one way works, and trying the other cannot mistake another server's response for ours.
-        """
-        name = self._tls.get(place)
-        ask = partial(http.ask, place, "GET", target, headers=headers, timeout=timeout, tls_name=name)
-        try:
-            answer = await ask(proxy_line=self._proxy[place])
-        except EngineUnavailable as error:
-            if isinstance(error.__cause__, TimeoutError | ConnectionRefusedError):
-                raise
-            other = await self._ask_otherwise(place, ask)
-            if other is None:
-                raise
-            return other
-        if answer.status == BAD_REQUEST and CHECKSUM not in answer.headers:
-            return await self._ask_otherwise(place, ask) or answer
-        return answer
-
-    async def _ask_otherwise(self, place: http.Place, ask: Callable[..., Awaitable[http.Answer]]) -> http.Answer | None:
-        """Retry with a PROXY line if there was none, and vice versa. None if HAProxy does not recognize us that way."""
-        other = not self._proxy[place]
-        try:
-            answer = await ask(proxy_line=other)
-        except EngineUnavailable:
-            return None
-        if CHECKSUM not in answer.headers:
-            return None
-        self._proxy[place] = other
-        return answer
 
     async def _application(self, name: str, blocks: bool) -> str | None:
         """Check that it denies (or detects) an attack, and passes a clean request."""
@@ -233,6 +177,16 @@ class Verifier:
         return await self.ask(self.binds[0], "/", answers, timeout=6.0)
 
 
+async def together(*proofs: Coroutine[Any, Any, None]) -> None:
+    """Both at once. Raises the first failure, which ends the other."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for proof in proofs:
+                group.create_task(proof)
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+
+
 def _not_proved(flaw: str) -> DeploymentFailed:
     return DeploymentFailed(f"The new configuration could not be verified: {flaw}", step="verify", evidence=flaw)
 
@@ -241,10 +195,3 @@ def _header(answer: http.Answer, name: str) -> str:
     """A verdict header. Some HAProxy versions write `-` for an unset variable."""
     value = answer.headers.get(name, "")
     return "" if value == "-" else value
-
-
-def _short(text: str) -> str:
-    words = text.removeprefix("guardpanel ")
-    if not words:
-        return "not a guardpanel configuration"
-    return words[:12] if re.fullmatch(r"[0-9a-f]{64}", words) else words

@@ -217,10 +217,10 @@ class WorldEngines(Deployer):
         self.verifier = self.publisher.verifier = FakeVerifier(world, self.cli)
         self.inspector = Inspector(self.releases, self.cli, self.agent, self.verifier)
 
-    def stage(self, bundle: Bundle, number: int) -> Release:
+    def stage(self, bundle: Bundle, number: int, *, sync: bool = True) -> Release:
         if self.world.fate.happens(RARE):
             raise Problem("The configuration could not be written to disk: No space left on device.")
-        return super().stage(bundle, number)
+        return super().stage(bundle, number, sync=sync)
 
     async def is_haproxy_there(self) -> bool:
         return bool(self.world.workers)

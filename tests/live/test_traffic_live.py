@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from guardpanel.engines.verify import IN_A_ROW
+from guardpanel.engines.listeners import IN_A_ROW
 from guardpanel.ingest.recent_requests import NOT_OURS
 from guardpanel.listen_addresses import bind_text
 from guardpanel.models.certificates.certificate import CertificateFields, Source

@@ -6,7 +6,7 @@ during a reload, so every call retries until its deadline. 2.6 answers nothing t
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -62,9 +62,10 @@ class MasterCli(MapCommands):
         """`show stat` of the newest worker, for one backend's servers or all, as CSV."""
         return await self._ask(f"@1 show stat {_name(backend) if backend else -1} 4 -1")
 
-    async def server_states(self) -> str:
-        """`show servers state` of the newest worker: a state file."""
-        return await self._ask("@1 show servers state")
+    async def server_states(self, backends: Collection[str] = ()) -> str:
+        """`show servers state` of the newest worker, of all its backends or of these: a state file."""
+        each = [f"@1 show servers state {_name(backend)}" for backend in sorted(backends)]
+        return await self._ask("; ".join(each or ["@1 show servers state"]))
 
     async def set_address(self, backend: str, server: str, address: str) -> bool:
         """Whether it has that address now. A server without an address accepts none."""

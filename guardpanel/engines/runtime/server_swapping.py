@@ -54,14 +54,19 @@ def parsed(content: bytes) -> dict[Key, LiveServer]:
     return states
 
 
+def _differing(before: bytes, after: bytes) -> tuple[dict[Key, LiveServer], dict[Key, LiveServer]]:
+    """The servers of the lines that only one of two files has: as they were, and as they are to be."""
+    old, new = ({*content.splitlines(keepends=True)} for content in (before, after))
+    return parsed(b"".join(old - new)), parsed(b"".join(new - old))
+
+
 class ServerSwapper:
     def __init__(self, cli: MasterCli) -> None:
         self.cli = cli
 
     async def swap(self, before: bytes, after: bytes) -> None:
         """Change what differs, and read it back. Raises NotSwapped and EngineUnavailable."""
-        was, wanted = parsed(before), parsed(after)
-        changed = {key: state for key, state in wanted.items() if was.get(key) != state}
+        was, changed = _differing(before, after)
         if len(changed) > MOST:
             raise NotSwapped(f"{len(changed):,} servers changed: a reload changes them in less time.")
         for (backend, server), state in changed.items():
@@ -71,7 +76,7 @@ class ServerSwapper:
             await self.cli.set_server(backend, server, state.weight, state.state)
             if moves and state.state == "ready":
                 await self.cli.call_up(backend, server)
-        live = rows_in(await self.cli.server_states())
+        live = rows_in(await self.cli.server_states({backend for backend, _ in changed}))
         if wrong := next(differences(changed, live), ""):
             raise NotSwapped(wrong)
 

@@ -100,11 +100,13 @@ class ServerSync:
     async def leave_addresses(self, configuration: str) -> None:
         """For a HAProxy that starts later: the names' addresses, and their servers' weights, but no states, which would be
         outdated."""
-        new = await asyncio.to_thread(handover.servers_in, configuration)
-        await self._leave_states(handover.state_lines({}, {}, new, handed={}, addresses=self.addresses.all()))
+        await asyncio.to_thread(self._leave, configuration)
+
+    def _leave(self, configuration: str) -> None:
+        new = handover.servers_in(configuration)
+        self._leave_states(handover.state_lines({}, {}, new, handed={}, addresses=self.addresses.all()))
         with suppress(OSError):  # The check of the disk reports it.
-            names = {server.host for servers in new.values() for server in servers if server.is_name}
-            await asyncio.to_thread(self.addresses.keep, names)
+            self.addresses.keep({server.host for servers in new.values() for server in servers if server.is_name})
 
     async def _note_handed(self, pid: str, rows: Mapping[Key, Row]) -> None:
         """If a worker other than `pid` runs, it has read these rows. Without a reload, the earlier ones remain valid."""
@@ -133,7 +135,9 @@ class ServerSync:
             ran = pid = text = ""
         live = configuration if ran == checksum else await asyncio.to_thread(self._configuration_of, ran)
         lines = await asyncio.to_thread(self._states, handover.servers_in(live), new, pid, text)
-        is_written = await self._leave_states(lines, sync=False)  # Only for the worker that starts now.
+        is_written = await asyncio.to_thread(
+            self._leave_states, lines, sync=False
+        )  # Only for the worker that starts now.
         return pid, handover.rows_in("\n".join(lines)) if is_written else {}
 
     def _states(self, live: Backends, new: Backends, pid: str, text: str) -> list[str]:
@@ -142,10 +146,10 @@ class ServerSync:
         self.addresses.take(handover.addresses_in(before, live))
         return handover.state_lines(before, live, new, handed=handed, addresses=self.addresses.all())
 
-    async def _leave_states(self, lines: Sequence[str], *, sync: bool = True) -> bool:
+    def _leave_states(self, lines: Sequence[str], *, sync: bool = True) -> bool:
         """Whether it was written. A full disk must not prevent a rollback: servers start UP then."""
         try:
-            await asyncio.to_thread(self._write_states, ("\n".join(lines) + "\n").encode(), sync=sync)
+            self._write_states(("\n".join(lines) + "\n").encode(), sync=sync)
         except OSError as error:
             log.warning("cannot write the state of servers: %s", error.strerror or error)
             return False

@@ -1,8 +1,8 @@
 """A save up to its commit, in one transaction: rows are changed, rendered, staged, checked and recorded."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -12,7 +12,7 @@ from guardpanel.bundle import Bundle
 from guardpanel.database import Database
 from guardpanel.engines import Engines
 from guardpanel.engines.releases import Release
-from guardpanel.errors import ConfigRejected
+from guardpanel.errors import ConfigRejected, StorageFailed
 from guardpanel.models import Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import EngineFacts
@@ -162,16 +162,30 @@ class Preparing:
         revision = same or await self._new_revision(session, draft, bundle)
         number = revision.id or 0
         draft.progress.tell("stage")
-        release = await asyncio.to_thread(self.renderer.release, bundle, number)
-        changed = await self.renderer.changed(bundle, None if same or change.of_backup else live)
-        draft.progress.tell("check")
-        await self._check(draft, release, bundle, changed)
-        packed = await draft.packed()
-        deployment_id = await self._record(session, draft, number, packed if same else None)
+        release = await asyncio.to_thread(self.renderer.release, bundle, number, sync=False)
+        async with self._syncing(release):
+            changed = await self.renderer.changed(bundle, None if same or change.of_backup else live)
+            draft.progress.tell("check")
+            await self._check(draft, release, bundle, changed)
+            packed = await draft.packed()
+            deployment_id = await self._record(session, draft, number, packed if same else None)
         draft.known = Known(draft.version, draft.after, packed, revision, revisions.has_plain_versions(session))
         return PreparedSave(
             deployment_id, number, release, bundle, draft.before, live, changed, change.reloads, self.renderer.facts
         )
+
+    @asynccontextmanager
+    async def _syncing(self, release: Release) -> AsyncIterator[None]:
+        """The disk takes the release while it is checked and recorded, and has it before that is committed."""
+        syncing = asyncio.ensure_future(asyncio.to_thread(self.engines.releases.sync, release))
+        try:
+            yield
+        except BaseException:
+            await asyncio.wait([syncing])
+            with suppress(StorageFailed):  # There is no save that could fail of it.
+                syncing.result()
+            raise
+        await syncing
 
     async def _new_revision(self, session: AsyncSession, draft: Draft, bundle: Bundle) -> Revision:
         who, summary = draft.change.request.who, draft.change.summary

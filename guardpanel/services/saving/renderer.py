@@ -57,14 +57,14 @@ class Renderer:
         """What the engines get from a change. Raises Invalid (422) or Conflict (409) if it breaks a rule across rows."""
         return await asyncio.to_thread(_accepted, change, before, after, facts, self.contents.seal)
 
-    def release(self, bundle: Bundle, number: int) -> Release:
+    def release(self, bundle: Bundle, number: int, *, sync: bool = True) -> Release:
         """The revision's release, staged again if it is missing or modified."""
         with suppress(ReleaseDamaged):
             release = self.engines.releases.open(number)
             rendered = bundle.checksum, bundle.secrets_digest, bundle.data_digest
             if (release.checksum, release.secrets, release.data) == rendered:
                 return release
-        return self.engines.stage(bundle, number)
+        return self.engines.stage(bundle, number, sync=sync)
 
     async def applications_of(self, live: Revision) -> dict[str, Application]:
         """The live revision's applications by name."""

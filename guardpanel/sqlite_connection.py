@@ -13,26 +13,30 @@ class OneTripConnection(aiosqlite.Connection):
     def __init__(self, path: str, **options: Any) -> None:
         super().__init__(partial(sqlite3.connect, path, **options), iter_chunk_size=0)
         self._thread.daemon = True  # As SQLAlchemy makes aiosqlite's.
-        self._begin = ""
+        self._begin: tuple[str, ...] = ()
         self._was_interrupted = False
 
-    def begin_with(self, begin: str) -> None:
+    def begin_with(self, *begin: str) -> None:
         """The next statement begins a transaction in this way."""
         self._begin = begin
+
+    def then(self, statement: str) -> None:
+        """After the transaction's begin, in the same trip. Only before its first statement."""
+        self._begin += (statement,)
 
     def cursor(self) -> Any:
         return _Cursor(self)
 
     async def run(self, method: str, sql: str, parameters: Iterable[Any]) -> "Result":
-        begin, self._begin = self._begin, ""
+        begin, self._begin = self._begin, ()
         was_interrupted, self._was_interrupted = self._was_interrupted, True
         result: Result = await self._execute(self._run, begin, method, sql, parameters)  # type: ignore[no-untyped-call]
         self._was_interrupted = was_interrupted
         return result
 
-    def _run(self, begin: str, method: str, sql: str, parameters: Iterable[Any]) -> "Result":
-        if begin:
-            self._conn.execute(begin).close()
+    def _run(self, begin: Sequence[str], method: str, sql: str, parameters: Iterable[Any]) -> "Result":
+        for statement in begin:
+            self._conn.execute(statement).close()
         cursor = self._conn.cursor()
         try:
             getattr(cursor, method)(sql, parameters)
@@ -51,7 +55,7 @@ class OneTripConnection(aiosqlite.Connection):
     def _is_open(self) -> bool:
         """Whether the transaction that ends now has begun, or may have: the thread finishes what was canceled here."""
         is_open = self.in_transaction or self._was_interrupted
-        self._begin, self._was_interrupted = "", False
+        self._begin, self._was_interrupted = (), False
         return is_open
 
 

@@ -18,6 +18,7 @@ from guardpanel.api.shapes import Dialect, Shapes
 from guardpanel.dependencies import PanelDep, RowId, SessionDep, Viewer
 from guardpanel.models.noun import Noun
 from guardpanel.panel import Panel
+from guardpanel.services.saving.change import ReadRow
 from guardpanel.services.saving.changes import SaveRequest, SaveResult
 
 Operation = Callable[..., Any]
@@ -183,14 +184,16 @@ class Rows:
         self, panel: Panel, those: Any, save_request: SaveRequest, row_id: int, body: BaseModel, version: int | None
     ) -> SaveResult[Any]:
         """Apply the given keys to the current row."""
+        before = panel.database.version()
         async with panel.database.read() as session:
             row = await those.find(session, row_id)
             data, names = self.dialect.take(body, row, self.service.fields_of(row).model_dump())
             await self.dialect.settle(session, row, data)
         with speaking(names, f"{self.noun.path}/{row_id}/edit"):
             fields = await self.service.ROWS.read(data)
+            request = replace(save_request, read=ReadRow(row, before))
             saved: SaveResult[Any] = await those.update(
-                panel.changes, save_request, row_id, fields, row.version if version is None else version
+                panel.changes, request, row_id, fields, row.version if version is None else version
             )
             return saved
 

@@ -100,6 +100,14 @@ class Crud(Generic[R, F]):
             raise missing(self.noun)
         return row
 
+    async def _as_read(self, session: AsyncSession, number: int, changes: Changes, request: SaveRequest) -> R:
+        """The row in a writing session, in which nobody else writes."""
+        row: R | None = request.read.at(changes.database.version()) if request.read else None
+        if row is None:
+            return await self.find(session, number)
+        session.add(row)
+        return row
+
     @property
     def own(self) -> tuple[Any, ...]:
         """The condition that a row belongs to the parent."""
@@ -152,7 +160,7 @@ class Crud(Generic[R, F]):
         change = self._change(request, f"Updated {self._called(fields)}", number)
 
         async def mutate(session: AsyncSession) -> R:
-            row, facts = await self.find(session, number), changes.renderer.facts
+            row, facts = await self._as_read(session, number, changes, request), changes.renderer.facts
             must_be_current(row.version, version)
             self.must_fit(fields, facts)
             await self.must_be_meant(session, fields, row, changes, request)

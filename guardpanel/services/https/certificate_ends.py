@@ -12,6 +12,8 @@ from guardpanel.services import certificate_uses
 
 async def ends_of(session: AsyncSession, hosts: Sequence[VirtualHost]) -> dict[int | None, datetime]:
     """The earliest end of the certificates that each one's hostnames get, by id. Without those that get none."""
+    if not hosts:
+        return {}
     names = [row.name for host in hosts for row in host.hostnames]
     known = await certificate_uses.offers(session, datetime.now(UTC), names, [host.certificate_id for host in hosts])
     ends: dict[int | None, datetime] = {}

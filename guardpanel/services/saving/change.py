@@ -1,7 +1,7 @@
 """What passes through `changes.py`: the request, the change, and its outcome."""
 
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from guardpanel.bundle import Bundle
 from guardpanel.engines.releases import Release
@@ -11,6 +11,18 @@ from guardpanel.rendering import EngineFacts
 from guardpanel.services.saving.snapshots import Snapshot
 
 T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class ReadRow:
+    """A row as it was read for a change, and the database's version before that (`Database.version`)."""
+
+    row: Any
+    version: int
+
+    def at(self, version: int) -> Any:
+        """None if something was written since."""
+        return self.row if version == self.version else None
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,8 @@ class SaveRequest:
     "The number of the request's idempotency key."
     client: str = ""
     "The operator's address, which should not be locked out."
+    read: ReadRow | None = None
+    "The row that is changed. It is not read again if nothing was written since."
 
 
 @dataclass

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -102,9 +102,6 @@ class Preparing:
     ) -> tuple[T, PreparedSave | UnchangedSave]:
         change = draft.change
         await self._begin(session, draft)
-        await (await session.connection()).exec_driver_sql(
-            "PRAGMA defer_foreign_keys = ON"
-        )  # Our own rules are checked first.
         value = await mutate(session)
         await session.flush()
         if change.of_backup:  # It may have brought changes, after which those of this machine have other numbers.
@@ -222,6 +219,10 @@ class Preparing:
 
 
 async def _data_version(session: AsyncSession) -> int:
-    """Changes when another connection commits (SQLite, PRAGMA data_version). Ours is the only writer."""
-    result = await (await session.connection()).exec_driver_sql("PRAGMA data_version")
+    """Changes when another connection commits (SQLite, PRAGMA data_version). Ours is the only writer. The transaction's first
+    statement: foreign keys are checked at its end, since our own rules are checked first."""
+    connection = await session.connection()
+    raw: Any = (await connection.get_raw_connection()).driver_connection
+    raw.then("PRAGMA defer_foreign_keys = ON")
+    result = await connection.exec_driver_sql("PRAGMA data_version")
     return int(result.scalar_one())

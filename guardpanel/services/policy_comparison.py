@@ -18,7 +18,7 @@ from guardpanel.models.noun import Key, Noun
 from guardpanel.models.policies.policy import NOUN
 from guardpanel.rendering import Rows
 from guardpanel.services.history import history
-from guardpanel.services.saving import differences, snapshots
+from guardpanel.services.saving import differences, noun_rows, snapshots
 from guardpanel.services.saving.differences import Difference, Kind
 
 ITSELF = 1
@@ -123,7 +123,7 @@ def _name_alone(noun: Noun, row: Mapping[str, Any]) -> str:
 
 
 def _within(noun: Noun, rows: Rows, side: Side) -> Sequence[Mapping[str, Any]]:
-    return [row for row in differences.with_parts(noun, rows) if row[noun.within] == side.policy_id]
+    return [row for row in noun_rows.with_parts(noun, rows) if row[noun.within] == side.policy_id]
 
 
 def _alone(rows: Rows, side: Side, numbers: Mapping[str, Mapping[int, int]], called: str) -> Rows:

@@ -27,7 +27,7 @@ from guardpanel.rendering import Rows
 from guardpanel.services.backups.copies import database_at
 from guardpanel.services.backups.sealing import BackupDamaged, BackupTooNew
 from guardpanel.services.input import messages
-from guardpanel.services.saving import differences, former, snapshots
+from guardpanel.services.saving import former, noun_rows, snapshots
 from guardpanel.services.saving.facts import PROBE_SECRET, RESTORED, SETUP
 
 AT_ONCE = 100
@@ -119,7 +119,7 @@ def must_be_valid(rows: Rows) -> None:
     for row in rows["user"]:
         _check(partial(email, row["email"]), f"account {row['id']}")
     for noun in NOUNS.values():
-        for row in differences.with_parts(noun, rows):
+        for row in noun_rows.with_parts(noun, rows):
             called = f"the {lowered(noun.only_name)}" if noun.only_name else f"{noun.in_sentence} {row['id']}"
             _check(partial(noun.fields.model_validate, row), called)
 

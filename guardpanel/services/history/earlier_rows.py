@@ -9,7 +9,7 @@ from guardpanel.errors import NotFound
 from guardpanel.models import NOUNS
 from guardpanel.models.noun import Key, Noun
 from guardpanel.rendering import Rows
-from guardpanel.services.saving import differences
+from guardpanel.services.saving import differences, noun_rows
 
 Row = Mapping[str, Any]
 
@@ -63,7 +63,7 @@ def stamped(now: Rows, target: Rows, stamp: int, moment: datetime) -> tuple[Rows
     What no operator sets (a policy's fixed groups) is also as it was then. `stamp` becomes the row version of what differs. It
     must be higher than any version that the row ever had, so that open forms become stale.
     """
-    touched = differences.touched(differences.nouns(now), differences.nouns(target))
+    touched = differences.touched(noun_rows.nouns(now), noun_rows.nouns(target))
     edited = set(touched)
     current = {(noun.key, row["id"]): row for noun in NOUNS.values() for row in now[noun.table_name]}
     fresh = {"version": stamp, "updated_at": moment.strftime("%Y-%m-%d %H:%M:%S.%f")}

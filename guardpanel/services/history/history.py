@@ -14,7 +14,7 @@ from guardpanel.models.noun import Key
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import Rows
 from guardpanel.services.history import earlier_rows
-from guardpanel.services.saving import differences, former, revisions, snapshots
+from guardpanel.services.saving import former, noun_rows, revisions, snapshots
 from guardpanel.services.saving.change import Change, SaveRequest, SaveResult
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.saving.snapshots import Snapshot
@@ -190,7 +190,7 @@ async def _must_be_as_saved(session: AsyncSession, current: Snapshot, touched: l
 
 def _written_outside(current: Snapshot, saved: Snapshot, touched: list[Key]) -> list[str]:
     """`Policy Strict`, of these rows."""
-    is_now, was = (differences.nouns(snapshots.rows(each)) for each in (current, saved))
+    is_now, was = (noun_rows.nouns(snapshots.rows(each), {*touched}) for each in (current, saved))
     return [
         NOUNS[noun].title((is_now.get((noun, number)) or was[noun, number])["name"])
         for noun, number in touched

@@ -147,9 +147,10 @@ def _ends(old: Lines, new: Lines, i: int, i_end: int, j: int, j_end: int) -> tup
 
 def _anchors(old: Lines, new: Lines, head: int, i_end: int, j_end: int) -> list[tuple[int, int]]:
     """Lines that occur once in both, as many as possible in ascending order (patience sorting)."""
-    once, once_new = Counter(old[head:i_end]), Counter(new[head:j_end])
-    places = {line: j for j, line in enumerate(new[head:j_end], head) if once_new[line] == 1 == once[line]}
-    pairs = [(i, places[line]) for i, line in enumerate(old[head:i_end], head) if line in places]
+    left, right = old[head:i_end], new[head:j_end]
+    once = _once_in_both(left, right) if len(left) <= len(right) else _once_in_both(right, left)
+    places = {line: j for j, line in enumerate(right, head) if line in once}
+    pairs = [(i, places[line]) for i, line in enumerate(left, head) if line in once]
     tops: list[int] = []
     last: list[int] = []
     before: list[int | None] = []
@@ -164,6 +165,13 @@ def _anchors(old: Lines, new: Lines, head: int, i_end: int, j_end: int) -> list[
         chain.append(pairs[at_pair])
         at_pair = before[at_pair]
     return chain[::-1]
+
+
+def _once_in_both(few: Lines, many: Lines) -> set[str]:
+    """Of many, only lines that the few have, too, are counted: all of a file's would take megabytes."""
+    times = Counter(few)
+    again = Counter(line for line in many if line in times)
+    return {line for line, number in times.items() if number == 1 == again[line]}
 
 
 def _stretch(old: Lines, new: Lines, i: int, i_end: int, j: int, j_end: int) -> Iterator[Run]:

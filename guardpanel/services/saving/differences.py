@@ -1,7 +1,7 @@
 """What differs between two states of the rows, as operators know it: by noun and field."""
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,9 +10,10 @@ from pydantic import BaseModel
 
 from guardpanel.models import NOUNS
 from guardpanel.models.meta import About, about, lowered
-from guardpanel.models.noun import Key, Noun, Part
+from guardpanel.models.noun import Key, Noun
 from guardpanel.rendering import Rows
 from guardpanel.services.saving.list_differences import edits, only_what_differs
+from guardpanel.services.saving.noun_rows import nouns
 
 Kind = Literal["added", "changed", "removed"]
 
@@ -68,45 +69,30 @@ def between(before: Rows, after: Rows) -> list[Difference]:
 
 def first_between(before: Rows, after: Rows, most: int | None) -> tuple[list[Difference], int]:
     """The first ones (None: all), and the number of all."""
-    old, new = nouns(before), nouns(after)
-    names, names_now = _names(before), _names(after)
-    keys = touched(old, new)
-    return [_difference(key, old.get(key), new.get(key), names, names_now) for key in keys[:most]], len(keys)
+    keys = _touched(before, after)
+    first = keys[:most]
+    old, new = nouns(before, {*first}), nouns(after, {*first})
+    names = _names(before), _names(after)
+    return [_difference(key, old.get(key), new.get(key), *names) for key in first], len(keys)
+
+
+def _touched(before: Rows, after: Rows) -> list[Key]:
+    """As `touched`, without building what is in one of both alone: thousands of rows may be new."""
+    old, new = (
+        {(noun.key, row["id"]) for noun in NOUNS.values() for row in rows[noun.table_name]} for rows in (before, after)
+    )
+    both = old & new
+    return _in_order([*(old ^ new), *touched(nouns(before, both), nouns(after, both))])
 
 
 def touched(old: Mapping[Key, object], new: Mapping[Key, object]) -> list[Key]:
     """The rows that differ, in the order of the nouns."""
-    order = list(NOUNS)
-    return sorted(
-        (key for key in {*old, *new} if old.get(key) != new.get(key)), key=lambda key: (order.index(key[0]), key[1])
-    )
+    return _in_order(key for key in {*old, *new} if old.get(key) != new.get(key))
 
 
-def nouns(rows: Rows) -> dict[Key, dict[str, Any]]:
-    """Every row as stored values by field, with its name, parts and order."""
-    return {
-        (noun.key, row["id"]): {
-            "name": noun.name(row),
-            **{name: row[name] for name in (*about(noun.fields), *filter(None, [noun.within]))},
-        }
-        for noun in NOUNS.values()
-        for row in with_parts(noun, rows)
-    }
-
-
-def with_parts(noun: Noun, rows: Rows) -> Iterator[dict[str, Any]]:
-    """The rows of a noun, each with the items of its parts by field. One after the other: there may be thousands."""
-    parts = {part.field: _items_of(part, rows) for part in noun.parts if part.table}
-    for row in rows[noun.table_name]:
-        yield {**row, **{name: items[row["id"]] for name, items in parts.items()}}
-
-
-def _items_of(part: Part, rows: Rows) -> Mapping[int, list[Any]]:
-    """By the id of their owner, in the operator's order."""
-    items: dict[int, list[Any]] = defaultdict(list)
-    for row in sorted(rows[part.table_name], key=lambda row: row["position"]):
-        items[row[part.owner]].append(part.item(row))
-    return items
+def _in_order(keys: Iterable[Key]) -> list[Key]:
+    order = {noun: at for at, noun in enumerate(NOUNS)}
+    return sorted(keys, key=lambda key: (order[key[0]], key[1]))
 
 
 def _names(rows: Rows) -> Names:

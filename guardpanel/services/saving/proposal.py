@@ -9,7 +9,7 @@ from guardpanel.field_codes import FieldCode
 from guardpanel.models import NOUNS
 from guardpanel.models.noun import Key
 from guardpanel.rendering import EngineFacts, Rows
-from guardpanel.services.saving import differences
+from guardpanel.services.saving import differences, noun_rows
 
 Row = Mapping[str, Any]
 
@@ -51,7 +51,7 @@ class Proposal:
 
     @cached_property
     def touched(self) -> frozenset[Key]:
-        return frozenset(differences.touched(differences.nouns(self.before), differences.nouns(self.rows)))
+        return frozenset(differences.touched(noun_rows.nouns(self.before), noun_rows.nouns(self.rows)))
 
     def name(self, key: Key, rows: Rows | None = None) -> str:
         noun = NOUNS[key[0]]

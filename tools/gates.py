@@ -92,7 +92,7 @@ def gates() -> dict[str, list[Gate]]:
                 "--ignore=tests/load",
                 "--ignore=tests/crash",
                 "--ignore=tests/e2e",
-                minutes=20,
+                minutes=40,
                 seconds=450,
             )
         ],

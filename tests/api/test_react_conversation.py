@@ -245,7 +245,8 @@ async def policy_page(stage: Stage) -> None:
         made = (await react.post(f"/policies/1/{place}", body))["id"]
         if place != "exclusions":
             assert "rule_id" in await react.refused("POST", f"/policies/1/{place}", 409, body)
-        assert "rule_id" in await react.refused("POST", f"/policies/1/{place}", 422, {**body, "rule_id": 5})
+        words = "ID of a rule" if place == "rules" else "rule_id"
+        assert words in await react.refused("POST", f"/policies/1/{place}", 422, {**body, "rule_id": 5})
         await react.patch(f"/policies/1/{place}/{made}", {**body, **other})
         (shown,) = (await react.get("/policies/1", POLICY_PAGE))[nested]
         assert {name: shown[name] for name in ("rule_id", *other)} == {"rule_id": body["rule_id"], **other}

@@ -188,7 +188,7 @@ def usual(path: str, place: Path_ = (), bind: str = "") -> dict[str, Any]:
             if name not in (ours if place and place[0] in theirs else theirs)
         }
     body = (
-        a_react_policy(detection_paranoia_level=4)
+        a_react_policy(detection_paranoia_level=4, ddos_protection_enabled=True)
         if "policies" in path
         else a_vhost(https_redirect=False, hsts_seconds=0, redirect_to="https://new.example")
     )

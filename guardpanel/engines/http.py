@@ -112,8 +112,10 @@ def _received(connection: socket.socket, ends: float) -> bytes:
 
 
 def _left(ends: float) -> float:
-    """Seconds. A timeout of 0 would not be one."""
-    return max(0.001, ends - monotonic())
+    """Seconds. Raises TimeoutError once there are none: something may send without an end."""
+    if (left := ends - monotonic()) <= 0:
+        raise TimeoutError
+    return left
 
 
 def _answer(place: Place, outcome: bytes | OSError) -> Answer | EngineUnavailable:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections import Counter
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -78,6 +79,22 @@ async def test_all_probes_together_have_the_seconds_of_one(folder: Path) -> None
         silent.listen(64)
         outcomes = await http.ask_often(folder / "s", "/", headers={}, times=9, proxy_line=False, timeout=0.05)
     assert [type(outcome) for outcome in outcomes] == [EngineSilent] * 9
+
+
+async def test_a_response_without_an_end_takes_no_longer_than_one_that_does_not_come(place: http.Place) -> None:
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            for _ in range(512):
+                writer.write(bytes(http.READ_AT_ONCE))
+                await writer.drain()
+        writer.close()
+
+    proxy = Proxy()
+    proxy.take = flood  # type: ignore[method-assign]
+    server, there = await served(proxy, place)
+    outcomes = await http.ask_often(there, "/", headers={}, times=2, proxy_line=False, timeout=0.005)
+    server.close()
+    assert [type(outcome) for outcome in outcomes] == [EngineSilent] * 2
 
 
 async def test_a_listener_that_answers_without_the_checksum_is_not_ours(place: http.Place) -> None:

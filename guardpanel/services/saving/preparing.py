@@ -159,7 +159,9 @@ class Preparing:
         revision = same or await self._new_revision(session, draft, bundle)
         number = revision.id or 0
         draft.progress.tell("stage")
-        release = await asyncio.to_thread(self.renderer.release, bundle, number, sync=False)
+        # What has the number of a new revision was left by a killed save: the disk may not have all of it.
+        stage = self.renderer.release if same else self.engines.stage
+        release = await asyncio.to_thread(stage, bundle, number, sync=False)
         async with self._syncing(release):
             changed = await self.renderer.changed(bundle, None if same or change.of_backup else live)
             draft.progress.tell("check")

@@ -54,3 +54,23 @@ async def test_nothing_is_saved_if_the_disk_does_not_keep_it(panel: Panel, monke
 
     assert panel.engines.releases.numbers() == before
     assert (await virtual_hosts.create(panel.changes, ADA, SHOP)).is_new
+
+
+async def test_what_a_killed_save_left_is_written_and_synced_again(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(_: object) -> None:
+        raise OSError(5, os.strerror(5))
+
+    done: list[str] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(releases, "sync_path", killed)
+        patched.setattr(panel.engines.releases, "drop", killed)
+        with pytest.raises(StorageFailed):
+            await virtual_hosts.create(panel.changes, ADA, SHOP)
+    left = panel.engines.releases.numbers()
+
+    monkeypatch.setattr(releases, "sync_path", lambda path: done.append(path.name))
+    saved = await virtual_hosts.create(panel.changes, ADA, SHOP)
+    assert saved.revision == left[-1]
+    assert "haproxy.cfg" in done

@@ -156,8 +156,8 @@ async def merging(attempt: Callable[[], Awaitable[SaveResult[T]]], version: int 
 
 @contextmanager
 def speaking(names: Mapping[str, str], form: str = "") -> Iterator[None]:
-    """Errors of our fields, under the names that were sent: the longest prefix applies. `form`: where people can confirm what
-    a client that can't send a confirmation."""
+    """Errors of our fields, under the names that were sent: the longest prefix applies. `form`: where people can confirm
+    what a client can't."""
     try:
         yield
     except Problem as problem:

@@ -20,10 +20,10 @@ def how_to_confirm(request: Request, problem: Problem) -> str:
     if not isinstance(problem, NeedsConfirmation) or not isinstance(route, APIRoute):
         return ""
     way = way_of(route)
-    form = f"guardpanel’s own form: {problem.form}" if problem.form else ""
-    if way and form:
-        return _sentence(f"{way}, or use {form}")
-    return _sentence(way) if way else f" To confirm, use {form}" if form else ""
+    form = f"use guardpanel’s own form: {problem.form}" if problem.form else ""
+    if way:
+        return f"{_repeated(way)}, or {form}" if form else _sentence(way)
+    return f" To confirm, {form}" if form else ""
 
 
 def way_of(route: APIRoute) -> str:
@@ -49,4 +49,8 @@ def _fields(kind: object) -> set[str]:
 
 
 def _sentence(way: str) -> str:
-    return f" To confirm, repeat the request with {way}{'' if '/' in way else '.'}"
+    return f"{_repeated(way)}."
+
+
+def _repeated(way: str) -> str:
+    return f" To confirm, repeat the request with {way}"

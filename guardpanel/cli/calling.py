@@ -61,13 +61,11 @@ def document(answer: "Answer") -> Any:
 
     content = json.loads(answer.body) if answer.body else {}
     if answer.status >= 400:
+        # Its `detail` says how programs confirm it.
         errors = content.get("errors", []) if content.get("code") == "needs_confirmation" else []
-        warnings = " ".join(
-            dict.fromkeys(error["message"] for error in errors)
-        )  # `detail` says how programs confirm it.
-        raise Problem(
-            f"{warnings} Use --confirm to accept this." if warnings else str(content.get("detail", answer.status))
-        )
+        warnings = " ".join(dict.fromkeys(error["message"] for error in errors))
+        words = f"{warnings} Use --confirm to accept this." if warnings else content.get("detail", answer.status)
+        raise Problem(str(words))
     return content
 
 

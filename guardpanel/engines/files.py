@@ -144,8 +144,8 @@ def sync_directory(path: Path) -> None:
 
 
 def sync_path(path: Path, kind: int = 0) -> None:
-    """A file or a directory."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | kind)
+    """A file or a directory. What has been replaced by a FIFO meanwhile fails, and is not waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | kind)
     try:
         os.fsync(descriptor)
     finally:

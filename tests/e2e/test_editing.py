@@ -181,10 +181,11 @@ def test_the_choice_has_no_fault_at_any_width(browser: Browser, panel: Panel, gr
 
 
 def test_enter_in_a_field_saves_and_takes_no_server_out(panel: Panel, quiet_page: Page, host: str) -> None:
+    log_in(quiet_page, panel)
     edit(quiet_page, panel, host)
     field(quiet_page, "name").fill("renamed by Enter")
     field(quiet_page, "name").press("Enter")
-    expect(quiet_page.get_by_text(LIVE)).to_be_visible()
+    expect(quiet_page.get_by_role("heading", name="renamed by Enter")).to_be_visible()
 
     edit(quiet_page, panel, host)
     expect(field(quiet_page, "name")).to_have_value("renamed by Enter")
@@ -192,6 +193,7 @@ def test_enter_in_a_field_saves_and_takes_no_server_out(panel: Panel, quiet_page
 
 
 def test_rows_are_named_by_their_order_after_one_was_removed(panel: Panel, quiet_page: Page, host: str) -> None:
+    log_in(quiet_page, panel)
     edit(quiet_page, panel, host)
     for _ in range(2):
         quiet_page.get_by_role("button", name="Add server").click()

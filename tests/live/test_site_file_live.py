@@ -203,7 +203,7 @@ def test_bans_by_command(shared_panel: Panel) -> None:
     assert run(shared_panel, "ban", "remove", "203.0.113.77")[::2] == (1, "203.0.113.77 is not banned.\n")
     assert run(shared_panel, "ban", "remove", "no ban?#")[2].startswith("no ban?# is not an IP address")
     code, _, problem = run(shared_panel, "ban", "add", "127.0.0.1")
-    assert (code, problem) == (1, "127.0.0.1 is this machine (loopback). Use --confirm to accept this.\n")
+    assert (code, problem) == (1, "127.0.0.1 is your own address. Use --confirm to accept this.\n")
     code, _, problem = run(shared_panel, "ban", "add", "nowhere")
     assert code == 1
     assert problem.startswith("nowhere is not an IP address")

@@ -27,6 +27,13 @@ STRIKER, BRIEF, OTHER, GUESSER = "127.9.3.1", "127.9.3.2", "127.9.3.3", "127.9.3
 "Clients. Of this machine's addresses, only 127.0.0.1 is never banned."
 
 
+LIMITS: dict[str, Any] = {
+    "ddos_protection_enabled": True,
+    "rate_limit_requests": 500,
+    "rate_limit_window_seconds": 3600,
+}
+
+
 @pytest.fixture(scope="module")
 def api(shared_panel: Panel) -> Iterator[httpx2.Client]:
     with bearer(shared_panel) as client:
@@ -36,13 +43,8 @@ def api(shared_panel: Panel) -> Iterator[httpx2.Client]:
 @pytest.fixture(scope="module")
 def policy(api: httpx2.Client, origin_port: int) -> str:
     """The path of one that bans."""
-    limits: dict[str, Any] = {
-        "ddos_protection_enabled": True,
-        "rate_limit_requests": 500,
-        "rate_limit_window_seconds": 3600,
-    }
     bans: dict[str, Any] = {"auto_ban_enabled": True, "ban_threshold": THRESHOLD, "ban_duration_seconds": 3600}
-    made = api.post("/policies", json=a_react_policy("Bans", **limits, **bans))
+    made = api.post("/policies", json=a_react_policy("Bans", **LIMITS, **bans))
     assert made.status_code == 201, made.text
     number = made.json()["id"]
     server = {"url": f"http://127.0.0.1:{origin_port}", "is_active": True, "health_check_enabled": False}
@@ -99,7 +101,7 @@ def test_a_ban_ends_by_itself_and_is_not_made_again_of_what_it_was_made_of(
 
 def test_who_fails_to_log_in_too_often_is_banned(shared_panel: Panel, api: httpx2.Client, server: Origin) -> None:
     paths = {"login_paths": ["/login"], "auto_ban_enabled": True, "ban_threshold": THRESHOLD}
-    made = api.post("/policies", json=a_react_policy("Logins", **paths))
+    made = api.post("/policies", json=a_react_policy("Logins", **LIMITS, **paths))
     assert made.status_code == 201, made.text
     back = {"url": f"http://{server.address}", "is_active": True, "health_check_enabled": False}
     host = a_vhost("logins.test", backends=[back], policy_id=made.json()["id"])

@@ -292,13 +292,13 @@ def test_a_path_that_haproxy_or_sqlite_cannot_read_is_said_before_it_starts(
 
 
 @pytest.mark.parametrize("name", ["a?b", "a%41b", "a b#'\"é", "a?x=%2f", "file:a"])
-def test_the_database_is_in_the_data_directory_whatever_its_name(tmp_path: Path, name: str) -> None:
-    settings = Settings(data_dir=tmp_path / name)
+def test_the_database_is_in_the_data_directory_whatever_its_name(folder: Path, name: str) -> None:
+    settings = Settings(data_dir=folder / name)
     settings.data_dir.mkdir()
 
     migrate(settings.database)
 
-    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert [path.name for path in folder.iterdir()] == [name]
     assert (settings.data_dir / "guardpanel.db").stat().st_size
 
 

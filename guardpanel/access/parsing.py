@@ -15,7 +15,7 @@ from guardpanel.access.entries import Entries, Entry, ordered
 from guardpanel.events.texts import legible
 from guardpanel.field_codes import FieldCode
 from guardpanel.models.networks import MAPPED, read_network
-from guardpanel.models.types import refuse
+from guardpanel.models.refusing import refuse
 
 MOST_ENTRIES = 500_000
 MOST_LINES = 1_000_000

@@ -12,7 +12,7 @@ from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.errors import NotFound
 from guardpanel.events.words import Reason, Severity, Verdict
 from guardpanel.field_codes import FieldCode
-from guardpanel.models.types import refuse
+from guardpanel.models.refusing import refuse
 from guardpanel.panel import Panel
 from guardpanel.services import custom_rules
 from guardpanel.services.events import EventDetail, scores

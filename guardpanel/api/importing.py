@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from guardpanel.api.saves import speaking
 from guardpanel.connected import while_connected
 from guardpanel.dependencies import Editor
-from guardpanel.models.types import refuse
+from guardpanel.models.refusing import refuse
 from guardpanel.services.importing.importing import Beside, Imported, imported_in_thread
 
 router = APIRouter(prefix="/api/v1/configuration", tags=["configuration"])

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_validator
 
-from guardpanel.models.types import refuse
+from guardpanel.models.refusing import refuse
 from guardpanel.services.paging import Key, Page, Portion
 
 CURSOR = "The `next_cursor` of a page: what follows it."

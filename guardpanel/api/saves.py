@@ -13,7 +13,7 @@ from pydantic_core import CoreSchema
 from guardpanel.dependencies import Editor, Viewer, client_address, token_of
 from guardpanel.errors import Invalid, NeedsConfirmation, PreconditionRequired, Problem, Stale
 from guardpanel.field_codes import FieldCode
-from guardpanel.models.types import refuse
+from guardpanel.models.refusing import refuse
 from guardpanel.models.whole_numbers import kind_of
 from guardpanel.services.saving.changes import SaveRequest, SaveResult
 

@@ -11,7 +11,8 @@ from guardpanel.models.delivery.redirect import redirect_target
 from guardpanel.models.logo import Logo
 from guardpanel.models.meta import described
 from guardpanel.models.noun import Menu, Noun
-from guardpanel.models.types import Fields, Name, Notes, notes, refuse, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Fields, Name, Notes, notes, visible
 from guardpanel.models.versioned_row import VersionedRow
 
 LONGEST_TEXT = 2_000

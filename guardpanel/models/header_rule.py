@@ -10,7 +10,8 @@ from sqlmodel import Field
 from guardpanel.field_codes import FieldCode
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Noun
-from guardpanel.models.types import Fields, Notes, refuse, stored, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Fields, Notes, stored, visible
 from guardpanel.models.versioned_row import VersionedRow
 
 LONGEST_NAME, LONGEST_VALUE = 100, 2_000

@@ -6,7 +6,8 @@ from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 from sqlmodel import Field, SQLModel
 
-from guardpanel.models.types import Lines, display_name, hostname, refuse
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Lines, display_name, hostname
 
 
 class Hostname(SQLModel, table=True):

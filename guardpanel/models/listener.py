@@ -9,7 +9,8 @@ from sqlmodel import Field
 from guardpanel.listen_addresses import bind_text, host_and_port
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.networks import Networks
-from guardpanel.models.types import Fields, refuse, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Fields, visible
 
 
 class ProxyProtocol(Choice):

@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 from pydantic import AfterValidator
 
 from guardpanel.field_codes import FieldCode
-from guardpanel.models.types import refuse
+from guardpanel.models.refusing import refuse
 
 LARGEST = 32 * 1024
 "Bytes. With the rest of the page, its Base64 fits HAProxy's smallest buffer."

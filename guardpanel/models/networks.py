@@ -15,7 +15,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from guardpanel.models.types import Lines, refuse, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Lines, visible
 
 Network = IPv4Network | IPv6Network
 

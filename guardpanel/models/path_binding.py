@@ -19,7 +19,8 @@ from guardpanel.models.noun import Noun, Part
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.policies.path_condition import bound_path
 from guardpanel.models.references import OptionalId
-from guardpanel.models.types import Notes, refuse, stored
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Notes, stored
 from guardpanel.models.versioned_row import VersionedRow
 from guardpanel.models.virtual_host import OptionalMode
 

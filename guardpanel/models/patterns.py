@@ -3,7 +3,7 @@
 import re
 
 from guardpanel.field_codes import FieldCode
-from guardpanel.models.types import refuse
+from guardpanel.models.refusing import refuse
 
 LONGEST = 300
 MOST_REPEATS = 1_000

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator
 
 from guardpanel.field_codes import FieldCode
-from guardpanel.models.types import refuse
+from guardpanel.models.refusing import refuse
 
 
 def blank_is_none(value: object) -> object:

@@ -11,7 +11,8 @@ from sqlmodel import Field
 
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.references import blank_is_none
-from guardpanel.models.types import Endpoint, Fields, endpoint, refuse
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Endpoint, Fields, endpoint
 
 
 class Balance(Choice):

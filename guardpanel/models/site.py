@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
-from guardpanel.models.types import hostname, refuse, server_host, split_port, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import hostname, server_host, split_port, visible
 
 
 def site(text: str) -> str:

@@ -11,7 +11,8 @@ from sqlmodel import Field
 from guardpanel.field_codes import FieldCode
 from guardpanel.models.meta import described
 from guardpanel.models.noun import Noun
-from guardpanel.models.types import Fields, Notes, refuse, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Fields, Notes, visible
 from guardpanel.models.versioned_row import VersionedRow
 
 LONGEST_NAME, SHORTEST_PASSWORD, LONGEST_PASSWORD = 64, 8, 200

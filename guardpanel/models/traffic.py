@@ -13,7 +13,8 @@ from guardpanel.models.meta import Choice, described
 from guardpanel.models.networks import Networks
 from guardpanel.models.noun import Noun, Part
 from guardpanel.models.references import OptionalId
-from guardpanel.models.types import Fields, refuse, stored, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Fields, stored, visible
 from guardpanel.models.versioned_row import VersionedRow
 
 MOST_HOPS = 10

@@ -20,7 +20,7 @@ from sqlmodel import SQLModel
 from guardpanel.field_codes import FieldCode
 from guardpanel.models.dns_names import HOSTNAME, ascii_name
 from guardpanel.models.hostname_faults import fault
-from guardpanel.models.refusing import refuse as refuse  # noqa: PLC0414 each type uses it, and so do those who use types
+from guardpanel.models.refusing import refuse
 from guardpanel.models.whole_numbers import kind_of, unit_of, whole_number
 
 NAME_EXTRA: Final = " .,-_()&+/:@*’"

@@ -9,7 +9,8 @@ from sqlalchemy import CheckConstraint
 from sqlmodel import Field, SQLModel
 
 from guardpanel.field_codes import FieldCode
-from guardpanel.models.types import refuse, stored, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import stored, visible
 
 
 class Role(StrEnum):

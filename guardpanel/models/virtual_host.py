@@ -18,9 +18,10 @@ from guardpanel.models.noun import Menu, Noun, Part
 from guardpanel.models.policies.enforcement import EnforcementMode, effective_mode
 from guardpanel.models.policies.policy import Policy
 from guardpanel.models.references import OptionalId, blank_is_none
+from guardpanel.models.refusing import refuse
 from guardpanel.models.server import Balance, Server, ServerFields, TlsVerify, certificates, server_in_words
 from guardpanel.models.site import OptionalHostname
-from guardpanel.models.types import FilePlace, Name, Notes, Path, display_name, refuse, stored
+from guardpanel.models.types import FilePlace, Name, Notes, Path, display_name, stored
 from guardpanel.models.types import lines as split_lines
 from guardpanel.models.versioned_row import VersionedRow
 

@@ -26,7 +26,8 @@ from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Noun
 from guardpanel.models.policies.path_condition import begun_paths
 from guardpanel.models.references import an_id
-from guardpanel.models.types import Fields, Lines, Name, Notes, refuse, stored
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Fields, Lines, Name, Notes, stored
 from guardpanel.models.versioned_row import VersionedRow
 
 LARGEST_TEXT = 20 * 1024 * 1024

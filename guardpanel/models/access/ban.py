@@ -15,7 +15,8 @@ from sqlmodel import Field, SQLModel
 
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.references import blank_is_none
-from guardpanel.models.types import Fields, notes, refuse
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Fields, notes
 
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 BY_HAND = "hand"

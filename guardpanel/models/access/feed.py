@@ -17,7 +17,8 @@ from sqlmodel import Field, SQLModel
 
 from guardpanel.models.access.reference import EMPTY, Reference
 from guardpanel.models.meta import Choice
-from guardpanel.models.types import hostname, refuse, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import hostname, visible
 
 LONGEST_URL = 1000
 

@@ -13,7 +13,8 @@ from guardpanel.models.certificates.issuing import BindingInput, Challenge, Issu
 from guardpanel.models.hostname import first_name
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Menu, Noun
-from guardpanel.models.types import Lines, Name, Notes, hostname, refuse, stored
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Lines, Name, Notes, hostname, stored
 from guardpanel.models.types import lines as split_lines
 from guardpanel.models.versioned_row import VersionedRow
 

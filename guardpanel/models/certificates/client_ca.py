@@ -9,7 +9,8 @@ from sqlmodel import Field
 from guardpanel.models.access.feed import source_url
 from guardpanel.models.meta import described
 from guardpanel.models.noun import Menu, Noun
-from guardpanel.models.types import Fields, Lines, Name, Notes, refuse
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Fields, Lines, Name, Notes
 from guardpanel.models.versioned_row import VersionedRow
 
 LARGEST_KIB = 256

@@ -8,7 +8,8 @@ from pydantic import AfterValidator, BeforeValidator
 from sqlalchemy import JSON
 
 from guardpanel.models.meta import Choice, described
-from guardpanel.models.types import Fields, lines, refuse, stored, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Fields, lines, stored, visible
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"

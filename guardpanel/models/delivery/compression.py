@@ -8,7 +8,8 @@ from sqlalchemy import JSON
 from sqlmodel import Field
 
 from guardpanel.models.meta import described
-from guardpanel.models.types import Fields, Lines, refuse, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Fields, Lines, visible
 
 COMPRESSED = [
     "application/javascript",

@@ -9,8 +9,9 @@ from sqlmodel import Field
 
 from guardpanel.models.meta import described
 from guardpanel.models.policies.path_condition import Methods
+from guardpanel.models.refusing import refuse
 from guardpanel.models.site import site
-from guardpanel.models.types import Fields, Lines, refuse, visible
+from guardpanel.models.types import Fields, Lines, visible
 
 ANY_ORIGIN = "*"
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from guardpanel.models.refusing import refuse
 from guardpanel.models.server import ServerFields
-from guardpanel.models.types import endpoint, refuse
+from guardpanel.models.types import endpoint
 
 MOST = {"weight": 256, "connections": 100_000}
 "Numbers that a line can have, and the largest ones."

@@ -8,7 +8,8 @@ from sqlalchemy import JSON
 from sqlmodel import Field
 
 from guardpanel.models.meta import Choice, described
-from guardpanel.models.types import Fields, Lines, refuse, stored, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Fields, Lines, stored, visible
 
 TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}(/[A-Za-z0-9._-]{1,20})?")
 

@@ -7,8 +7,9 @@ from pydantic import AfterValidator, ValidationInfo, field_validator
 
 from guardpanel.field_codes import FieldCode
 from guardpanel.models.meta import Choice, described
+from guardpanel.models.refusing import refuse
 from guardpanel.models.site import site
-from guardpanel.models.types import Fields, refuse, stored, visible
+from guardpanel.models.types import Fields, stored, visible
 
 LONGEST_TARGET = 1000
 

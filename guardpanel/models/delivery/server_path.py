@@ -6,7 +6,8 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from guardpanel.models.meta import described
-from guardpanel.models.types import Fields, refuse, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Fields, visible
 
 SIGN = r"(?:[A-Za-z0-9._~!$&'()*+,=:@-]|%[0-9A-Fa-f]{2})"
 ODD = re.compile(r"(?:^|/)(?:\.|%2e){1,2}(?=/|$)|%(?:2f|5c|00)", re.IGNORECASE)

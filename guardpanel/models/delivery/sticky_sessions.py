@@ -6,7 +6,8 @@ from typing import Annotated
 from pydantic import AfterValidator, ValidationInfo, field_validator
 
 from guardpanel.models.meta import Choice, described
-from guardpanel.models.types import Fields, refuse, stored, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Fields, stored, visible
 
 SECURE_PREFIXES = ("__Host-", "__Secure-")
 "Browsers keep such cookies only if they are `Secure` (RFC 6265bis §4.1.3)."

@@ -10,7 +10,8 @@ from guardpanel.models.meta import described
 from guardpanel.models.noun import Noun
 from guardpanel.models.policies.content_types import ReadAs, known_content_types
 from guardpanel.models.policies.path_condition import Methods, PathMatch, PathText, path_for
-from guardpanel.models.types import Fields, Lines, Notes, refuse, stored
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Fields, Lines, Notes, stored
 from guardpanel.models.versioned_row import VersionedRow
 
 SHORT = 80

@@ -12,7 +12,8 @@ from pydantic import AfterValidator
 from sqlmodel import Field
 
 from guardpanel.models.meta import Choice
-from guardpanel.models.types import Lines, refuse, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Lines, visible
 
 NAME = r"[a-z0-9!#$&^_.+-]{1,60}"
 CONTENT_TYPE = re.compile(

@@ -6,7 +6,8 @@ from typing import Annotated
 from pydantic import AfterValidator
 from sqlmodel import Field
 
-from guardpanel.models.types import Lines, refuse, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Lines, visible
 
 UNKNOWN = "--"
 "Of an address that the data does not have: private ones, and what was assigned since."

@@ -12,7 +12,8 @@ from guardpanel.field_codes import FieldCode
 from guardpanel.models.meta import Choice
 from guardpanel.models.patterns import pattern
 from guardpanel.models.policies.policy_lists import METHOD
-from guardpanel.models.types import Lines, refuse, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Lines, visible
 
 LONGEST_PATH = 200
 "Bytes, percent-encoded: the key of a map in HAProxy, where each request looks for it."

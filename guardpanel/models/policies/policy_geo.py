@@ -6,7 +6,8 @@ from sqlalchemy import JSON
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.policies.countries import UNKNOWN, Countries, Networks
 from guardpanel.models.policies.policy_limits import LimitFields
-from guardpanel.models.types import refuse, stored
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import stored
 
 
 class GeoMode(Choice):

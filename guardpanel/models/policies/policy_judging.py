@@ -6,7 +6,8 @@ from pydantic import BeforeValidator, ValidationInfo, field_validator, model_val
 
 from guardpanel.models.meta import described
 from guardpanel.models.policies.enforcement import EnforcementMode, FailMode, OverLimit, StreamedResponses
-from guardpanel.models.types import Fields, Name, Notes, refuse, stored
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Fields, Name, Notes, stored
 
 LARGEST_BODY_KIB = 4096
 "With our agent: HAProxy's buffers and SPOP frames grow with it."

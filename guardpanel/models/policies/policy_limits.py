@@ -9,7 +9,8 @@ from sqlalchemy import JSON
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.policies.policy_judging import NONE, JudgingFields, NoLimit
 from guardpanel.models.policies.policy_strikes import FAILED, LoginPaths, Statuses
-from guardpanel.models.types import refuse, stored, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import stored, visible
 
 LONGEST_PERIOD_SECONDS = 3_600
 LONGEST_DELAY_SECONDS = 30

@@ -6,7 +6,8 @@ from typing import Annotated
 from pydantic import AfterValidator
 from sqlmodel import Field
 
-from guardpanel.models.types import Lines, refuse, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Lines, visible
 
 REFUSED_METHODS = {"CONNECT"}
 "What HAProxy rejects whatever a policy allows (config_templates/haproxy/_frontend.cfg.j2)."

@@ -8,7 +8,8 @@ from sqlmodel import Field
 
 from guardpanel.models.json_form import JsonForm
 from guardpanel.models.policies.path_condition import bound_paths
-from guardpanel.models.types import Lines, refuse, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Lines, visible
 
 FAILED = ["401", "403"]
 

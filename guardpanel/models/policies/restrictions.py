@@ -10,7 +10,8 @@ from typing import Annotated
 from pydantic import AfterValidator
 from sqlmodel import Field
 
-from guardpanel.models.types import Lines, refuse, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Lines, visible
 
 HEADERS: Mapping[str, str] = {
     "content-encoding": "A compressed body, which rules can’t read. It is rejected, or passes uninspected.",

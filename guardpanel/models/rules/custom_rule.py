@@ -15,6 +15,7 @@ from sqlmodel import Field
 
 from guardpanel.models.meta import described
 from guardpanel.models.noun import Noun
+from guardpanel.models.refusing import refuse
 from guardpanel.models.rules.custom_rule_checks import must_be_effective, read
 from guardpanel.models.rules.custom_rule_choices import (
     CustomAction,
@@ -28,7 +29,7 @@ from guardpanel.models.rules.custom_rule_text import BLOCKED, FIRST_ID, LAST_ID,
 from guardpanel.models.rules.seclang import NotSecLang
 from guardpanel.models.rules.seclang_names import TRANSFORMATIONS
 from guardpanel.models.rules.seclang_targets import known_targets, target_lines
-from guardpanel.models.types import Fields, Lines, Notes, plain_name, refuse, stored, visible
+from guardpanel.models.types import Fields, Lines, Notes, plain_name, stored, visible
 from guardpanel.models.versioned_row import VersionedRow
 
 UNKNOWN = "?"

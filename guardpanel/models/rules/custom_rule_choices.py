@@ -7,8 +7,8 @@ from ipaddress import IPv6Network, ip_network
 from guardpanel.field_codes import FieldCode
 from guardpanel.models.meta import Choice
 from guardpanel.models.patterns import pattern
+from guardpanel.models.refusing import refuse
 from guardpanel.models.rules.seclang import can_be_quoted
-from guardpanel.models.types import refuse
 
 LONGEST_ARGUMENT = 2_000
 

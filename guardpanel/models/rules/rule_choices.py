@@ -6,7 +6,8 @@ from typing import Annotated
 from pydantic import AfterValidator
 from sqlmodel import Field
 
-from guardpanel.models.types import Lines, refuse, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Lines, visible
 
 RULES = re.compile(r"(?P<first>[1-9][0-9]{2,8})(?:-(?P<last>[1-9][0-9]{2,8}))?")
 TAG = re.compile(r"[A-Za-z][A-Za-z0-9_./:-]{0,99}")

@@ -19,9 +19,10 @@ from guardpanel.models.noun import Noun
 from guardpanel.models.patterns import pattern
 from guardpanel.models.policies.path_condition import Methods, PathMatch, PathText, path_for
 from guardpanel.models.references import OptionalId
+from guardpanel.models.refusing import refuse
 from guardpanel.models.rules.ownership import LastDay, last_day_field, owner_field
 from guardpanel.models.rules.rule_choices import Choices
-from guardpanel.models.types import Fields, Notes, Owner, refuse, stored, visible
+from guardpanel.models.types import Fields, Notes, Owner, stored, visible
 from guardpanel.models.versioned_row import VersionedRow
 
 SHORT = 80

@@ -8,9 +8,10 @@ from sqlmodel import Field
 
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Noun
+from guardpanel.models.refusing import refuse
 from guardpanel.models.rules.ownership import owner_field
 from guardpanel.models.rules.rule_choices import must_be_free
-from guardpanel.models.types import Fields, Notes, Owner, refuse, stored, visible
+from guardpanel.models.types import Fields, Notes, Owner, stored, visible
 from guardpanel.models.versioned_row import VersionedRow
 
 FAMILY = re.compile(r"9[1-9][0-9]")

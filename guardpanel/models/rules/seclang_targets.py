@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from guardpanel.field_codes import FieldCode
 from guardpanel.models.patterns import pattern
+from guardpanel.models.refusing import refuse
 from guardpanel.models.rules.seclang import split_targets
 from guardpanel.models.rules.seclang_names import COLLECTIONS, OF_RULES, RESPONSE, VARIABLES
-from guardpanel.models.types import refuse, visible
+from guardpanel.models.types import visible
 
 MOST_TARGETS, LONGEST_TARGET = 20, 150
 "Coraza drops a line of 64 KiB: a character of a name may become ten there."

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel
 
 from guardpanel.events.words import Verdict
 from guardpanel.models.meta import described
-from guardpanel.models.types import refuse
+from guardpanel.models.refusing import refuse
 from guardpanel.services.events.access_log import PASSED, LogFilter
 from guardpanel.services.events.question import Empty, Method, Network, Words
 

@@ -15,7 +15,8 @@ from guardpanel.events.grouping import GroupKey
 from guardpanel.events.words import Kind, Reason, Severity, Verdict
 from guardpanel.field_codes import FieldCode
 from guardpanel.models.meta import described
-from guardpanel.models.types import refuse, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import visible
 from guardpanel.services import virtual_host_names
 from guardpanel.services.events.filters import EventFilter
 

@@ -7,7 +7,8 @@ from sqlmodel import Field
 
 from guardpanel.models.meta import described
 from guardpanel.models.policies.path_condition import plain_path
-from guardpanel.models.types import Fields, refuse, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import Fields, visible
 from guardpanel.services.profiles.catalogue import profiles
 
 

@@ -16,7 +16,8 @@ from pydantic import (
 from guardpanel.engines import Rule, RuleRole, RuleSet
 from guardpanel.events.words import SEVERITIES, Severity
 from guardpanel.models.meta import described
-from guardpanel.models.types import refuse, visible
+from guardpanel.models.refusing import refuse
+from guardpanel.models.types import visible
 from guardpanel.services.paging import Key, Page, Portion, cut
 from guardpanel.services.rules.families import family
 from guardpanel.services.rules.states import PolicyState, StateKind

@@ -125,7 +125,7 @@ SPELLINGS: dict[str, dict[str, str]] = {
         "/static/%e0%80%ae%e0%80%ae/admin": "400", "/static/%f0%80%80%ae/admin": "400", "/static/..%253b/x": "400", "/admin%2500": "400",
         "/%e2%82%ac/x": "Site", "/%f0%9f%98%80": "Site", "/%e0%a4%85": "Site", "/.well-known/x": "Site",
         "/%c0%afadmin": "400", "/static/%c0%ae%c0%ae/admin": "400", "/admin%7f": "400", "/%ff/admin": "400", "/admin::$DATA": "400", "/admin:$i30:$x": "400",
-        "/admin%3a%3a$DATA": "400",
+        "/admin%3a%3a$DATA": "400", "/admin%253a%253a%2524DATA": "400", "/admin:%2524i30:x": "400", "/admin%253a$i30:x": "400",
     },
 }  # fmt: skip
 

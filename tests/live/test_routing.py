@@ -205,6 +205,8 @@ def test_both_lengths_are_read_as_chunks_and_the_server_gets_one(stack: Stack, s
 
 def test_an_absolute_address_is_judged_and_routed_like_any_other(stack: Stack) -> None:
     assert stack.get("shop.test", "http://shop.test/a").seen["target"] in {"/a", "http://shop.test/a"}
+    assert stack.get("shop.test", "http://shop.test").seen["target"] in {"/", "http://shop.test/"}
+    assert stack.request("OPTIONS", "shop.test", "http://shop.test").seen["target"] == "*"
     assert stack.get("shop.test", "http://shop.test" + QUERY).status == 403
 
 

@@ -199,7 +199,7 @@ def _hosts(how: str, patterns: list[str]) -> Expression | None:
     return Expression(hosts=frozenset(names)) if names else None
 
 
-def _paths(how: str, patterns: list[str]) -> Expression | None:
+def paths_of(how: str, patterns: list[str]) -> Expression | None:
     kind = {"": "exact", "str": "exact", "beg": "below"}.get(how)
     if kind is None or not patterns:
         return Expression(other="guardpanel knows paths by their beginning, or whole.")
@@ -220,7 +220,7 @@ def _sources(how: str, patterns: list[str]) -> Expression | None:
 KINDS: tuple[tuple[re.Pattern[str], Callable[[str, list[str]], Expression | None]], ...] = (
     (HOST_FETCH, _hosts),
     (SNI_FETCH, _hosts),
-    (PATH_FETCH, _paths),
+    (PATH_FETCH, paths_of),
     (re.compile("src"), _sources),
 )
 

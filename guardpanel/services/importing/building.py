@@ -180,10 +180,10 @@ class Building:
             elif backend is None:
                 host.note(line, UNKNOWN_BACKEND)
             else:
-                self._bind_path(host, line, how, path, backend, pool)
+                row = Row("path_binding", host.host, self._ledger, {"path_match": how, "path": path}, f"path {path}")
+                self._bind_path(host, row, line, route.remarks[how, path], backend, pool)
 
-    def _bind_path(self, host: Host, line: Line, how: str, path: str, backend: Section, host_pool: Pool) -> None:
-        row = Row("path_binding", host.host, self._ledger, {"path_match": how, "path": path}, f"path {path}")
+    def _bind_path(self, host: Host, row: Row, line: Line, remark: str, backend: Section, host_pool: Pool) -> None:
         own = {each.number for each in host_pool.lines}
         pool = pools.fill(row, [each for each in effective(backend, self._ledger) if each.number not in own])
         row.values["own_servers"] = pools.of_path(pool)
@@ -193,10 +193,10 @@ class Building:
         host.paths.append(row.values)
         self._rows.append((row, host, backend))
         _close_unread(host, backend)
-        row.became(line, "servers")
+        row.became(line, f"servers{remark}")
         checks = any(values.get("health_check") for _, _, values in pool.servers)
         if host.values.get("health_check") and (host_pool.has("option httpchk") or not checks):
-            host.note(line, f"The servers of {path} are checked as the virtual host’s are.")
+            host.note(line, f"The servers of {row.values['path']} are checked as the virtual host’s are.")
 
 
 def _close_unread(host: Host, *sections: Section) -> None:

@@ -96,6 +96,13 @@ class Condition:
             return None
         return tuple(path for term in terms for path in term.paths or ())
 
+    def narrower(self, how: str, path: str) -> str:
+        """What a path binding leaves out of it, as a remark. Empty: nothing."""
+        terms = (term for conjunction in self.alternatives for term in conjunction)
+        if how != "below" or not any(path in term.beginnings for term in terms):
+            return ""
+        return f" (in HAProxy also for {path[:60]}x and all else that begins with {path[:60]})"
+
     @property
     def why_not(self) -> str:
         """Why guardpanel can't decide by it."""

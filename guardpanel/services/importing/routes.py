@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from guardpanel.rendering.bound_paths import fold
 from guardpanel.services.importing import redirects
-from guardpanel.services.importing.acls import Expression, Term, file_of, listed
+from guardpanel.services.importing.acls import Expression, Term, file_of, listed, paths_of
 from guardpanel.services.importing.conditions import ALWAYS, REST, Condition, wildcard_of
 from guardpanel.services.importing.hostnames import names_of
 from guardpanel.services.importing.outcomes import OF_NAME, OF_OUTCOME, Ledger, Line
@@ -45,6 +45,8 @@ class Route:
     "That chose it."
     bound: dict[tuple[str, str], tuple[Line, str, str]] = field(default_factory=dict)
     "By how a path is matched, and the path without case: the rule, the path, and its backend."
+    remarks: dict[tuple[str, str], str] = field(default_factory=dict)
+    "By how a path is matched, and the path: what its rule had, too."
     notes: list[tuple[Line, str]] = field(default_factory=list)
     "Rules that can't be decided, and why."
 
@@ -179,8 +181,7 @@ def _by_map(context: Context, line: Line, condition: Condition, target: str) -> 
 
 def _expression(sample: str, how: str, key: str) -> Expression | None:
     if sample == "path":
-        kind = "below" if how == "beg" else "exact"
-        return Expression(paths=((kind, key.rstrip("/") or "/"),)) if key.startswith("/") else None
+        return paths_of(how, [key]) if key.startswith("/") else None
     names = names_of("" if how == "str" else how, key)
     return Expression(hosts=frozenset(names)) if names else None
 
@@ -218,6 +219,7 @@ def _bind(route: Route, rule: Rule, how: str, path: str) -> None:
                 route.notes.append((rule.line, f"Line {line.number} takes {taken} before."))
             return
     route.bound[how, key] = rule.line, path, rule.backend
+    route.remarks[how, path] = rule.condition.narrower(how, path)
 
 
 def _above(path: str) -> Iterator[str]:

@@ -130,7 +130,7 @@ def _redirect_path(ruling: Ruling, redirect: Redirection, how: str, path: str) -
         ruling.close(f"{path} has another rule.")
     else:
         ruling.host.paths.append(values)
-        ruling.row.became(ruling.line, f"redirect of {path}")
+        ruling.row.became(ruling.line, f"redirect of {path}{ruling.condition.narrower(how, path)}")
 
 
 def _path(ruling: Ruling) -> None:

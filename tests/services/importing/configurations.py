@@ -21,5 +21,5 @@ def hosts(text: str, beside: Beside = Beside()) -> dict[str, Any]:  # noqa: B008
     return {next(iter(host["hostnames"])): host for host in read(site)["virtual_hosts"]} if site else {}
 
 
-def kinds(text: str) -> dict[str, tuple[str, str]]:
-    return {outcome.text: (outcome.kind, outcome.what) for outcome in imported(text).outcomes}
+def kinds(text: str, *files: Beside) -> dict[str, tuple[str, str]]:
+    return {outcome.text: (outcome.kind, outcome.what) for outcome in imported(text, *files).outcomes}

@@ -86,6 +86,27 @@ def test_an_earlier_shorter_path_stays_first() -> None:
     assert (kind, "Line 5 takes /a before." in what) == ("note", True)
 
 
+BEGINS_SO = "(in HAProxy also for /apix and all else that begins with /api)"
+
+
+@pytest.mark.parametrize("to", ["use_backend api", "redirect prefix https://new.example"])
+def test_what_else_begins_like_a_path_is_remarked(to: str) -> None:
+    rules = {criterion: f"{to} if {{ {criterion} }}" for criterion in ("path_beg /api", "path_beg /api/", "path /api")}
+    outcomes = {
+        criterion: kinds(f"frontend web\n  bind :80\n  {rule}\n  default_backend app\n{APP}{API}")[rule]
+        for criterion, rule in rules.items()
+    }
+    assert {kind for kind, _ in outcomes.values()} == {"became"}
+    assert [criterion for criterion, (_, what) in outcomes.items() if BEGINS_SO in what] == ["path_beg /api"]
+
+
+@pytest.mark.parametrize("how", ["beg", "str"])
+def test_what_else_begins_like_a_path_of_a_map_is_remarked(how: str) -> None:
+    by_map = f"use_backend %[path,map_{how}(paths.map,app)]"
+    kind, what = kinds(f"frontend web\n  bind :80\n  {by_map}\n{APP}{API}", Beside({"paths.map": "/api api\n"}))[by_map]
+    assert (kind, BEGINS_SO in what) == ("became", how == "beg")
+
+
 def test_servers_keep_what_guardpanel_has() -> None:
     text = """\
 frontend web

@@ -42,8 +42,10 @@ async def doubt(session: AsyncSession, facts: EngineFacts, row: VirtualHost, fie
     if before <= own:
         return ""
     number = row.id or 0
-    sources = [each for each in await _sources(session) if own or each.virtual_host_id != number]
-    return _stranded(facts, before, own | await served_names(session, but=number), sources)
+    sources = [each for each in await _sources(session, but=number) if own or each.virtual_host_id != number]
+    if own and fields and fields.redirect != Redirect.NO:
+        sources.append(RedirectSource(number, fields.name, urlsplit(fields.redirect_to)))
+    return _stranded(facts, before, own | await served_names(session, but=number), sorted(sources))
 
 
 async def must_be_meant_of_all(session: AsyncSession, facts: EngineFacts, before: Collection[str]) -> None:
@@ -61,9 +63,10 @@ async def served_names(session: AsyncSession, but: int = 0) -> set[str]:
     return set((await session.exec(query)).all())
 
 
-async def _sources(session: AsyncSession) -> list[RedirectSource]:
-    """Of enabled virtual hosts, by name."""
+async def _sources(session: AsyncSession, but: int = 0) -> list[RedirectSource]:
+    """Of enabled virtual hosts, by number. `but`: for the whole of another one than this, since its own is being saved."""
     own, bound = (col(table.redirect) != Redirect.NO for table in (VirtualHost, PathBinding))
+    own &= col(VirtualHost.id) != but
     hosts: Any = select(VirtualHost.id, VirtualHost.name, VirtualHost.redirect_to, literal("")).where(own)
     paths: Any = select(VirtualHost.id, VirtualHost.name, PathBinding.redirect_to, PathBinding.path).where(bound)
     queries = (each.where(col(VirtualHost.enabled)) for each in (hosts, paths.join(PathBinding)))

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
 from guardpanel.errors import NeedsConfirmation
+from guardpanel.models import VirtualHost
 from guardpanel.models.path_binding import PathBindingFields
 from guardpanel.services import path_bindings, virtual_hosts
 from guardpanel.services.saving.changes import Changes
@@ -70,6 +72,24 @@ async def test_what_redirects_to_itself(changes: Changes) -> None:
         await virtual_hosts.delete(changes, ADA, 1)
     assert asked.value.message == LOST
     await virtual_hosts.delete(changes, replace(ADA, confirmed=True), 1)
+
+
+async def test_its_own_redirect_counts_as_it_is_saved(changes: Changes) -> None:
+    """Not as it was stored: that one goes together with the hostname."""
+    names, here = ("new.example", "away.example", "moved.example"), "http://moved.example/"
+    await add(changes, names[0], here)
+    async with changes.database.read() as session:
+        number = (await session.exec(select(VirtualHost.id).where(VirtualHost.name == names[0]))).one() or 0
+
+    async def save(*names: str, target: str) -> None:
+        moved = {"redirect": "301", "redirect_to": target, "servers": []}
+        await virtual_hosts.update(changes, ADA, number, host_fields(*names, **moved))
+
+    await save("new.example", "moved.example", target="http://elsewhere.example/a")
+    await save("new.example", "moved.example", target="http://elsewhere.example/b")
+    with pytest.raises(NeedsConfirmation, match=r"new\.example redirects to moved\.example, which"):
+        await save("new.example", target=here)
+    await save("new.example", target="http://elsewhere.example/b")
 
 
 async def test_a_file_is_asked_about_what_is_left_at_its_end(changes: Changes) -> None:

@@ -197,7 +197,7 @@ def _forbidden(detail: str) -> tuple[FaultKind, str]:
     if "deactivated" in detail.lower() or "revoked" in detail.lower():
         return (
             FaultKind.CLOSED_ACCOUNT,
-            "The account at this authority is deactivated. Register anew to have another one.",
+            "The account at this authority is deactivated. Register a new account on the certificate’s page.",
         )
     return FaultKind.BINDING, "The authority rejected the account. Check the external account’s key ID and key."
 

@@ -408,9 +408,9 @@ async def test_only_an_account_that_the_authority_closed_or_rejected_can_be_regi
     await worker.look()
 
     can = kind.endswith("unauthorized")
-    assert ("Register anew at" in (await ada.get(f"/certificates/{numbers[0]}")).text) is can
+    assert ("Register new account at" in (await ada.get(f"/certificates/{numbers[0]}")).text) is can
     known = (await ada_api.get(f"/api/v1/certificates/{numbers[0]}/orders")).json()
     assert known["account_closed_at"] == (FIRST if can else "")
     assert (await ada_api.post(url)).status_code == (202 if can else 409)
     assert [(await worker.plan(number)).why.startswith("Asked for by") for number in numbers] == [can, can]
-    assert "Register anew at" not in (await ada.get(f"/certificates/{numbers[1]}")).text
+    assert "Register new account at" not in (await ada.get(f"/certificates/{numbers[1]}")).text

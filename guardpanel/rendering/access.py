@@ -96,6 +96,7 @@ def _keys(listed: AddressListState) -> Iterator[str]:
 def is_at(listed: AddressList, path: str) -> bool:
     """Whether a list for some paths holds for a request: what `_keys` has HAProxy find."""
     rejects = listed.kind is not ListKind.ALLOW
+    path = "/" if path == "*" and rejects else path
     if is_ambiguous(path):
         return rejects
     is_there = as_read(path).startswith(tuple(_beginning(fold(each)) for each in listed.paths))

@@ -241,7 +241,7 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
 
 def ask(stack: Stack, peer: str, target: str = CLEAN, host: str = "shop.test", **headers: str) -> Response:
     """As a visitor with this address."""
-    request = head("GET", host, target, {"user-agent": "Mozilla/5.0", "accept": "*/*", **headers})
+    request = head("OPTIONS" if target == "*" else "GET", host, target, {"user-agent": "Mozilla/5.0", "accept": "*/*", **headers})
     with socket.create_connection(stack.address, DEADLINE, source_address=(peer, 0)) as connection:
         connection.sendall(request)
         return stack.answer(connection, request)
@@ -359,7 +359,7 @@ def test_entries_count_where_and_as_long_as_they_say(stack: Stack, peer: str, ho
 
 DESK = {
     "/desk": 403, "/Desk/x": 403, "/DESK/x?y": 403, "/%64esk": 403, "//desk": 403, "/desk;a/x": 403, "/x/..%2fdesk": 403, "/x/../desk": 403,
-    "/desk./x": 403, "/desk%2fx": 403, "/desk%": 403, "/desk::$DATA": 403, "/%2564esk": 403, "/B%C3%9CRO/x": 403, "/bu%CC%88ro/x/y": 403, "/desks": 200, "/x/desk": 200, "/": 200,
+    "/desk./x": 403, "/desk%2fx": 403, "/desk%": 403, "/desk::$DATA": 403, "/%2564esk": 403, "/B%C3%9CRO/x": 403, "/bu%CC%88ro/x/y": 403, "/desks": 200, "/x/desk": 200, "/": 200, "*": 200,
     "/b%C3%BCro": 200,
 }  # fmt: skip
 "Whoever is denied at the desk gets in nowhere by another spelling of it."
@@ -373,7 +373,7 @@ HOOKS = {
 
 STAFF = {
     "/staff": 403, "/Staff/x": 403, "/STAFF/x?y": 403, "/%73taff": 403, "//staff": 403, "/staff;a/x": 403, "/x/..%2fstaff": 403, "/x/../staff": 403,
-    "/./staff": 403, "/staff./x": 403, "/staff%2fx": 403, "/staff%": 403, "/%2573taff": 403, "/staffs": 200, "/x/staff": 200, "/": 200,
+    "/./staff": 403, "/staff./x": 403, "/staff%2fx": 403, "/staff%": 403, "/%2573taff": 403, "/staffs": 200, "/x/staff": 200, "/": 200, "*": 200,
 }  # fmt: skip
 "Whoever is not on its list gets into the staff's path by no spelling."
 
@@ -386,7 +386,7 @@ A_DOT_AT_THE_END = "/upload/."
 
 BEGUN = {
     "/begun": 403, "/Begun/x": 403, "/begun.php": 403, "/BEGUNNER/x?y": 403, "/%62egunx": 403, "//begunx": 403, "/begun;a/x": 403, "/x/..%2fbegunx": 403,
-    "/x/../begunx": 403, "/begun%": 403, "/wp-login.php": 403, "/wp-": 403, "/begu": 200, "/wp": 200, "/x/begun": 200, "/": 200,
+    "*": 200, "/x/../begunx": 403, "/begun%": 403, "/wp-login.php": 403, "/wp-": 403, "/begu": 200, "/wp": 200, "/x/begun": 200, "/": 200,
 }  # fmt: skip
 "Whoever is not on its list gets to nothing that begins so."
 
@@ -395,6 +395,7 @@ def test_why_reads_paths_that_begin_so_as_haproxy_does() -> None:
     listed = AddressList(name="Begun", kind=ListKind.ONLY, paths=["/Begun*", "/wp-*"])
 
     assert {target: 403 if is_at(listed, target.partition("?")[0]) else 200 for target in BEGUN} == BEGUN
+    assert is_at(AddressList(name="All", kind=ListKind.ONLY, paths=["/"]), "*")
 
 
 @pytest.mark.parametrize(

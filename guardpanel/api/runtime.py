@@ -84,8 +84,8 @@ async def apply_config(request: Request, panel: PanelDep, session: SessionDep, u
 async def _latest_reload(
     panel: Panel, live: Revision | None, failed: Deployment | None, drift: list[str]
 ) -> Reload | None:
-    """What HAProxy runs. If it is not the live revision, or anything has drifted, the React panel offers to apply: its saves are
-    refused until then."""
+    """What HAProxy runs. If it is not the live revision, or anything has drifted, the React panel offers to apply. Only changes
+    made outside guardpanel (not `Drift.ours`) keep its saves from being accepted until then."""
     if failed is not None:
         return Reload(config_checksum=None, created_at=failed.started_at, status="failed", message=failed.message)
     if live is None:

@@ -15,8 +15,8 @@ from guardpanel.dependencies import client_address
 from guardpanel.errors import FieldErrors, Problem, Stale
 from guardpanel.models import User
 from guardpanel.models.meta import About, about_field
-from guardpanel.services.input import validated
 from guardpanel.services.saving.changes import SaveRequest
+from guardpanel.views.choices import validated_form
 from guardpanel.views.form_keys import counter, digest
 from guardpanel.views.form_rows import ROW, is_left_out, new_row, renumbered, row_model, texts
 
@@ -151,7 +151,7 @@ class Form:
 
     def fields(self, model: type[M]) -> M:
         """The validated input type. Raises Invalid with a message for each field."""
-        return validated(model, self.data(model))
+        return validated_form(model, self.data(model))
 
     def data(self, model: type[BaseModel]) -> dict[str, Any]:
         """What was typed, as the input type takes it."""

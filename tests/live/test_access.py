@@ -241,7 +241,9 @@ def stack(haproxy: str, server: Origin) -> Iterator[Stack]:
 
 def ask(stack: Stack, peer: str, target: str = CLEAN, host: str = "shop.test", **headers: str) -> Response:
     """As a visitor with this address."""
-    request = head("OPTIONS" if target == "*" else "GET", host, target, {"user-agent": "Mozilla/5.0", "accept": "*/*", **headers})
+    request = head(
+        "OPTIONS" if target == "*" else "GET", host, target, {"user-agent": "Mozilla/5.0", "accept": "*/*", **headers}
+    )
     with socket.create_connection(stack.address, DEADLINE, source_address=(peer, 0)) as connection:
         connection.sendall(request)
         return stack.answer(connection, request)

@@ -68,7 +68,7 @@ async def test_what_is_undone_in_why_leads_back_to_what_was_typed_there(ada: htt
         (a_ban(length="until", until="2001-01-01"), "until", "This time has passed."),
         (a_ban(length="until", until="2300-01-01"), "until", "Enter a year before 2200"),
         (a_ban(length="until", until="soon"), "until", "Enter a date and time, for example 2026-12-31 18:00."),
-        (a_ban(length="2h"), "length", "Choose one of"),
+        (a_ban(length="2h"), "length", "Choose 1 hour, "),
         (a_ban(reason="x" * 501), "reason", "At most 500 characters"),
     ],
 )

@@ -58,7 +58,7 @@ def test_what_was_typed_stays_also_where_it_is_wrong() -> None:
 @pytest.mark.parametrize(
     ("name", "typed", "words"),
     [("blocking_paranoia_level", "5", "At most 4."), ("blocking_paranoia_level", "0", "At least 1."), ("body_limit_kib", "9999", "At most 4,096."),
-     ("name", "x" * 65536, "At most 100 characters; this has 65,536."), ("enforcement_mode", "x", "Choose one of 'block', 'detect_only' or 'off'."),
+     ("name", "x" * 65536, "At most 100 characters; this has 65,536."), ("enforcement_mode", "x", "Choose Block, Detect only or Off."),
      ("allowed_methods", "", "Enter at least 1."), ("allowed_content_types", "", "Enter at least 1."),
      ("allowed_methods", "get\nconnect", "CONNECT can’t be allowed: HAProxy rejects it for every site."),
      ("upload_seconds", "2 min", "Enter a whole number. The unit is s."), ("body_limit_kib", "1.5MiB", "Enter a whole number. The unit is KiB."),

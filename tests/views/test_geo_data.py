@@ -203,6 +203,11 @@ async def test_one_thing_at_a_time_provides_data(
     ("fields", "field", "words"),
     [
         ({"country_url": "http://data.example/a.mmdb"}, "country_url", "Enter a URL that starts with https://"),
+        (
+            {"country_url": "ftp://data.example/a.mmdb"},
+            "country_url",
+            "Enter a URL that starts with https:// or file:///.",
+        ),
         ({"network_url": "https://me:x@data.example/a"}, "network_url", "Remove the user name and password"),
     ],
 )
@@ -215,4 +220,6 @@ async def test_what_is_no_url_is_refused_at_its_field(
 
     assert refused.status_code == 422
     assert f'id="f-{field}-error"' in refused.text
-    assert words in read(refused.text).text
+    page = read(refused.text).text
+    assert words in page
+    assert "CrowdSec" not in page

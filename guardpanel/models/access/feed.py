@@ -125,10 +125,13 @@ def key_place(list_id: object, url: object) -> str:
 
 def feed_url(text: str) -> str:
     """`https://lists.example/drop.txt` or `file:///srv/lists/drop.txt`, in canonical form."""
-    url = source_url(text)
+    url = source_url(text, STARTS)
     if url.startswith("http:"):
-        raise refuse("Enter a URL that starts with https:// or file:///.")
+        raise refuse(STARTS)
     return url
+
+
+STARTS = "Enter a URL that starts with https:// or file:///."
 
 
 def crowdsec_url(text: str) -> str:
@@ -139,8 +142,13 @@ def crowdsec_url(text: str) -> str:
     return url if url.endswith("/") or not url else f"{url}/"
 
 
-def source_url(text: str) -> str:
-    """Of either, in canonical form."""
+def list_url(text: str) -> str:
+    """Of either, as long as the source is not known."""
+    return source_url(text, f"{STARTS} Only CrowdSec’s may start with http://.")
+
+
+def source_url(text: str, otherwise: str = "Enter a URL that starts with https://, http:// or file:///.") -> str:
+    """Of any source, in canonical form. `otherwise`: the message for another scheme."""
     text = visible(text.strip())
     if not text:
         return ""
@@ -156,7 +164,7 @@ def source_url(text: str) -> str:
     if parts.scheme == "file":
         return _file(parts)
     if parts.scheme not in PORTS:
-        raise refuse("Enter a URL that starts with https:// or file:///. Only CrowdSec’s may start with http://.")
+        raise refuse(otherwise)
     return _web(parts)
 
 
@@ -165,7 +173,7 @@ PORTS = {"https": 443, "http": 80}
 
 def _web(parts: SplitResult) -> str:
     if parts.username is not None or parts.password is not None:
-        raise refuse("Remove the user name and password: everybody who sees this list would see them.")
+        raise refuse("Remove the user name and password: this URL is shown to all who can log in.")
     if not parts.hostname:
         raise refuse("The URL has no hostname.")
     host = _host(parts.hostname)
@@ -195,7 +203,7 @@ def _file(parts: SplitResult) -> str:
     return f"file://{parts.path}"
 
 
-FeedUrl = Annotated[str, AfterValidator(source_url)]
+FeedUrl = Annotated[str, AfterValidator(list_url)]
 
 
 def crowdsec_key(text: str | None) -> str:

@@ -231,7 +231,10 @@ async def test_an_account_that_the_authority_closed_is_registered_anew_with_a_ke
     await issuing.issuer.look()
     (log, _) = await issuing.logs(number)
     assert log.state == "failed"
-    assert log.steps[-1].words == "The account at this authority is deactivated. Register a new account on the certificate’s page."
+    assert (
+        log.steps[-1].words
+        == "The account at this authority is deactivated. Register a new account on the certificate’s page."
+    )
     await deeds.register_anew(issuing.issuer, number, "ada")
     with pytest.raises(Conflict, match="No authority has closed"):
         await deeds.register_anew(issuing.issuer, number, "ada")

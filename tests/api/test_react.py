@@ -129,17 +129,21 @@ async def test_numbers_that_are_seen_are_refused(ada_api: Client) -> None:
         assert (await ada_api.patch("/api/v1/policies/1", json={name: 0})).status_code == 422
 
 
-async def test_automatic_bans_go_off_with_the_protection_that_shows_them(ada_api: Client) -> None:
-    on = a_react_policy(ddos_protection_enabled=True, auto_ban_enabled=True)
+async def test_automatic_bans_are_a_part_of_the_protection_unless_they_are_sent(ada_api: Client) -> None:
+    """Its form clears one checkbox with the other. Whoever sends one alone means both."""
+    on = a_react_policy(ddos_protection_enabled=True, auto_ban_enabled=True, **BANS)
     await ada_api.post("/api/v1/policies", json=on)
-    off = {**on, "ddos_protection_enabled": False}
 
-    assert (await ada_api.patch(POLICY, json=off)).json()["auto_ban_enabled"] is False
-    assert (await ada_api.post("/api/v1/policies", json={**off, "name": "New"})).json()["auto_ban_enabled"] is False
+    off = (await ada_api.patch(POLICY, json={"ddos_protection_enabled": False, "ban_threshold": 0})).json()
+    again = (await ada_api.patch(POLICY, json={"ddos_protection_enabled": True, "auto_ban_enabled": True})).json()
+    without_limits = (await ada_api.patch(POLICY, json={**on, "ddos_protection_enabled": False})).json()
+    still = (await ada_api.patch(POLICY, json={"ddos_protection_enabled": False, "description": "Bans alone"})).json()
+    new = (await ada_api.post("/api/v1/policies", json={**on, "name": "New", "ddos_protection_enabled": False})).json()
 
-    assert (await ada_api.patch(POLICY, json={"auto_ban_enabled": True})).json()["auto_ban_enabled"] is True
-    kept = (await ada_api.patch(POLICY, json={**off, "description": "As a page set it"})).json()
-    assert (kept["ddos_protection_enabled"], kept["auto_ban_enabled"]) == (False, True)
+    assert (off["auto_ban_enabled"], off["ban_threshold"]) == (False, BANS["ban_threshold"])
+    assert again["auto_ban_enabled"] is True
+    for row in (without_limits, still, new):
+        assert (row["ddos_protection_enabled"], row["auto_ban_enabled"]) == (False, True)
 
 
 async def test_disabled_inputs_of_a_check_that_is_off_stay_as_they_were(ada_api: Client) -> None:

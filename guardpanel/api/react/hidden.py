@@ -21,10 +21,10 @@ NUMBERS = {
 
 
 def leave_out_hidden(sent: dict[str, Any], row: Policy | None) -> None:
-    """Without numbers beyond their limits, so that they stay as they were, and without automatic bans that went off with the
-    limits. Those that a page set without limits stay."""
-    if sent.get(LIMITS) is False and sent.get(BANS) and not (row and row.automatic_bans and not row.client_limits):
-        sent[BANS] = False
+    """Without numbers beyond their limits, so that they stay as they were. Limits that go off take automatic bans with them, as a
+    part of the protection, unless these are sent. Those that a page set without limits stay."""
+    if sent.get(LIMITS) is False and row and row.client_limits:
+        sent.setdefault(BANS, False)
     for switch, numbers in NUMBERS.items():
         if sent.get(switch) is False:
             beyond = [theirs for theirs, ours in numbers.items() if not fits(PolicyFields, ours, sent.get(theirs))]

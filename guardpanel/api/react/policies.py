@@ -69,9 +69,9 @@ class ReactPolicyIn(Body):
     )
     auto_ban_enabled: bool | None = Field(
         default=None,
-        description="Automatic bans, under the React panel's name: after `ban_threshold` rejections. With "
-        "`ddos_protection_enabled: false`, which hides it there, they are off unless they were on without client limits. "
-        "Sent as false, it makes numbers of bans beyond their limits be ignored.",
+        description="Automatic bans, under the React panel's name: after `ban_threshold` rejections. If it is "
+        "left out, they go off with `ddos_protection_enabled`. Sent as true, they are on with or without client limits. Sent as "
+        "false, it makes numbers of bans beyond their limits be ignored.",
     )
     geoip_mode: GeoipMode | None = Field(default=None, description="`country_mode` under the React panel's name.")
     geoip_countries: list[str] | None = Field(

@@ -1,13 +1,17 @@
 """What the React panel does, in its order, and what it gets: status, and the text that it shows."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx2
 import pytest
 
+from guardpanel.access.geo_files import GeoKind
 from guardpanel.panel import Panel
 from tests.events import a_log_line, an_event, store
 from tests.factories import a_react_policy, a_vhost
+from tests.mmdb import database
+from tests.views.test_geo import DATA, take_over
 
 pytestmark = pytest.mark.anyio
 
@@ -144,6 +148,21 @@ async def test_automatic_bans_are_a_part_of_the_protection_unless_they_are_sent(
     assert again["auto_ban_enabled"] is True
     for row in (without_limits, still, new):
         assert (row["ddos_protection_enabled"], row["auto_ban_enabled"]) == (False, True)
+
+
+async def test_unknown_countries_that_a_page_let_in_are_not_rejected_once_its_form_turns_the_list_over(
+    ada_api: Client, panel: Panel, tmp_path: Path
+) -> None:
+    """It does not show `--`: what it stands for in an allowlist is its opposite in a blocklist."""
+    await take_over(panel, GeoKind.COUNTRY, database(tmp_path / "country.mmdb", DATA))
+    allowed = {"country_mode": "allow_only", "countries": ["DE", "--"]}
+    await ada_api.post("/api/v1/policies", json=a_react_policy() | allowed)
+
+    edited = (await ada_api.patch(POLICY, json={"geoip_mode": "allowlist", "geoip_countries": ["DE", "AT"]})).json()
+    turned = (await ada_api.patch(POLICY, json={"geoip_mode": "blocklist", "geoip_countries": ["FR", "AT"]})).json()
+
+    assert edited["countries"] == ["DE", "AT", "--"]
+    assert (turned["country_mode"], turned["countries"]) == ("reject", ["FR", "AT"])
 
 
 async def test_disabled_inputs_of_a_check_that_is_off_stay_as_they_were(ada_api: Client) -> None:

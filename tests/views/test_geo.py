@@ -187,7 +187,7 @@ async def test_the_react_panel_chooses_countries_under_its_names(ada_api: httpx2
         ["FR", "--"],
     )  # It does not know unknown ones, and keeps them.
     row = (await ada_api.patch(url, json={"geoip_mode": "off", "geoip_countries": []})).json()
-    assert (row["geoip_mode"], row["country_mode"]) == ("off", "off")
+    assert (row["geoip_mode"], row["country_mode"], row["countries"]) == ("off", "off", [])
 
     refused = (await ada_api.patch(url, json={"geoip_countries": ["Atlantis"]})).json()
     assert [error["field"] for error in refused["errors"]] == ["geoip_countries"]

@@ -77,7 +77,7 @@ class ReactPolicyIn(Body):
     geoip_countries: list[str] | None = Field(
         default=None,
         max_length=MOST_COUNTRIES,
-        description="`countries` under the React panel's name, without `--`, which stays.",
+        description="`countries` under the React panel's name, without `--`, which stays as long as the mode does.",
     )
 
 
@@ -173,7 +173,9 @@ def take_countries(sent: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
     choice: dict[str, Any] = {}
     if mode is not None:
         choice["country_mode"] = next(own for own, theirs in GEOIP_MODES.items() if theirs == mode)
-    if countries is not None:
+    if countries is not None and choice.get("country_mode", now.get("country_mode")) != now.get("country_mode"):
+        choice["countries"] = countries  # Unknown ones that were let in would be rejected.
+    elif countries is not None:
         is_same = countries == without_unknown(before)
         choice["countries"] = before if is_same else [*countries, *(code for code in before if code == UNKNOWN)]
     for ours, value in choice.items():

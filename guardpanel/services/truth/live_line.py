@@ -13,6 +13,7 @@ from guardpanel.models.revision import Outcome
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.saving.watch import Watch
+from guardpanel.services.truth.look import Look, look
 
 State = Literal["ok", "deploying", "unverified", "fault", "drift", "failed", "down"]
 "`unverified`: the last look is outdated. `fault`: a background task fails, or events are not recorded."
@@ -34,18 +35,16 @@ class LiveLine:
     "A failing background task that may be why nothing is verified."
 
 
-async def live_line(changes: Changes, session: AsyncSession) -> LiveLine:
-    turns = changes.turns
-    engines = await changes.engines.status()
-    live, last = await revisions.named_live(session), await revisions.last_deployment(session)
-    if changes.is_deploying or (live and engines.haproxy.checksum != live.checksum and not changes.is_still(turns)):
+async def live_line(changes: Changes) -> LiveLine:
+    now = await look(changes)
+    if changes.is_deploying or (now.differs and not now.is_whole):
         return LiveLine("deploying", "Deploying a change", "HAProxy keeps serving traffic")
-    return _line(engines, live, last, changes)
+    return _line(now, changes)
 
 
-def _line(engines: EnginesStatus, live: Revision | None, last: Deployment | None, changes: Changes) -> LiveLine:
-    watch = changes.watch
-    line = _as_it_is(engines, live, watch)
+def _line(now: Look, changes: Changes) -> LiveLine:
+    watch, last = changes.watch, now.last
+    line = _as_it_is(now.engines, now.live, watch)
     if line.state != "ok" and last is not None and last.outcome is Outcome.FAILED:
         what = f"Revision {last.revision_id} failed" if last.revision_id else "The last change failed"
         return replace(line, state="failed", text=what, detail=line.text, moment=None, failed=last)

@@ -2,22 +2,20 @@
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.truth import live_line
+from guardpanel.services.truth.look import look
 
 OK = "ok"
 
 
 async def parts(changes: Changes, *, starting: bool, problem: str | None) -> dict[str, str]:
     """Database, HAProxy, agent, revision, background tasks and ingest: `ok`, or what is wrong."""
-    turns = changes.turns
     try:
-        async with changes.database.read() as session:
-            live = await revisions.named_live(session)
+        now = await look(changes)
     except SQLAlchemyError:
         return {"database": "cannot be read"}
-    engines = await changes.engines.status()
+    live, engines = now.live, now.engines
     parts = {
         "database": OK,
         "haproxy": OK if engines.haproxy.running else engines.haproxy.problem or "not running",
@@ -32,7 +30,7 @@ async def parts(changes: Changes, *, starting: bool, problem: str | None) -> dic
         parts["revision"] = problem or "there is none"
     elif changes.watch.drift:
         parts["revision"] = " ".join(drift.what for drift in changes.watch.drift)
-    elif engines.haproxy.running and engines.haproxy.checksum != live.checksum and changes.is_still(turns):
+    elif engines.haproxy.running and now.differs and now.is_whole:
         parts["revision"] = f"HAProxy does not run revision {live.id}"
     elif not changes.watch.has_looked:
         parts["revision"] = f"revision {live.id} is being verified"

@@ -20,6 +20,7 @@ from guardpanel.services import installation
 from guardpanel.services.saving import differences, revisions, snapshots
 from guardpanel.services.saving.changes import Changes
 from guardpanel.services.truth import by_hand, startup
+from guardpanel.services.truth.look import look
 
 log = logging.getLogger(__name__)
 
@@ -79,15 +80,14 @@ class Reconciler:
         if self.problem is not None:
             await self._bring_up()
         await self._settle()
-        before = await self._moment()
-        drift = await self._look() if before is not None else []
-        engines = await changes.engines.status()
-        if before is None or await self._moment() != before:
-            return  # Seen during a change: it may be inconsistent.
-        self.watch.record(tuple(drift), all_answered=engines.haproxy.running and engines.agent.running)
+        now = await look(changes, self._look)
+        if not now.is_whole:
+            return
+        drift, engines = tuple(now.drift), now.engines
+        self.watch.record(drift, all_answered=engines.haproxy.running and engines.agent.running)
         await self._follow_version(engines.haproxy.version)
         if drift and await self._may_mend(drift):
-            await self._mend(tuple(drift))
+            await self._mend(drift)
 
     async def _bring_up(self) -> None:
         """Less and less often, as each attempt may be recorded as a change."""
@@ -108,15 +108,6 @@ class Reconciler:
             log.info("HAProxy is now %s instead of %s; rendering its configuration again", self._version, before)
             renderer.use(facts)
             self.problem = await startup.bring_up(self.changes)
-
-    async def _moment(self) -> tuple[int, int | None, str] | None:
-        """The last completed turn and the last recorded change, which may be another process's. None while someone has the turn.
-        What was seen between two equal values is consistent."""
-        async with self.changes.database.read() as session:
-            last = await revisions.last_deployment(session)
-        if self.changes.is_saving:
-            return None
-        return self.changes.turns, last.id if last else None, last.outcome if last else ""
 
     async def _settle(self) -> None:
         async with self.changes.database.read() as session:
@@ -163,8 +154,8 @@ class Reconciler:
             for difference in await asyncio.to_thread(_between, rows, now)
         ]
 
-    async def _may_mend(self, drift: list[Drift]) -> bool:
-        if tuple(drift) == self._tried or self.watch.storage:
+    async def _may_mend(self, drift: tuple[Drift, ...]) -> bool:
+        if drift == self._tried or self.watch.storage:
             return False
         async with self.changes.database.read() as session:
             last = await revisions.last_deployment(session)
@@ -193,12 +184,11 @@ class Reconciler:
         async with self.changes.turn():
             with suppress(DeploymentFailed, EngineUnavailable):
                 await self.changes.engines.agent.reload()
-        before = await self._moment()
-        left = await self._look()
-        if before is None or await self._moment() != before:
-            return True  # A save is running: the next look shows what is left.
-        self.watch.record(tuple(left))
-        return not left
+        now = await look(self.changes, self._look)
+        if not now.is_whole:
+            return True  # The next look shows what is left.
+        self.watch.record(tuple(now.drift))
+        return not now.drift
 
 
 def _between(rows: snapshots.Snapshot, now: snapshots.Snapshot) -> list[differences.Difference]:

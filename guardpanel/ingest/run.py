@@ -11,6 +11,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import islice
 from time import monotonic, time
 
@@ -150,7 +151,7 @@ class Ingest:
         with self.connection:
             self.connection.execute("BEGIN IMMEDIATE")
             recorded.remove_ended(self.connection, schema.id_of(clock.AGES.now()))
-            strikes.remove_old(self.connection, clock.AGES.now())
+            strikes.remove_old(self.connection, clock.AGES.now(), clock=datetime.now(UTC))
             traffic.remove_old(self.connection, clock.AGES.now())
             busiest.tidy(self.connection, clock.AGES.now())
             rates.remove_old(self.connection, clock.AGES.now())

@@ -55,9 +55,11 @@ def add(connection: sqlite3.Connection, strikes: Iterable[Strike]) -> None:
     )
 
 
-def remove_old(connection: sqlite3.Connection, now: datetime, most: int = MOST) -> None:
-    """What no policy can count any more, and what is too much."""
+def remove_old(connection: sqlite3.Connection, now: datetime, *, clock: datetime, most: int = MOST) -> None:
+    """What no policy can count any more, what is too much, and what is later than the clock, which was set back: its time would
+    come again, also for those who have been forgiven since."""
     first = int((now - timedelta(seconds=KEPT_SECONDS)).timestamp())
     newest = "SELECT second FROM strike ORDER BY second DESC LIMIT 1 OFFSET ?"
     row = connection.execute(newest, (most,)).fetchone()
-    connection.execute("DELETE FROM strike WHERE second < ?", (max(first, row[0] + 1 if row else 0),))
+    first = max(first, row[0] + 1 if row else 0)
+    connection.execute("DELETE FROM strike WHERE second < ? OR second > ?", (first, int(clock.timestamp())))

@@ -10,6 +10,8 @@ from tests.ingest.reading import Ground
 
 AT = int(NOON.timestamp())
 
+LATER = NOON + timedelta(days=1)
+
 COUNTED = "SELECT policy, client, second - ?, number FROM strike ORDER BY 1, 2, 3"
 
 
@@ -65,10 +67,15 @@ def test_they_are_kept_as_long_as_a_policy_may_count_and_no_more_than_fit(ground
     ground.read_all()
 
     with ground.ingest() as ingest:
-        strikes.remove_old(ingest.connection, NOON + timedelta(seconds=strikes.KEPT_SECONDS + 5))
+        strikes.remove_old(ingest.connection, NOON + timedelta(seconds=strikes.KEPT_SECONDS + 5), clock=LATER)
         assert ground.ask(COUNTED, AT) == [(1, "192.0.2.7", 10, 1), (1, "192.0.2.7", 20, 1)]
 
-        strikes.remove_old(ingest.connection, NOON, most=1)
+        strikes.remove_old(ingest.connection, NOON, clock=LATER, most=1)
         assert ground.ask(COUNTED, AT) == [(1, "192.0.2.7", 20, 1)]
+
+        strikes.remove_old(ingest.connection, NOON, clock=NOON + timedelta(seconds=20))
+        assert ground.ask(COUNTED, AT) == [(1, "192.0.2.7", 20, 1)]
+        strikes.remove_old(ingest.connection, NOON, clock=NOON + timedelta(seconds=19))
+        assert ground.ask(COUNTED, AT) == []
 
     assert strikes.KEPT_SECONDS == LONGEST_PERIOD_SECONDS

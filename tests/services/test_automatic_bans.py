@@ -123,6 +123,22 @@ async def test_who_was_forgiven_starts_anew(panel: Panel, automatic: AutomaticBa
     assert await active(panel) == []
 
 
+async def test_who_was_forgiven_before_the_clock_was_set_back_is_watched_from_now_on(
+    panel: Panel, automatic: AutomaticBans
+) -> None:
+    before = datetime.now(UTC)
+    async with panel.database.write() as session:
+        session.add(ended(1, lifted_at=before + timedelta(days=300)))
+    strike(panel, 9, ago=-250 * 86_400)  # What was forgiven.
+    strike(panel, 9, "192.0.2.1", ago=2)
+    await panel.bans.look()
+    await automatic.look()
+
+    assert [ban.network for ban in await active(panel)] == ["192.0.2.1"]
+    async with panel.database.read() as session:
+        assert before <= (await bans.ends(session, [CLIENT]))[CLIENT] <= datetime.now(UTC)
+
+
 async def test_a_repeat_offender_is_banned_for_longer_each_time(
     panel: Panel, automatic: AutomaticBans, ada_api: httpx2.AsyncClient
 ) -> None:

@@ -110,14 +110,14 @@ class AutomaticBans:
     async def _due(self, rule: BanRule, now: datetime) -> Mapping[str, int]:
         """What was counted before an earlier ban ended has been punished, or forgiven."""
         first = now - rule.window
-        struck = await self.events.struck(strikes.of_all(rule.policy_id, first, rule.threshold))
+        struck = await self.events.struck(strikes.of_all(rule.policy_id, first, now, rule.threshold))
         if not struck:
             return strikes.NOBODY
         async with self.changes.database.read() as session:
             ended = await ends(session, struck)
         since = {network: max(first, ended.get(network, first)) for network in struck}
         free = {network: moment for network, moment in since.items() if moment <= now}
-        return await self.events.struck(strikes.of_these(rule.policy_id, free, rule.threshold))
+        return await self.events.struck(strikes.of_these(rule.policy_id, free, now, rule.threshold))
 
 
 @dataclass(frozen=True)

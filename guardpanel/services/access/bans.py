@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Any, Self, Unpack
 
-from sqlmodel import col, delete, func, or_, select
+from sqlmodel import col, delete, func, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access import parsing
@@ -110,6 +110,7 @@ class Bans:
     async def look(self) -> None:
         """Take out what has ended, and tell HAProxy what it lacks."""
         async with self._one:
+            await self._date_lifts()
             content = await self._content()
             before = await self.map.write(content)
             try:
@@ -119,6 +120,16 @@ class Bans:
                     await self.map.tell(b"", content)  # As if it had none: all of them are sent.
             except (EngineUnavailable, NotSwapped) as problem:
                 log.debug("HAProxy does not have all bans yet: %s", problem.message)
+
+    async def _date_lifts(self) -> None:
+        """After the clock was set back, a lift is of now: nothing counts against its network before it (automatic_bans.py)."""
+        now = datetime.now(UTC)
+        later = col(Ban.lifted_at) > now
+        async with self.database.read() as session:
+            if (await session.exec(select(Ban.id).where(later).limit(1))).first() is None:
+                return
+        async with self.database.write() as session:
+            await session.exec(update(Ban).where(later).values(lifted_at=now))
 
     async def _apply(self) -> bool:
         """Whether HAProxy has it."""

@@ -10,8 +10,9 @@ import pytest
 from guardpanel.engines.runtime.server_swapping import LiveServer
 from guardpanel.engines.servers.handover import rows_in
 from guardpanel.errors import EngineUnavailable
+from guardpanel.models.path_binding import PathBindingFields
 from guardpanel.models.virtual_host import VirtualHostFields
-from guardpanel.services import virtual_hosts
+from guardpanel.services import path_bindings, virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest
 from guardpanel.services.truth import startup
 from tests.live.origins import Origin, origin
@@ -101,6 +102,32 @@ async def test_what_somebody_else_changed_is_drift(running: Installation, server
         "Server s2 of be_1 has weight 3 in HAProxy, not 100.",
     ]
     await running.changes.put_back(ADA)
+    assert await running.look() == []
+
+
+async def test_what_somebody_else_took_out_is_drift_whatever_state_it_was_saved_in(
+    running: Installation, servers: tuple[Origin, Origin]
+) -> None:
+    """The server of a path with its own delivery is one of its own in HAProxy."""
+    path = PathBindingFields.model_validate({"path": "/api", "server_path": "/v2"})
+    await virtual_hosts.update(running.changes, ADA, 1, fields(servers, {}, {"draining": True}))
+    bound = await path_bindings.ROWS.under(1).create(running.changes, ADA, path)
+    (section,) = {
+        backend for backend, _ in rows_in(await running.engines.cli.server_states()) if backend.startswith("be_1.")
+    }
+    for place in (f"{section}/s1", "be_1/s2"):
+        await running.engines.cli._ask(f"@1 set server {place} state maint")
+    looked = await running.look()
+    assert [words.partition(" It was")[0] for words in looked] == [
+        "Server s2 of be_1 is in state maint in HAProxy, not ready.",
+        f"Server s1 of {section} is in state maint in HAProxy, not ready.",
+    ]
+    await running.changes.put_back(ADA)
+    await virtual_hosts.update(running.changes, ADA, 1, fields(servers, {"enabled": False}, {}))
+    await running.engines.cli._ask("@1 set server be_1/s1 state drain")
+    assert "s1 of be_1 is in state drain in HAProxy, not maint" in (await running.look())[0]
+    await running.changes.put_back(ADA)
+    await path_bindings.ROWS.under(1).delete(running.changes, ADA, bound.value.id or 0)
     assert await running.look() == []
 
 

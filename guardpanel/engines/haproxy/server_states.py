@@ -68,6 +68,11 @@ def is_of_path(backend: str) -> bool:
     return "." in backend
 
 
+def is_of_row(backend: str, server: str) -> bool:
+    """Whether it is the one of a server that was entered: of virtual hosts' servers, paths have others."""
+    return server.startswith("p") or not is_of_path(backend)
+
+
 class Servers:
     """A `show stat` answer: CSV, with the column names in the first line. Create it in a thread: thousands of servers take tens
     of milliseconds."""

@@ -13,6 +13,7 @@ from guardpanel.bundle import SERVERS
 from guardpanel.engines.differences import Drift, Place
 from guardpanel.engines.files import content_of
 from guardpanel.engines.haproxy.master_cli import MasterCli
+from guardpanel.engines.haproxy.server_states import is_of_row
 from guardpanel.engines.releases import Releases
 from guardpanel.engines.runtime.map_drift import BY_RUNTIME_API
 from guardpanel.engines.runtime.swapping import NotSwapped
@@ -38,6 +39,10 @@ class LiveServer(NamedTuple):
     address: str = ""
     "With its port. Empty in a file if it can't change at run time."
 
+    @property
+    def takes_requests(self) -> bool:
+        return self.state == "ready" and self.weight != "0"
+
     @classmethod
     def of(cls, row: Row) -> Self:
         forced = int(row["srv_admin_state"]) & (FORCED_MAINTENANCE | FORCED_DRAIN)
@@ -58,6 +63,10 @@ def _differing(before: bytes, after: bytes) -> tuple[dict[Key, LiveServer], dict
     """The servers of the lines that only one of two files has: as they were, and as they are to be."""
     old, new = ({*content.splitlines(keepends=True)} for content in (before, after))
     return parsed(b"".join(old - new)), parsed(b"".join(new - old))
+
+
+def _is_out(row: Row | None) -> bool:
+    return row is not None and LiveServer.of(row).state != "ready"
 
 
 class ServerSwapper:
@@ -110,7 +119,11 @@ class ServerInspector:
             wanted = parsed(content_of(self.releases.root / str(number) / SERVERS))
         except (OSError, ValueError):
             return []  # Reported with the files, or there are no servers.
-        # That a server was taken out by hand is reported by its name (services/truth/by_hand.py).
-        ready = {key: row for key, row in live.items() if LiveServer.of(row).state == "ready"}
-        wrong = list(differences(wanted, ready))
+        # That one which takes requests was taken out by hand is reported by its name (services/truth/by_hand.py).
+        out = {
+            key
+            for key, server in wanted.items()
+            if server.takes_requests and is_of_row(*key) and _is_out(live.get(key))
+        }
+        wrong = list(differences({key: server for key, server in wanted.items() if key not in out}, live))
         return [Drift(Place.HAPROXY, f"{words} {BY_RUNTIME_API}") for words in wrong[:SHOWN]]

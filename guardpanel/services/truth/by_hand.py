@@ -6,7 +6,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.engines import Drift, Place
-from guardpanel.engines.haproxy.server_states import is_of_path
+from guardpanel.engines.haproxy.server_states import is_of_path, is_of_row
 from guardpanel.engines.haproxy.status import LONGEST
 from guardpanel.models import PathBinding, Server, VirtualHost
 from guardpanel.models.delivery.own_server import own_server
@@ -18,12 +18,12 @@ Key = tuple[str, str]
 
 
 async def servers(changes: Changes) -> list[Drift]:
-    """Servers that were disabled."""
+    """Servers that should take requests and were taken out. Of others, `server_swapping.py` says what differs."""
     out = {
         (backend, name): state
         for backend, states in (await changes.engines.servers(patience=LONGEST)).states.items()
         for name, state in states
-        if state in {"MAINT", "DRAIN"} and (name.startswith("p") or not is_of_path(backend))
+        if state in {"MAINT", "DRAIN"} and is_of_row(backend, name)
     }
     if not out:
         return []

@@ -24,6 +24,11 @@ def since_boot() -> float:
     return clock_gettime(CLOCK_BOOTTIME)
 
 
+def ahead_of_boot() -> float:
+    """Seconds that the time of day is ahead of the time since the boot: others once it was set."""
+    return time() - since_boot()
+
+
 class SteadyClock:
     """The time of day. If it jumps ahead, the time that really passed, until the jump has lasted a day.
 

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Iterator
 from functools import partial
+from time import time
 
 import httpx2
 import pytest
 from sqlmodel import select
 
+from guardpanel import clock
 from guardpanel.background import Background
 from guardpanel.feed_reach import FeedReach
 from guardpanel.models import Feed, Revision
@@ -97,6 +99,18 @@ async def test_bans_are_followed_as_they_begin_and_end(ada: httpx2.AsyncClient, 
         listed.lift(value)
     await ask(panel)
     assert applies(panel) == []  # All were lifted.
+
+
+async def test_all_is_asked_for_again_once_the_clock_was_set(
+    panel: Panel, listed: Lapi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of each ban was of the time before."""
+    listed.ban("203.0.113.7")
+    for step in (0.0, 4.0, -86_400.0, -86_399.0, 86_400.0):
+        monkeypatch.setattr(clock, "time", lambda step=step: time() + step)
+        await ask(panel)
+
+    assert [path.endswith("startup=true") for path in listed.requests] == [True, False, True, False, True]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 """Lists that follow a CrowdSec: its local API is asked every 7 s what began and what ended since, and for all of it after a
-start, after a failure, and every hour.
+start, after a failure, after the clock was set, and every hour.
 
 What holds is in memory, in the list's map and in HAProxy at once. The database has it at most a minute later, for the next start:
 each of its contents is a whole list.
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from guardpanel import clock
 from guardpanel.access import contents, decisions
 from guardpanel.access.decisions import Decisions
 from guardpanel.access.entries import Entries
@@ -37,6 +38,8 @@ LOOK_SECONDS, EVERY_SECONDS = 2.0, 7.0
 "Between two looks at what is due, and between two questions: a ban is live within 10 s."
 
 ANEW_SECONDS = 3600.0
+SET_BY_SECONDS = 5.0
+"By which the clock was set, and not corrected: decisions come with what is left of them."
 LONGEST_SECONDS = 60.0
 "Of an answer."
 LARGEST_BODY = 64 * 1024 * 1024
@@ -58,6 +61,8 @@ class Stream:
     "What of it applies. None before the first answer."
     left_out: str = ""
     begun_at: float = 0.0
+    clock: float = 0.0
+    "What the time of day was ahead of the time since the boot then: the ends of what holds are by it."
     due_at: float = 0.0
     failures: int = 0
     noted_at: datetime | None = None
@@ -70,7 +75,8 @@ class Stream:
     @property
     def begins(self) -> bool:
         """Whether all is asked for."""
-        return self.entries is None or self.failures > 0 or monotonic() - self.begun_at >= ANEW_SECONDS
+        was_set = abs(clock.ahead_of_boot() - self.clock) > SET_BY_SECONDS
+        return self.entries is None or self.failures > 0 or was_set or monotonic() - self.begun_at >= ANEW_SECONDS
 
 
 class CrowdSec:
@@ -118,13 +124,14 @@ class CrowdSec:
             await self._note(row, stream)
 
     async def _take(self, row: AddressList, feed: Feed, stream: Stream, reach: FeedReach) -> None:
-        begins, asked_at = stream.begins, monotonic()
+        begins, asked_at, ahead = stream.begins, monotonic(), clock.ahead_of_boot()
         body = await self._answer(row, feed, reach, begins=begins)
         if self._streams.get(row.id or 0) is not stream:
             raise NotFound("This list asks another CrowdSec by now.")
         now = datetime.now(UTC).timestamp()
         if begins:
-            stream.holds, stream.begun_at = await asyncio.to_thread(decisions.begun, body, now), asked_at
+            stream.holds = await asyncio.to_thread(decisions.begun, body, now)
+            stream.begun_at, stream.clock = asked_at, ahead
         else:
             stream.holds = await asyncio.to_thread(decisions.followed, stream.holds, body, now)
         async with self.changes.database.read() as session:

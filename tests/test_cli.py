@@ -302,6 +302,33 @@ def test_the_database_is_in_the_data_directory_whatever_its_name(folder: Path, n
     assert (settings.data_dir / "guardpanel.db").stat().st_size
 
 
+@pytest.mark.parametrize(
+    ("output", "code", "words"),
+    [("/dev/full", 1, "guardpanel: Cannot write the output: No space left on device.\n"), ("", 0, "")],
+    ids=["full", "closed"],
+)
+def test_a_full_or_closed_output_ends_a_command_without_a_traceback(output: str, code: int, words: str) -> None:
+    command = f"{sys.executable} -m guardpanel version {f'> {output}' if output else '>&-'}"
+    done = subprocess.run(["/bin/sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (code, words)
+
+
+def test_an_import_whose_output_is_not_read_is_carried_out(tmp_path: Path) -> None:
+    """`| head -1` leaves the exit code as it is, too."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    (tmp_path / "haproxy.cfg").write_text("listen web\n  mode http\n  bind :80\n  server a 10.0.0.1:80\n")
+    command = [sys.executable, "-m", "guardpanel", "import", str(tmp_path / "haproxy.cfg"), "--output"]
+    done = subprocess.run(
+        [*command, str(tmp_path / "site.yaml")], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "10.0.0.1:80" in (tmp_path / "site.yaml").read_text()
+
+
 @pytest.mark.parametrize(("pid_max", "limit"), [("32768", 97), ("99999", 97), ("1000000", 96), ("4194304", 95)])
 def test_long_process_numbers_leave_less_for_haproxys_sockets(tmp_path: Path, pid_max: str, limit: int) -> None:
     (tmp_path / "pid_max").write_text(f"{pid_max}\n")

@@ -24,12 +24,15 @@ def backup(
     passphrase_stdin: PassphraseStdin = False,
 ) -> None:
     """Back up configuration, history, and accounts to one file."""
+    from guardpanel.errors import Problem
     from guardpanel.services.backups import sealing
     from guardpanel.services.backups.backups import Backups
 
     async def write(settings: "Settings") -> str:
         words = sealing.passphrase(line_from_stdin() if passphrase_stdin else "")
         backups = Backups(settings)
+        if file == "-" and sys.stdout is None:
+            raise Problem("Standard output is closed. Nothing was backed up.")
         writing = backups.write(sys.stdout.buffer, words) if file == "-" else backups.write_file(Path(file), words)
         manifest = await writing
         what = f"revision {manifest.revision}" if manifest.revision else "no revision yet"

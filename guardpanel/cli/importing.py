@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from guardpanel.cli import site_file
+from guardpanel.cli.output import may_be_unread
 
 if TYPE_CHECKING:
     from guardpanel.services.importing.importing import Imported
@@ -42,7 +43,8 @@ def import_(
 ) -> None:
     """Read an existing haproxy.cfg, and show what applying it would change. Exits like plan."""
     imported = _imported(file, maps, variables, hostnames)
-    _print(imported, as_json=as_json)
+    with may_be_unread():
+        _print(imported, as_json=as_json)
     if output:
         _write(output, imported.site)
     if (output and not apply) or not imported.site:

@@ -1,12 +1,14 @@
 """The HTTP server of the panel."""
 
+import contextlib
 import socket
-import sys
 from typing import cast
 
 import typer
 import uvicorn
 from fastapi import FastAPI
+
+from guardpanel.cli.output import Unwritable
 
 
 class Server(uvicorn.Server):
@@ -19,8 +21,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.words:
-            typer.echo(self.words)
-            sys.stdout.flush()
+            with contextlib.suppress(OSError, Unwritable):  # A full disk of its log keeps no panel from running.
+                typer.echo(self.words)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Streams end first: it waits until no response is in progress."""

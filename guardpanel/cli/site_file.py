@@ -1,10 +1,7 @@
 """The configuration as a file: exported, planned and applied, by the running panel."""
 
-import os
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +10,7 @@ import typer
 from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
+from guardpanel.cli.output import may_be_unread
 from guardpanel.cli.running import existing_database_of, run_or_say, settings_or_say
 
 if TYPE_CHECKING:
@@ -91,7 +89,7 @@ def plan(
     sent = Sent.of(file, prune=prune)
     answer = _answer("plan", sent, save_anyway=save_anyway, email=email, as_json=as_json, replay=replay)
     if not as_json:
-        with unread_output_is_no_refusal():
+        with may_be_unread():
             _print_changes(answer)
             typer.echo(answer["message"])
             _print_overwritten(answer)
@@ -99,15 +97,6 @@ def plan(
             if diff:
                 typer.echo(answer["haproxy"] + answer["agent"], nl=False)
     raise typer.Exit(CHANGES if answer["changes"] else NOTHING)
-
-
-@contextmanager
-def unread_output_is_no_refusal() -> Iterator[None]:
-    """`guardpanel plan … | head -1` ends as without `head`: click would end it with 1."""
-    try:
-        yield
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # What is left is written at exit.
 
 
 @app.command()
@@ -138,8 +127,9 @@ def plan_content(sent: Sent, *, save_anyway: bool, email: str, quiet: bool) -> i
     """The exit code. `quiet`: only refusals are printed."""
     answer = _answer("plan", sent, save_anyway=save_anyway, email=email, as_json=False)
     if not quiet:
-        _print_changes(answer)
-        typer.echo(answer["message"])
+        with may_be_unread():
+            _print_changes(answer)
+            typer.echo(answer["message"])
     return CHANGES if answer["changes"] else NOTHING
 
 
@@ -150,9 +140,10 @@ def apply_content(sent: Sent, *, save_anyway: bool, email: str, quiet: bool) -> 
 
 
 def _print_applied(answer: dict[str, Any]) -> None:
-    _print_changes(answer)
     deployment = answer["deployment"]
-    typer.echo(f"{deployment['message']}." if deployment else "Nothing changed: all that the file says is live.")
+    with may_be_unread():
+        _print_changes(answer)
+        typer.echo(f"{deployment['message']}." if deployment else "Nothing changed: all that the file says is live.")
 
 
 def _print_overwritten(answer: dict[str, Any]) -> None:
@@ -202,7 +193,7 @@ def _answer(
     answer = calling(send, email)
     body: dict[str, Any] = json.loads(answer.body)
     if as_json:
-        with unread_output_is_no_refusal():
+        with may_be_unread():
             typer.echo(json.dumps(body, indent=2, ensure_ascii=False))
     if answer.status >= 400:
         if not as_json:

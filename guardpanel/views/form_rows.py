@@ -26,6 +26,12 @@ def row_model(annotation: object) -> type[BaseModel] | None:
     return None
 
 
+def rows_of(model: type[BaseModel] | None, name: str) -> type[BaseModel] | None:
+    """The model of a field's rows. None if it has none, or if there is no such field."""
+    field = model.model_fields.get(name) if model else None
+    return row_model(field.annotation) if field else None
+
+
 def texts(value: object) -> list[str]:
     """A value as a form sends it."""
     if isinstance(value, list):
@@ -72,8 +78,7 @@ Untyped = Mapping[str, str | None]
 
 def _untyped(name: str, model: type[BaseModel] | None) -> Untyped:
     """Ticks, choices, and what starts with a value."""
-    info = model.model_fields.get(name) if model else None
-    row = row_model(info.annotation) if info else None
+    row = rows_of(model, name)
     fields = about(row).values() if row else ()
     starts: Untyped = {key: values[0] for key, values in new_row(row).items() if any(values)}
     return {**starts, **{field.name: None for field in fields if field.kind in {"flag", "choice"}}}

@@ -18,7 +18,7 @@ from guardpanel.models.meta import About, about_field
 from guardpanel.services.saving.changes import SaveRequest
 from guardpanel.views.choices import validated_form
 from guardpanel.views.form_keys import counter, digest
-from guardpanel.views.form_rows import ROW, is_left_out, new_row, renumbered, row_model, texts
+from guardpanel.views.form_rows import ROW, is_left_out, new_row, renumbered, row_model, rows_of, texts
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -182,7 +182,7 @@ class Form:
 
     def change_rows(self) -> bool:
         """Press an “add” or “remove” button without JavaScript. False if none was pressed."""
-        if name := self.value("add_row"):
+        if (name := self.value("add_row")) and rows_of(self.model, name):
             self.typed = self.with_new_row(name, len(self.rows(name))).typed
             return True
         if match := re.fullmatch(r"([a-z_]+)-(\d+)", self.value("remove_row")):
@@ -195,8 +195,8 @@ class Form:
     def with_new_row(self, name: str, at: int | str) -> Self:
         """A copy with one more row, of default values: as it is added, with and without JavaScript."""
         form = copy(self)
-        model = row_model(self.model.model_fields[name].annotation) if self.model else None
-        form.typed = self.typed | {f"{name}.{at}.{key}": values for key, values in new_row(model).items()}
+        added = new_row(rows_of(self.model, name))
+        form.typed = self.typed | {f"{name}.{at}.{key}": values for key, values in added.items()}
         return form
 
     def chosen(self, name: str) -> str:

@@ -236,7 +236,8 @@ async def test_the_page_of_a_restore_shows_what_it_changes_now(ada: Client) -> N
 
     assert "Restore revision 2" in page.text
     assert "Load balancing First available Round robin" in page.text
-    assert "Virtual host blog.example removed" in page.text
+    assert "and deletes what was added since" in page.text
+    assert "Virtual host blog.example removed; other fields have defaults Delete only this" in page.text
     assert sorted(page.values["thing"]) == ["virtual_host:1", "virtual_host:2"]
     assert len(set(page.values["save_key"])) == 3
     assert "+" in page.text and "haproxy.cfg" in page.text

@@ -96,7 +96,7 @@ def parsed(text: str, *, is_deny: bool, now: float = 0, known: Entries = NONE, t
     if wrong:
         more = f" And {wrong_count - MOST_NAMED:,} more." if wrong_count > MOST_NAMED else ""
         hint = f" {ALL_OTHERS}" if is_deny and any(line.endswith(f"{EVERY}.") for line in wrong) else ""
-        raise refuse(" ".join(wrong) + more + hint)
+        raise refuse("\n".join(wrong) + more + hint)
     return must_fit(ordered(entries), is_deny=is_deny)
 
 

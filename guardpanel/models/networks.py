@@ -44,7 +44,7 @@ def known_networks(lines: list[str]) -> list[str]:
             wrong.append(f"Line {number}: {_words(error)}")
     if wrong:
         more = f" And {len(wrong) - MOST_SHOWN} more lines." if len(wrong) > MOST_SHOWN else ""
-        raise refuse(" ".join(wrong[:MOST_SHOWN]) + more)
+        raise refuse("\n".join(wrong[:MOST_SHOWN]) + more)
     return list(networks)
 
 

@@ -110,7 +110,7 @@ def test_a_line_that_cannot_be_read_is_named_and_nothing_is_taken(line: str, wor
 def test_twenty_lines_are_named_and_the_others_counted() -> None:
     message = refused("\n".join(["x"] * 23))
 
-    assert message.count("Line ") == 20
+    assert message.count("Line ") == message.count("\nLine ") + 1 == 20
     assert message.endswith("And 3 more.")
 
 
@@ -172,7 +172,7 @@ def test_hostile_text_stays_text(text: str) -> None:
     """As a line it is named without what cannot be seen; as a comment it is kept without it."""
     for line in (text, f"192.0.2.7 # {text}"):
         entries, words = taken(line)
-        assert words.isprintable()
+        assert words.replace("\nLine ", "").isprintable()
         if entries is not None:
             assert entries.text.decode().replace("\n", "").replace("\t", "").isprintable()
             assert Entries.read(entries.text).items == entries.items

@@ -36,6 +36,16 @@ async def test_things_are_found_by_what_is_known_of_them(filled: httpx2.AsyncCli
         assert page.find("a", href=url), q
 
 
+async def test_of_many_matches_some_are_listed_with_a_way_to_all(filled: httpx2.AsyncClient) -> None:
+    for number in range(21):
+        await filled.post("/policies", data=a_policy(f"Many {number}"))
+
+    page = read((await filled.get("/search?q=many")).text)
+
+    assert page.find("a", href="/policies?q=many") and "View all (21)" in page.text
+    assert page.find("a", href="/changes?q=many")
+
+
 async def test_the_request_id_of_a_block_page_leads_to_the_event_and_its_fix(
     filled: httpx2.AsyncClient, panel: Panel
 ) -> None:

@@ -24,10 +24,12 @@ LAST_ENDED = 20
 
 
 @router.get("")
-async def index(ctx: ContextDep, _viewer: Viewer, q: str = "", network: str = "", offset: int = 0) -> Response:
-    """`network`: what the form starts with. Links from events fill it in."""
+async def index(
+    ctx: ContextDep, _viewer: Viewer, q: str = "", network: str = "", reason: str = "", offset: int = 0
+) -> Response:
+    """`network`, `reason`: what the form starts with. Links from events fill them in."""
     form = Form.of(BanFields.model_construct(None), BanFields)
-    form.typed["network"] = [network[:200]]
+    form.typed |= {"network": [network[:200]], "reason": [reason[:500]]}
     return await _show(ctx, form, Listing(PLACE, "", offset, {"q": q.strip()[:200]}, usual=""))
 
 

@@ -162,7 +162,7 @@ def test_a_denied_visitor_is_let_in_again_by_what_says_why(page: Page, visitor: 
     page.get_by_role("link", name="Why?").click()
     expect(page.locator("#answer")).to_contain_text(f"{visitor.address} is rejected by the deny list {name}.")
     entry = page.get_by_role("listitem").filter(has_text="probes")
-    expect(entry).to_contain_text(f"ends never: probes, added by {EMAIL}")
+    expect(entry).to_contain_text(f"never ends: probes, added by {EMAIL}")
     entry.get_by_role("button", name=f"Remove {visitor.address} from {name}").click()
     expect(page.locator("#toasts")).to_contain_text("Live in")
     expect(page.locator("#answer")).to_contain_text(f"No list and no ban rejects {visitor.address}.")

@@ -26,7 +26,8 @@ def listed(panel: Panel) -> list[str]:
 
 
 async def test_one_is_set_shown_and_lifted(ada: httpx2.AsyncClient, panel: Panel) -> None:
-    assert read((await ada.get(f"{PLACE}?network=203.0.113.7")).text).value("network") == "203.0.113.7"
+    begun = read((await ada.get(f"{PLACE}?network=203.0.113.7&reason=Request+x")).text)
+    assert (begun.value("network"), begun.value("reason")) == ("203.0.113.7", "Request x")
     made = await ada.post(PLACE, data=a_ban(length="forever", reason="Scans of 24 Nov"))
     assert made.headers["location"] == PLACE
     assert listed(panel) == ["203.0.113.7 9999999999"]

@@ -43,7 +43,7 @@ async def test_it_has_checks_and_what_the_server_does_by_path(
         "Failed checks 8",
         "Went down 2 times",
         "50, configured 100",
-        "UP for 1 min",
+        "In this state 1 min",
         "All other paths 3 in use (peak 17) 1 waiting (peak 4) 12,345 requests 7 retries",
         "5 connection errors 6 response errors 2.0 KiB sent 4.8 MiB received",
         "/api/… 3 in use (peak 17) 1 waiting (peak 4) 99 requests",

@@ -26,9 +26,9 @@ LONGEST_URL = 1000
 class FilledFrom(Choice):
     """What fills an address list."""
 
-    HAND = "hand", "By hand", "You enter them."
-    URL = "url", "A URL", "Downloaded again and again. You look at the first download before it applies."
-    CROWDSEC = "crowdsec", "CrowdSec", "Whom a CrowdSec bans, within 10 s, and until it lifts the ban."
+    HAND = "hand", "By hand"
+    URL = "url", "A URL", "Downloaded regularly. You accept the first download before it applies."
+    CROWDSEC = "crowdsec", "CrowdSec", "Addresses that a CrowdSec bans, within 10 s, until it lifts the ban."
 
 
 class FeedInterval(Choice):

@@ -14,7 +14,7 @@ LARGE = 1024 * 1024
 """Bytes from which memory is taken from the system and returned to it by itself. By default, the first large text that is freed
 raises this to its own size, up to 32 MiB: those that follow lie among what is kept, and leave holes."""
 
-SECONDS = 10.0
+SECONDS = 2.0
 "Between two returns. One takes 3 ms in a thread."
 
 

@@ -6,6 +6,7 @@ typed text can never become syntax, in any template.
 
 import re
 from collections.abc import Iterable
+from sys import intern
 from typing import Any, LiteralString
 
 from guardpanel.bundle import Origin
@@ -179,7 +180,7 @@ def split_origins(text: str) -> tuple[str, dict[int, Origin]]:
         if "\x01" in line:
             content, mark, _ = line.split("\x01")
             noun, noun_id, field, typed_line = mark.split("\x02")
-            origins[at + 1] = Origin(noun, int(noun_id), field, int(typed_line))
+            origins[at + 1] = Origin(intern(noun), int(noun_id), intern(field), int(typed_line))
             lines[at] = content.rstrip(" ")
     return "\n".join(lines), origins
 

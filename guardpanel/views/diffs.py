@@ -33,7 +33,7 @@ ALIKE = 0.4
 "Share of two lines that must be equal for words to be marked. Otherwise the whole line counts as changed."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Piece:
     """`cls`: string, comment, number, trailing, tab, hidden, key or empty."""
 
@@ -42,7 +42,7 @@ class Piece:
     changed: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DiffSide:
     kind: str
     number: int | None
@@ -56,7 +56,7 @@ class DiffSide:
 SIGNS = {"removed": "-", "added": "+"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One column: `before` and `after` are line numbers."""
 
@@ -104,7 +104,7 @@ def plain(line: str) -> tuple[Piece, ...]:
     return _joined([(cls if cls in {"trailing", "tab", "hidden"} else "", word, False) for cls, word in _tokens(line)])
 
 
-@lru_cache(maxsize=4_000)
+@lru_cache(maxsize=2_000)
 def pieces(text: str, other: str | None = None) -> tuple[Piece, ...]:
     """The line in colored pieces. Words that the other line lacks are marked."""
     tokens = list(_tokens(text[:LONGEST]))

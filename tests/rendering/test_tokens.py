@@ -144,3 +144,4 @@ def test_marks_are_taken_out_and_remembered() -> None:
         2: Origin("virtual_host", 7, "servers.0.address"),
         4: Origin("virtual_host", 7, "servers.0.address"),
     }
+    assert origins[2].noun is origins[4].noun and origins[2].field is origins[4].field  # Of thousands of lines.

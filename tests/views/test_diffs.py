@@ -53,7 +53,7 @@ def test_a_long_line_is_cut_and_said_so() -> None:
 
 
 def test_one_column_has_removed_lines_before_added_ones() -> None:
-    hunk = between({"f": "a\nb\nc\n"}, {"f": "a\nx\ny\nz\nc\n"}, ["f"]).files[0].hunks[0]
+    hunk = between({"f": b"a\nb\nc\n"}, {"f": b"a\nx\ny\nz\nc\n"}, ["f"]).files[0].hunks[0]
 
     assert [(row.sign, row.before, row.after, text_of(row.pieces)) for row in one_column(hunk)] == [
         ("", 1, 1, "a"), ("-", 2, None, "b"), ("+", None, 2, "x"), ("+", None, 3, "y"), ("+", None, 4, "z"), ("", 3, 5, "c"),

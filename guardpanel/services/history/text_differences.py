@@ -25,7 +25,7 @@ Lines = Sequence[str]
 Kind = Literal["same", "removed", "added", "changed"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Line:
     """A row of a comparison. A side without the line has no number (counted from 1)."""
 
@@ -64,13 +64,14 @@ class Block:
     j_end: int
 
 
-def between(before: Mapping[str, str], after: Mapping[str, str], names: Sequence[str]) -> FileDifferences:
+def between(before: Mapping[str, bytes], after: Mapping[str, bytes], names: Sequence[str]) -> FileDifferences:
     """The named files that differ, in this order. A missing file counts as empty."""
     files, added, removed, room = [], 0, 0, MOST_LINES
     for name in names:
-        if before.get(name, "") == after.get(name, ""):
+        text, text_after = before.get(name, b""), after.get(name, b"")
+        if text == text_after:
             continue
-        old, new = lines(before.get(name, "")), lines(after.get(name, ""))
+        old, new = lines(text), lines(text_after)
         blocks = compared(old, new)
         added += sum(block.j_end - block.j for block in blocks if not block.same)
         removed += sum(block.i_end - block.i for block in blocks if not block.same)
@@ -80,10 +81,10 @@ def between(before: Mapping[str, str], after: Mapping[str, str], names: Sequence
     return FileDifferences(tuple(files), added, removed)
 
 
-def lines(text: str) -> list[str]:
+def lines(text: bytes) -> list[str]:
     """Split at line feeds only, as both engines do. The last one ends the last line and starts no other."""
-    lines = text.split("\n")
-    return lines[:-1] if lines[-1] == "" else lines
+    lines = text.removesuffix(b"\n").split(b"\n") if text else []
+    return [line.decode("utf-8", "replace") for line in lines]
 
 
 def compared(old: Lines, new: Lines) -> list[Block]:

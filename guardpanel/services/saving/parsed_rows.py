@@ -100,13 +100,14 @@ def _tables(snapshot: str) -> Iterator[tuple[str, str, Sequence[str], Sequence[s
 
 
 def _values(lines: Sequence[str]) -> Iterator[list[Any]]:
-    """Of thousands of rows, most have the same values in most columns: these are the same objects."""
+    """Of thousands of rows, most have the same values in most columns: these are the same objects, and so are empty lists."""
     shared: dict[str | int, str | int] = {}
+    empty: list[Any] = []
 
     def one_of_equal(value: Any) -> Any:
         if type(value) in {str, int}:  # A bool is equal to a number.
             return shared.setdefault(value, value)
-        return [one_of_equal(part) for part in value] if type(value) is list else value
+        return ([one_of_equal(part) for part in value] or empty) if type(value) is list else value
 
     for values in _parsed([line.removesuffix(",") for line in lines]):
         yield [one_of_equal(value) for value in values]

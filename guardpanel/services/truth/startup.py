@@ -40,8 +40,11 @@ async def _first_change(changes: Changes) -> Change:
         restored, live = await facts.restored(session), await revisions.live(session)
     if restored is not None:
         return Change(replace(PANEL, who=restored.who), restored.summary, quiet=True, of_backup=True)
-    words = "Configuration of this version and these settings" if live else "First configuration"
-    return Change(PANEL, words, quiet=True)
+    if live is None:
+        return Change(PANEL, "First configuration", quiet=True)
+    # Before the desired state is rendered, which then shares what is equal, and is what stays in memory.
+    await changes.renderer.applications_of(live)
+    return Change(PANEL, "Configuration of this version and these settings", quiet=True)
 
 
 async def _first_steps(engines: EngineFacts, session: AsyncSession) -> None:

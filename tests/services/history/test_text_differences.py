@@ -10,7 +10,7 @@ few_lines = st.lists(st.sampled_from(["a", "b", "c", "", " b", "b "]), max_size=
 
 
 def of(old: str, new: str) -> FileDifferences:
-    return between({"f": old}, {"f": new}, ["f"])
+    return between({"f": old.encode()}, {"f": new.encode()}, ["f"])
 
 
 def rows_of(differences: FileDifferences) -> list[Line]:
@@ -60,7 +60,7 @@ def test_changes_far_apart_are_hunks_of_their_own_and_near_ones_are_one() -> Non
 
 @pytest.mark.parametrize("blank", ["a ", "a\t", "\ta", "a\r", "a\u2028b", "a\x0bb", "a\x85b", "a\x1cb"])
 def test_blanks_count_and_only_a_line_feed_ends_a_line(blank: str) -> None:
-    assert lines(f"{blank}\nc\n") == [blank, "c"]
+    assert lines(f"{blank}\nc\n".encode()) == [blank, "c"]
     assert (of(f"{blank}\n", "a\n").added, of(f"{blank}\n", "a\n").removed) == (1, 1)
 
 
@@ -72,8 +72,8 @@ def test_a_missing_last_line_end_is_said_and_is_no_line() -> None:
 
 
 def test_a_huge_difference_is_bounded_and_counted() -> None:
-    old, new = "\n".join(f"a {n}" for n in range(60_000)), "\n".join(f"b {n}" for n in range(60_000))
-    files = between({"f": old, "g": "x"}, {"f": new, "g": "y"}, ["f", "g"])
+    old, new = ("\n".join(f"{side} {n}" for n in range(60_000)).encode() for side in "ab")
+    files = between({"f": old, "g": b"x"}, {"f": new, "g": b"y"}, ["f", "g"])
 
     assert len(rows_of(files)) == MOST_LINES
     assert (files.added, files.removed) == (60_001, 60_001)
@@ -103,4 +103,4 @@ def test_a_moved_block_is_removed_here_and_added_there() -> None:
 
 def test_a_file_that_is_new_or_gone_is_all_added_or_removed() -> None:
     assert (of("", "a\nb\n").added, of("a\nb\n", "").removed) == (2, 2)
-    assert between({}, {"f": ""}, ["f"]).added == 0
+    assert between({}, {"f": b""}, ["f"]).added == 0

@@ -97,6 +97,7 @@ async def test_equal_values_of_rows_are_kept_once(database: Database) -> None:
     lists = [name for name, value in first.items() if isinstance(value, list) and value]
     assert lists
     assert all(a is b for name in lists for a, b in zip(first[name], second[name], strict=True) if isinstance(a, str))
+    assert len({id(value) for value in first.values() if value == []}) == 1
 
 
 def test_a_flag_is_no_number_and_lines_of_several_parts_are_in_order() -> None:

@@ -4,8 +4,9 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from sqlalchemy import true
+from sqlalchemy import case, true
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -111,11 +112,11 @@ async def overview(changes: Changes, session: AsyncSession, problem: str | None)
     """`problem`: what prevented the configuration from going live at startup. There may be thousands of virtual hosts: they are
     counted in the database and in HAProxy's answer, and only the worst are read."""
     engines, servers = await asyncio.gather(changes.engines.status(), changes.engines.servers())
-    resting, modes, redirecting = await _resting(session), await _modes(session), await _redirecting(session)
+    resting, redirecting, modes, total = await _counted(session)
     by_state = await asyncio.to_thread(_by_state, servers, await _out_of_use(session), set(resting))
-    resting |= dict.fromkeys(redirecting.difference(resting, *by_state.values()), "redirects")
+    resting |= dict.fromkeys(set(redirecting).difference(*by_state.values()), REDIRECTS)
     states = Counter({state: len(ids) for state, ids in by_state.items()}) + Counter(resting.values())
-    states["unknown"] += max(0, await _total(session) - states.total())
+    states["unknown"] += max(0, total - states.total())
     in_need = await hosts_in_need(session)
     named = {host.covered.certificate_id for host in in_need}
     return Overview(
@@ -134,36 +135,42 @@ async def overview(changes: Changes, session: AsyncSession, problem: str | None)
     )
 
 
-async def _resting(session: AsyncSession) -> dict[int, str]:
-    """The virtual hosts that are intentionally out of service: `off` or `maintenance`."""
-    rows = await session.exec(
-        select(VirtualHost.id, VirtualHost.enabled).where(
-            col(VirtualHost.enabled).is_(False) | col(VirtualHost.maintenance)
-        )
-    )
-    return {number or 0: "maintenance" if enabled else "off" for number, enabled in rows.all()}
+class _Counted(NamedTuple):
+    """Of all virtual hosts."""
+
+    resting: dict[int, str]
+    "Those that are intentionally out of service: `off` or `maintenance`."
+    redirecting: list[int]
+    "Of the others. HAProxy has servers of these only for paths."
+    modes: Counter[EnforcementMode]
+    total: int
 
 
-async def _modes(session: AsyncSession) -> Counter[EnforcementMode]:
+RESTING, REDIRECTS = ("off", "maintenance"), "redirects"
+
+SERVICE = case(
+    (col(VirtualHost.enabled).is_(False), RESTING[0]),
+    (col(VirtualHost.maintenance), RESTING[1]),
+    (col(VirtualHost.redirect) != Redirect.NO, REDIRECTS),
+)
+
+
+async def _counted(session: AsyncSession) -> _Counted:
+    """The table is read once: rows are wide, and there may be thousands."""
     mode = virtual_hosts.EFFECTIVE_MODE
-    rows = await session.exec(
-        select(mode, func.count())
-        .select_from(VirtualHost)
-        .join(Policy, isouter=True)
-        .where(mode.is_not(None))
-        .group_by(mode)
+    ids = func.group_concat(case((SERVICE.is_not(None), col(VirtualHost.id))))
+    query = select(mode, SERVICE, func.count(), ids).select_from(VirtualHost).join(Policy, isouter=True)
+    rows = (await session.exec(query.group_by(mode, SERVICE))).all()
+    own = [(word, int(number)) for _, word, _, numbers in rows if numbers for number in numbers.split(",")]
+    modes: Counter[EnforcementMode] = Counter()
+    for name, _, count, _ in rows:
+        modes.update({EnforcementMode(name): count} if name else {})
+    return _Counted(
+        {number: word for word, number in own if word in RESTING},
+        [number for word, number in own if word == REDIRECTS],
+        modes,
+        sum(count for _, _, count, _ in rows),
     )
-    return Counter({EnforcementMode(word): count for word, count in rows.all()})
-
-
-async def _redirecting(session: AsyncSession) -> set[int]:
-    """Of these, HAProxy has servers only for paths."""
-    rows = await session.exec(select(VirtualHost.id).where(col(VirtualHost.redirect) != Redirect.NO))
-    return {number or 0 for number in rows.all()}
-
-
-async def _total(session: AsyncSession) -> int:
-    return (await session.exec(select(func.count()).select_from(VirtualHost))).one()
 
 
 async def _out_of_use(session: AsyncSession) -> set[tuple[str, str]]:

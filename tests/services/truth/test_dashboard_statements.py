@@ -4,6 +4,7 @@ import pytest
 from sqlmodel import select
 
 from guardpanel.models import Policy, Revision, VirtualHost
+from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.panel import Panel
 from guardpanel.services.saving import revisions
@@ -32,6 +33,34 @@ async def test_it_reads_the_policies_that_it_shows_and_no_rows_of_a_revision(pan
     assert [item.policy and item.policy.name for item in overview.worst] == ["Used"]
     assert read == {"Used"}
     assert overview.live and not [statement for statement in sent if "revision.snapshot" in statement]
+
+
+async def test_all_virtual_hosts_are_counted_in_one_statement(panel: Panel) -> None:
+    await panel.background.close()
+    own: dict[str, dict[str, object]] = {
+        "a": {},
+        "b": {"enabled": False},
+        "c": {"maintenance": True},
+        "d": REDIRECTED,
+        "e": REDIRECTED | {"enabled": False},
+    }
+    async with panel.database.write() as session:
+        for name, others in own.items():
+            host = VirtualHostFields.model_validate({"hostnames": [f"{name}.test"], "servers": [SERVER], **others})
+            session.add(VirtualHost(name=host.name, hostnames=[], servers=[]).replace(host))
+
+    async with panel.database.read() as session:
+        with statements(panel) as sent:
+            overview = await dashboard.overview(panel.changes, session, None)
+
+    assert overview.states == {"unknown": 1, "off": 2, "maintenance": 1, "redirects": 1}
+    assert overview.modes == {EnforcementMode.OFF: 3} and overview.total == 5
+    counted = [statement for statement in sent if "FROM virtualhost" in statement and "LIMIT" not in statement]
+    assert len([statement for statement in counted if "clientca" not in statement]) == 1, "\n".join(counted)
+
+
+REDIRECTED: dict[str, object] = {"redirect": "301", "redirect_to": "https://other.test"}
+SERVER = {"address": "127.0.0.1:3000"}
 
 
 async def test_a_revision_that_was_only_named_has_its_rows_once_they_are_asked_for(panel: Panel) -> None:

@@ -1,7 +1,7 @@
 """A noun's row as its fields: the initial values of a form, a JSON response, and the base of a PATCH."""
 
 from collections.abc import Sequence
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Generic, TypeVar, get_args
 
 from pydantic import BaseModel
@@ -22,10 +22,14 @@ class RowFields(Generic[F]):
         self._parts = tuple((part.field, part, _Items(noun, part)) for part in noun.parts)
         lists = {part.field for part in noun.parts}
         self._plain = tuple(name for name in model.model_fields if name not in lists)
-        self._read = attrgetter(*self._plain)
+        self._loaded, self._read = itemgetter(*self._plain), attrgetter(*self._plain)
 
     def values(self, row: Any) -> dict[str, Any]:
-        values = dict(zip(self._plain, self._read(row), strict=True))
+        try:  # Past SQLAlchemy's attributes, which take 20 times as long: what is loaded is there.
+            read = self._loaded(row.__dict__)
+        except KeyError:
+            read = self._read(row)
+        values = dict(zip(self._plain, read, strict=True))
         for name, _, items in self._parts:
             values[name] = items.of(getattr(row, name))
         return values

@@ -179,3 +179,27 @@ async def test_disabled_inputs_of_a_check_that_is_off_stay_as_they_were(ada_api:
     assert check["health_check_interval_seconds"] == 5
     assert [backend["health_check_rise"] for backend in edited.json()["backends"]] == [9, 2]
     assert (await ada_api.patch(VHOST, json=a_vhost(backends=shown))).status_code == 422
+
+
+LEAST: dict[str, dict[str, Any]] = {
+    "/policies": {"name": "Least"},
+    "/vhosts": {"domain": "least.example", "backend_url": "http://127.0.0.1:3000"},
+    "/policies/1/rules": {"rule_id": 942100, "action": "disable"},
+    "/policies/1/exclusions": {"rule_id": 941100, "target_type": "args", "target_value": "q"},
+    "/policies/1/custom-rules": {
+        "rule_id": 9000001, "phase": "request_body", "variables": "ARGS", "operator": "rx", "operator_argument": "x", "actions": "deny",
+    },
+}  # fmt: skip
+"What its own API requires of each. Its forms send the rest as null."
+ACTIONS = {"/policies/1/custom-rules": {"actions": "deny,status:403,t:none,log,msg:'Rule 9000001',severity:'CRITICAL'"}}
+"With what guardpanel adds."
+
+
+@pytest.mark.parametrize("path", LEAST)
+async def test_what_its_api_does_not_require_can_be_left_out(ada_api: Client, path: str) -> None:
+    made = await ada_api.post(f"/api/v1{path}", json=LEAST[path])
+    assert made.status_code == 201, made.text
+
+    row = made.json()
+    assert {name: row[name] for name in LEAST[path]} == {**LEAST[path], **ACTIONS.get(path, {})}
+    assert row.get("scope_path") is row.get("comment") is row.get("description") is None

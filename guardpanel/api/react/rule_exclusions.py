@@ -50,7 +50,9 @@ class ReactExclusionIn(Body):
         description="The field’s name, `/pattern/` or `*`. Of `request_uri` the path to which it holds, or `*`. "
         "Beside a `scope_path`, what is no path is ignored.",
     )
-    scope_path: str | None = Field(default=None, description="This path and everything below; null: any path.")
+    scope_path: str | None = Field(
+        default=None, description="This path and all below; null, or none in a new one: any path."
+    )
     comment: str | None = None
 
 
@@ -71,7 +73,9 @@ class ExclusionDialect(Dialect):
     ) -> tuple[dict[str, Any], dict[str, str]]:
         read = self.out(row) if row else {}
         sent = keys(body, now, read, MEANINGS)
-        data = {**now, **_our_fields(sent.new, {**read, **sent.theirs}), **sent.ours}
+        is_of_react = not row and sent.theirs and not {"path", "path_match"} & set(sent.ours)
+        anywhere = _below("") if is_of_react else {}
+        data = {**now, **anywhere, **_our_fields(sent.new, {**read, **sent.theirs}), **sent.ours}
         if row and not row.target.has_names and data["target"] in NAMED and not {*NAMES} & body.model_fields_set:
             raise Invalid.at(
                 "target_name",

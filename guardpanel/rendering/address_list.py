@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Self
 from guardpanel.models.access.address_list import AddressListColumns, AppliesTo
 from guardpanel.models.access.feed import FilledFrom
 from guardpanel.models.access.reference import Reference
-from guardpanel.rendering.rows import ColumnReader, Row
+from guardpanel.rendering.rows import OURS, ColumnReader, Row
 
-COLUMNS = ColumnReader(AddressListColumns)
+COLUMNS = ColumnReader(AddressListColumns, without=OURS)
 
 if TYPE_CHECKING:
 

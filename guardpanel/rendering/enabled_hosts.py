@@ -37,11 +37,13 @@ class EnabledHosts:
             if row["enabled"]:
                 own = row, names.get(row["id"], ()), servers.get(row["id"], ())
                 was = before.get(row["id"])
-                known[row["id"]] = was if was and was.is_of(*own) else _read(*own)
+                known[row["id"]] = was if was and was.is_of(*own) else _read(*own, was)
         self._known = known
         return tuple(read.state for read in known.values())
 
 
-def _read(row: Row, names: Sequence[str], servers: Sequence[Row]) -> _Read:
+def _read(row: Row, names: Sequence[str], servers: Sequence[Row], was: _Read | None) -> _Read:
+    """An equal state remains the same object: what is known by it is not rendered again."""
     states = tuple(map(ServerState.from_row, servers))
-    return _Read(row, names, servers, VirtualHostState.from_row(row, tuple(names), states))
+    state = VirtualHostState.from_row(row, tuple(names), states)
+    return _Read(row, names, servers, was.state if was and was.state == state else state)

@@ -2,9 +2,9 @@
 
 from guardpanel.models.policies.enforcement import EnforcementMode, OverLimit, fails_open, over_limit_in
 from guardpanel.models.policies.policy import KIB, PolicyFields
-from guardpanel.rendering.rows import ColumnReader, Row
+from guardpanel.rendering.rows import OURS, ColumnReader, Row
 
-OF_FIELDS = ColumnReader(PolicyFields)
+OF_FIELDS = ColumnReader(PolicyFields, without=OURS)
 
 
 class PolicyState(PolicyFields):

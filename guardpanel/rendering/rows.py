@@ -1,6 +1,6 @@
 """The rows from which a state is built."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from enum import Enum
 from operator import itemgetter
 from typing import Any, Generic, TypeVar, get_args, get_origin
@@ -12,13 +12,18 @@ Rows = Mapping[str, Sequence[Row]]
 "By table: `virtualhost`, `hostname`, `server`, `policy`, `traffic`."
 
 
+OURS = frozenset({"name", "notes", "managed_by_file"})
+"Fields of nouns that the engines get nothing of: a save that changes only these renders nothing again."
+
+
 class ColumnReader:
     """Reads a model's fields from a row: flags are stored as 0 and 1, choices as text. Lists become tuples."""
 
-    def __init__(self, model: type[BaseModel]) -> None:
-        self.names = tuple(model.model_fields)
+    def __init__(self, model: type[BaseModel], *, without: Container[str] = ()) -> None:
+        read = {name: info for name, info in model.model_fields.items() if name not in without}
+        self.names = tuple(read)
         self._read = itemgetter(*self.names)
-        converters = enumerate(_converter(info.annotation) for info in model.model_fields.values())
+        converters = enumerate(_converter(info.annotation) for info in read.values())
         self._converters = [(place, convert) for place, convert in converters if convert]
 
     def values(self, row: Row) -> list[Any]:
@@ -47,9 +52,14 @@ class ReadRows(Generic[S]):
         known, before = {}, self._known
         for row in sorted(rows, key=itemgetter("id")):
             was = before.get(row["id"])
-            known[row["id"]] = was if was and was[0] is row else (row, self._read(row))
+            known[row["id"]] = was if was and was[0] is row else (row, self._read_after(row, was))
         self._known = known
         return {number: read for number, (_, read) in known.items()}
+
+    def _read_after(self, row: Row, was: tuple[Row, S] | None) -> S:
+        """What is equal remains the same object."""
+        read = self._read(row)
+        return was[1] if was and was[1] == read else read
 
 
 def _converter(annotation: Any) -> Callable[[Any], Any] | None:

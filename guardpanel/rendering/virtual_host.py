@@ -9,9 +9,9 @@ from guardpanel.models.delivery.own_server import own_server
 from guardpanel.models.server import ServerFields
 from guardpanel.models.types import Endpoint, endpoint
 from guardpanel.models.virtual_host import VirtualHostColumns
-from guardpanel.rendering.rows import ColumnReader, Row
+from guardpanel.rendering.rows import OURS, ColumnReader, Row
 
-OF_SERVER, OF_HOST = ColumnReader(ServerFields), ColumnReader(VirtualHostColumns)
+OF_SERVER, OF_HOST = ColumnReader(ServerFields), ColumnReader(VirtualHostColumns, without=OURS)
 
 if TYPE_CHECKING:
 

@@ -167,8 +167,8 @@ class Crud(Generic[R, F]):
             was, now = (self.whole(version_fields, facts) for version_fields in (self.fields_of(row), fields))
             change.summary = await self._in_parent(session, change.summary)
             words = in_words(was, now, await self.names(session, was, now))
-            row.replace(self.to_store(row, fields, facts)).touch(await revisions.version_after(session, row.version))
-            session.add(row)
+            next_version = await revisions.version_after(session, row.version)  # Before a change is flushed.
+            row.replace(self.to_store(row, fields, facts)).touch(next_version)
             if words := ", ".join(filter(None, [words, await self.also(session, row, fields, changes.seal, change)])):
                 names = [await self.parent_name(session), self.name(fields), words]
                 change.summary = ": ".join(filter(None, names))

@@ -65,6 +65,9 @@ class Draft:
     async def packed(self) -> bytes:
         return await self.packing if self.packing is not None else b""
 
+    def know(self, session: AsyncSession, live: Revision, packed: bytes) -> None:
+        self.known = Known(self.version, self.after, packed, live, revisions.has_plain_versions(session))
+
 
 class Preparing:
     def __init__(self, database: Database, engines: Engines, renderer: Renderer) -> None:
@@ -144,11 +147,13 @@ class Preparing:
     async def _unchanged(self, session: AsyncSession, draft: Draft, live: Revision) -> UnchangedSave:
         """The engines' configuration is unchanged: only the rows change."""
         attempt = attempt_of(draft.change, live.id, Outcome.LIVE, draft.progress)
+        packed = await draft.packed()
         if not draft.change.quiet:
-            attempt.snapshot = await draft.packed()
+            attempt.snapshot = packed
             session.add(attempt)
             await session.flush()
             await once.mark(session, draft.change.request.idempotent, attempt.id or 0)
+        draft.know(session, live, packed)
         return UnchangedSave(attempt.id or 0, live.id or 0)
 
     async def _staged(
@@ -168,7 +173,7 @@ class Preparing:
             await self._check(draft, release, bundle, changed)
             packed = await draft.packed()
             deployment_id = await self._record(session, draft, number, packed if same else None)
-        draft.known = Known(draft.version, draft.after, packed, revision, revisions.has_plain_versions(session))
+        draft.know(session, revision, packed)
         return PreparedSave(
             deployment_id, number, release, bundle, draft.before, live, changed, change.reloads, self.renderer.facts
         )

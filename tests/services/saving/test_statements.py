@@ -15,7 +15,7 @@ from guardpanel.panel import Panel
 from guardpanel.services import virtual_hosts
 from guardpanel.services.saving import revisions, snapshots
 from guardpanel.services.saving.change import ReadRow
-from guardpanel.services.saving.changes import SaveRequest
+from guardpanel.services.saving.changes import SaveRequest, SaveResult
 from tests.fakes import FakeEngines
 
 pytestmark = pytest.mark.anyio
@@ -71,6 +71,24 @@ async def test_a_save_after_another_one_reads_neither_the_former_rows_nor_what_i
 
 MOST = 12
 "Of a virtual host with a server that moves."
+
+
+async def test_notes_are_written_once_after_other_notes_without_reading_what_is_live(
+    panel: Panel, shop: VirtualHost
+) -> None:
+    await note(panel, shop, "Ask Ada")
+    with statements(panel) as sent:
+        saved = await note(panel, shop, "Ask Bob")
+
+    written = [statement.split()[:2] for statement in sent if statement.startswith(("INSERT", "UPDATE"))]
+    assert not saved.is_new and written == [["UPDATE", "virtualhost"], ["INSERT", "INTO"]]
+    assert len([statement for statement in sent if statement == snapshots.TAKEN]) == 1
+    assert not [statement for statement in sent if "deployment.outcome" in statement.partition("WHERE")[2]]
+
+
+async def note(panel: Panel, shop: VirtualHost, notes: str) -> SaveResult[VirtualHost]:
+    changed = virtual_hosts.fields_of(shop).model_copy(update={"notes": notes})
+    return await virtual_hosts.update(panel.changes, ADA, shop.id or 0, changed)
 
 
 async def test_a_save_reads_the_former_rows_if_something_else_wrote(panel: Panel, shop: VirtualHost) -> None:

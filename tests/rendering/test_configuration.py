@@ -1,7 +1,10 @@
 """What a save does not change of haproxy.cfg is not rendered again, and what is kept of the state before never shows."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import replace
+from random import Random
 from typing import Any
 from unittest.mock import patch
 
@@ -9,8 +12,10 @@ import pytest
 
 from guardpanel import rendering
 from guardpanel.bundle import Bundle, Origin
+from guardpanel.kept import Kept, KeptLast
 from guardpanel.rendering import DesiredState, EngineFacts, Rows, backends, haproxy, render, templates
-from guardpanel.rendering.configuration import Configurations
+from guardpanel.rendering.backends import Shared
+from guardpanel.rendering.configuration import Configuration, Configurations, Surroundings
 from tests.rendering.case import Case, cases
 from tests.rows import FACTS, rows
 
@@ -48,6 +53,59 @@ def test_after_any_other_state_one_is_rendered_as_it_is_at_first(case: Case) -> 
     for state in flipped(given):
         assert bundle(state, facts) == anew(state, facts)
         assert bundle(given, facts) == anew(given, facts)
+
+
+class Whole(Configurations):
+    """Renders all of each state, and keeps nothing of it."""
+
+    def of(self, state: DesiredState) -> Configuration:
+        shared = Shared.of(state)
+        parts = [section for host in state.virtual_hosts for section in backends.sections(host, state, shared)]
+        return Configuration(
+            Surroundings.of(state), [backends.backend.__wrapped__(each, shared.common) for each in parts]
+        )
+
+
+def whole(state: Rows, facts: EngineFacts) -> Bundle:
+    with ExitStack() as patched:
+        for kept in (Kept, KeptLast):
+            patched.enter_context(patch.object(kept, "get", lambda _self, _inputs, make: make()))
+        patched.enter_context(patch.object(rendering, "CONFIGURATIONS", Whole()))
+        return bundle(deepcopy(state), facts)
+
+
+def changed(before: Rows, random: Random) -> Rows:
+    """As after a save of a virtual host, a server or a policy, or of several: other rows are the same objects."""
+    after = before
+    for _ in range(random.randint(1, 3)):
+        table = random.choice([name for name in ("virtualhost", "server", "policy", "pathbinding") if after[name]])
+        at = random.randrange(len(after[table]))
+        row = after[table][at]
+        if table == "server" and random.random() < 0.3:
+            rest = [each for each in after[table] if each is not row]
+            several = sum(each["virtual_host_id"] == row["virtual_host_id"] for each in rest) > 0
+            after = {**after, table: rest} if several else after
+            continue
+        flags = {
+            name: not value for name, value in row.items() if isinstance(value, bool) and name != "answers_unknown"
+        }
+        values = {"weight": random.randint(1, 256), "address": f"192.0.2.{random.randint(1, 99)}:80"}
+        values |= {"enforcement_mode": random.choice(["block", "detect_only", "off"])}
+        name = random.choice([*flags, *(name for name in values if name in row)])
+        after = with_row(after, table, at, **{name: flags.get(name, values.get(name))})
+    return after
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_after_random_saves_all_is_as_in_a_render_of_everything(seed: int) -> None:
+    random = Random(seed)
+    case = random.choice([case for case in cases() if len(case.rows["virtualhost"]) > 1])
+    state = case.rows
+    for _ in range(7):
+        state = changed(state, random)
+        rendered, expected = bundle(state, case.facts), whole(state, case.facts)
+        assert rendered == expected
+        assert dict(rendered.origins["haproxy.cfg"]) == dict(expected.origins["haproxy.cfg"])
 
 
 def test_a_server_that_moves_has_only_its_backend_rendered() -> None:

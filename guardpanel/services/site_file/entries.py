@@ -120,7 +120,7 @@ def _read_sections(
 
 def _unknown(before: str, key: str, node: Node, known: list[str]) -> FieldError:
     similar = get_close_matches(key, known, 1)
-    words = f"Unknown key. Is {similar[0]} meant?" if similar else f"Unknown key. There are {', '.join(known)}."
+    words = f"Unknown key. Did you mean {similar[0]}?" if similar else f"Unknown key. Known keys: {', '.join(known)}."
     keys = (*before.split(".")[:-1], key)
     return FieldError(words, None, f"line {node.key_line}", FieldCode.UNKNOWN, keys=keys)
 

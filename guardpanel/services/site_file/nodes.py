@@ -126,13 +126,13 @@ class _Composing:
         self._open.pop()
 
     def alias(self, _event: Any, line: int) -> None:
-        raise refuse(line, "Anchors and aliases (& and *) are not taken. Write the value out, or quote it.")
+        raise refuse(line, "Anchors and aliases (& and *) are not accepted. Write the value out, or quote it.")
 
     def _begin(self, node: Node, event: Any) -> None:
         self._put(node, event)
         self._open.append(node)
         if len(self._open) > DEEPEST:
-            raise refuse(node.line, "This is nested too deeply.")
+            raise refuse(node.line, f"At most {DEEPEST} levels.")
 
     def _put(self, node: Node, event: Any) -> None:
         """Refuses what makes little text much, or into something else."""
@@ -142,7 +142,7 @@ class _Composing:
         if event.anchor is not None:
             self.alias(event, node.line)
         if event.tag is not None:
-            raise refuse(node.line, "Tags (!) are not taken. Write the value alone, or quote it.")
+            raise refuse(node.line, "Tags (!) are not accepted. Write the value alone, or quote it.")
         if self._count > MOST:
             raise refuse(node.line, f"At most {MOST:,} values.", code=FieldCode.TOO_LONG)
         parent = self._open[-1] if self._open else None
@@ -160,9 +160,9 @@ class _Composing:
 def _name(parent: Node, by_key: dict[str, Node], node: Node) -> None:
     """The key of what follows."""
     if node.text is None:
-        raise refuse(node.line, "Keys are texts.")
+        raise refuse(node.line, "A key must be text.")
     if node.text in by_key:
-        raise refuse(node.line, f"{node.text} is here twice, first in line {by_key[node.text].key_line}.")
+        raise refuse(node.line, f"{node.text} is listed twice, first in line {by_key[node.text].key_line}.")
     parent.key = node.text, node.line
 
 

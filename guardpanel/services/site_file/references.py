@@ -52,7 +52,7 @@ class References:
         if words in self._missing and words not in self._completed and len(self._completed) < MOST_COMPARED:
             key, name = self._missing[words]
             similar = get_close_matches(name, self._ids.get(key, ()), 1)
-            self._completed[words] = f"{words} Is {similar[0]} meant?" if similar else words
+            self._completed[words] = f"{words} Did you mean {similar[0]}?" if similar else words
         return self._completed.get(words, words)
 
     async def _ids_of(self, key: str) -> Mapping[str, int]:

@@ -123,9 +123,9 @@ async def test_each_line_that_is_wrong_is_named_at_once(changes: Changes) -> Non
     )
 
     assert await refusal(changes, text) == {
-        "policies.0.body_limit_kb": ("Unknown key. Is body_limit_kib meant?", "line 4"),
-        "virtual_hosts.0.servers.0.wieght": ("Unknown key. Is weight meant?", "line 9"),
-        "hosts": (f"Unknown key. There are {SECTIONS}.", "line 10"),
+        "policies.0.body_limit_kb": ("Unknown key. Did you mean body_limit_kib?", "line 4"),
+        "virtual_hosts.0.servers.0.wieght": ("Unknown key. Did you mean weight?", "line 9"),
+        "hosts": (f"Unknown key. Known keys: {SECTIONS}.", "line 10"),
     }
 
 
@@ -177,7 +177,7 @@ virtual_hosts:
         "policies.1.rule_exclusions.0.rules": "line 6",
         "virtual_hosts.0.policy": "line 12",
     }
-    assert refused["virtual_hosts.0.policy"][0] == "There is no policy named Defualt. Is Default meant?"
+    assert refused["virtual_hosts.0.policy"][0] == "There is no policy named Defualt. Did you mean Default?"
     refused = await refusal(changes, text.replace("Defualt", "Default"))
     assert refused["virtual_hosts.0.servers.1.address"][1] == "line 15"
     assert refused["virtual_hosts.0.servers.1.weight"][1] == "line 16"
@@ -460,3 +460,26 @@ async def test_a_file_of_too_many_rows_is_refused_at_the_first_beyond(
 
     words = "At most 2 rows. Apply this one and those below with another file, without pruning."
     assert refused == {"policies.1": (words, "line 5")}
+
+
+async def test_lists_that_allow_only_their_entries_are_in_a_file(changes: Changes) -> None:
+    text = """\
+address_lists:
+- name: Office
+  entries: |
+    10.0.0.0/8  # inside
+  kind: only
+- name: Closed
+  entries: ''
+  kind: only
+  paths: [/admin*]
+"""
+    await apply(changes, text, save_anyway=True)
+    own = await exported(changes)
+    await apply(changes, "address_lists: []", prune=True, save_anyway=True)
+
+    assert own.count("  kind: only\n") == 2
+    assert "kind: only" not in (await exported(changes)).split("\naddress_lists:")[1]
+    await apply(changes, own, save_anyway=True)
+    assert await exported(changes) == own
+    assert (await plan(changes, own, prune=True)).steps == ()

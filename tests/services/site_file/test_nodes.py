@@ -30,20 +30,20 @@ def test_an_empty_file_has_no_keys() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("a: 1\nb: &x 2", 2, "Anchors and aliases (& and *) are not taken"),
+        ("a: 1\nb: &x 2", 2, "Anchors and aliases (& and *) are not accepted"),
         ("a: 1\nb: *x", 2, "Anchors and aliases"),
         ("a: &x [1]\nb: [*x, *x]", 1, "Anchors and aliases"),
-        ("a: !!python/object:os.system 1", 1, "Tags (!) are not taken"),
+        ("a: !!python/object:os.system 1", 1, "Tags (!) are not accepted"),
         ("a: !secret 1", 1, "Tags (!)"),
-        ("a: 1\nb: 2\na: 3", 3, "a is here twice, first in line 1."),
-        ("a:\n  b: 1\n  b: 2", 3, "b is here twice, first in line 2."),
+        ("a: 1\nb: 2\na: 3", 3, "a is listed twice, first in line 1."),
+        ("a:\n  b: 1\n  b: 2", 3, "b is listed twice, first in line 2."),
         ("a: [1", 2, "This is not YAML"),
         ("a: 1\n b: 2", 2, "This is not YAML"),
         ("a: 1\n---\nb: 2", 2, "A file has one document"),
-        ("? [a]\n: 1", 1, "Keys are texts."),
-        ("\n" + "[" * 50 + "]" * 50, 2, "nested too deeply"),
+        ("? [a]\n: 1", 1, "A key must be text."),
+        ("\n" + "[" * 50 + "]" * 50, 2, "At most 12 levels."),
         ("[" * 100_000, 1, "nest"),
-        ("- " * 50, 1, "nested too deeply"),
+        ("- " * 50, 1, "At most 12 levels."),
     ],
 )
 def test_a_file_that_is_more_is_refused_at_its_line(text: str, line: int, words: str) -> None:

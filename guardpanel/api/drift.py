@@ -35,7 +35,7 @@ class DriftOut(BaseModel):
 async def read_drift(panel: PanelDep, session: SessionDep, _user: Viewer) -> DriftOut:
     """What differs from the live revision, on disk and in running processes."""
     live, watch = await revisions.named_live(session), panel.changes.watch
-    line = await live_line.live_line(panel.changes)
+    line = await live_line.live_line(panel.changes, session)
     return DriftOut(
         revision=live.id if live else None, state=line.state, words=line.text, detail=line.detail,
         since=watch.since, checked_at=watch.checked_at,

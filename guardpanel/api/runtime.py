@@ -57,7 +57,7 @@ async def read_runtime_status(panel: PanelDep, session: SessionDep, _user: Viewe
     """The live revision, and whether the engines run it."""
     live = await revisions.named_live(session)
     last = await revisions.last_deployment(session)
-    line = await live_line.live_line(panel.changes)
+    line = await live_line.live_line(panel.changes, session)
     failed = last is not None and last.outcome is Outcome.FAILED
     return RuntimeStatus(
         deployment_state="failed" if failed else "deployed" if live else "never_deployed",

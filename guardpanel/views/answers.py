@@ -139,7 +139,7 @@ def redirect(url: str, message: str = "", *, undo_url: str = "", failed: bool = 
 
 async def _surroundings(request: Request) -> dict[str, Any]:
     """What every page shows around its content."""
-    line = await live_line.live_line(panel(request).changes)
+    line = await live_line.live_line(panel(request).changes, request.state.session)
     return {
         **_visitor(request),
         "viewer": getattr(request.state, "viewer", None),

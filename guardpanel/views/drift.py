@@ -34,7 +34,7 @@ async def show_drift(
 ) -> Response:
     live = await revisions.named_live(session)
     context = {
-        "watch": panel.changes.watch, "line": await live_line.live_line(panel.changes), "live_revision": live,
+        "watch": panel.changes.watch, "line": await live_line.live_line(panel.changes, session), "live_revision": live,
         "refusal": refusal(problem, live.id if live else None) if problem else None,
     }  # fmt: skip
     return await page(request, "system/drift.html", context, status_code=problem.status if problem else 200)

@@ -5,7 +5,7 @@ import re
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
-from guardpanel.dependencies import PanelDep, Viewer
+from guardpanel.dependencies import PanelDep, SessionDep, Viewer
 from guardpanel.errors import NotFound
 from guardpanel.panel import Panel
 from guardpanel.services.saving.progress import Progress
@@ -44,8 +44,8 @@ def _progress(panel: Panel, key: str) -> Progress | None:
 
 
 @router.get("/live")
-async def live(request: Request, panel: PanelDep, viewer: Viewer) -> Response:
+async def live(request: Request, panel: PanelDep, session: SessionDep, viewer: Viewer) -> Response:
     """The live line and the banner, updated without reloading the page."""
-    line = await live_line.live_line(panel.changes)
+    line = await live_line.live_line(panel.changes, session)
     context = {"live": line, "request": request, "banner": banner(line, viewer)}
     return HTMLResponse(environment().get_template("shared/live.html").render(context))

@@ -132,7 +132,8 @@ class Life:
 
     async def line(self) -> str:
         await asyncio.sleep(FRESH)  # a status that was asked for meanwhile is given again for so long
-        return (await live_line.live_line(self.changes)).state
+        async with self.changes.database.read() as session:
+            return (await live_line.live_line(self.changes, session)).state
 
     async def rest(self) -> None:
         """Until nothing is under way: saves whose browser went away, and the tidying."""

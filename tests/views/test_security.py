@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
 import httpx2
 import pytest
@@ -15,7 +16,7 @@ from guardpanel.panel import Panel
 from guardpanel.settings import Settings
 from tests.conftest import running, someone
 from tests.factories import a_virtual_host
-from tests.fakes import FAKES
+from tests.fakes import FAKES, FakeEngines
 from tests.faults import Faults
 from tests.html import read
 
@@ -283,7 +284,13 @@ async def test_invalid_id_returns_404(ada: httpx2.AsyncClient, ada_api: httpx2.A
     assert (await ada_api.get("/api/v1" + path.replace("virtual-hosts", "vhosts"))).status_code == 404
 
 
-async def test_many_pages_at_once_do_not_wait_for_each_other(ada: httpx2.AsyncClient) -> None:
+@pytest.mark.parametrize("drifted", [False, True])
+async def test_many_pages_at_once_do_not_wait_for_each_other(
+    ada: httpx2.AsyncClient, engines: FakeEngines, drifted: bool
+) -> None:
+    assert engines.running is not None
+    if drifted:  # Then each looks twice.
+        engines.running = replace(engines.running, checksum="another")
     async with asyncio.timeout(60):
         answers = await asyncio.gather(
             *(ada.get(path) for path in ("/policies", "/nothing", "/policies/9") for _ in range(15))

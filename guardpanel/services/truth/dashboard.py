@@ -122,7 +122,7 @@ async def overview(changes: Changes, session: AsyncSession, problem: str | None)
     return Overview(
         engines=engines,
         live=await revisions.named_live(session),
-        line=await live_line.live_line(changes),
+        line=await live_line.live_line(changes, session),
         last=(await revisions.page(session, limit=6)).items,
         worst=await _worst(session, by_state, resting, servers),
         states=states,

@@ -35,8 +35,12 @@ class LiveLine:
     "A failing background task that may be why nothing is verified."
 
 
-async def live_line(changes: Changes) -> LiveLine:
-    now = await look(changes)
+async def live_line(changes: Changes, session: AsyncSession) -> LiveLine:
+    engines = await changes.engines.status()
+    live, last = await revisions.named_live(session), await revisions.last_deployment(session)
+    now = Look(engines, live, last, (), is_whole=True)
+    if now.differs:  # The session may be older than a save that its request waited for.
+        now = await look(changes)
     if changes.is_deploying or (now.differs and not now.is_whole):
         return LiveLine("deploying", "Deploying a change", "HAProxy keeps serving traffic")
     return _line(now, changes)

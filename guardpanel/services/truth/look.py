@@ -32,11 +32,11 @@ async def _no_drift() -> Sequence[Drift]:
 async def look(changes: Changes, drift: Callable[[], Awaitable[Sequence[Drift]]] = _no_drift) -> Look:
     """It reads by itself: what a request has read before may be older than a save that it waited for."""
     turns, began_still = changes.turns, not changes.is_saving
-    async with changes.database.read() as session:
+    async with changes.database.look() as session:
         before = await revisions.last_deployment(session)
     differences = await drift()
     engines = await changes.engines.status()
-    async with changes.database.read() as session:
+    async with changes.database.look() as session:
         live, last = await revisions.named_live(session), await revisions.last_deployment(session)
     is_whole = began_still and changes.is_still(turns) and _ended(before) == _ended(last)
     return Look(engines, live, last, differences, is_whole and (last is None or last.outcome is not Outcome.DEPLOYING))

@@ -185,4 +185,5 @@ async def is_true(
         assert isinstance(outcome, RollbackFailed), repr(outcome)
         assert (await last(running)).outcome is Outcome.FAILED
         assert await hosts(running) == rows
-        assert (await live_line.live_line(running.changes)).state != "ok"
+        async with running.changes.database.read() as session:
+            assert (await live_line.live_line(running.changes, session)).state != "ok"

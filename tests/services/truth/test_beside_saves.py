@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
 from guardpanel.models import Deployment
 from guardpanel.models.revision import Outcome
@@ -29,7 +30,9 @@ async def ready(panel: Panel) -> str:
 
 
 async def line(panel: Panel) -> str:
-    return (await live_line.live_line(panel.changes)).state
+    async with panel.database.read() as session:
+        await session.exec(select(Deployment.id))  # What a page has read when it asks.
+        return (await live_line.live_line(panel.changes, session)).state
 
 
 async def save(panel: Panel, domain: str) -> None:
@@ -67,9 +70,8 @@ async def test_a_whole_save_between_two_answers(
 
     monkeypatch.setattr(engines, "status", status_before_a_save)
 
-    assert await look(panel) == ("ok", "deploying")
-    assert not left
     assert await look(panel) == ("ok", "ok")
+    assert not left
 
 
 async def test_a_save_that_runs_before_the_first_answer_and_ends_before_the_second(

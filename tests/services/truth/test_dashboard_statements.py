@@ -27,7 +27,7 @@ async def test_it_reads_the_policies_that_it_shows_and_no_rows_of_a_revision(pan
     async with panel.database.read() as session:
         with statements(panel) as sent:
             overview = await dashboard.overview(panel.changes, session, None)
-            await live_line.live_line(panel.changes)
+            await live_line.live_line(panel.changes, session)
         read = {row.name for row in session.sync_session.identity_map.values() if isinstance(row, Policy)}
 
     assert [item.policy and item.policy.name for item in overview.worst] == ["Used"]

@@ -45,7 +45,8 @@ async def looks(follower: Follower, times: int) -> None:
 
 
 async def line(panel: Panel) -> live_line.LiveLine:
-    return await live_line.live_line(panel.changes)
+    async with panel.database.read() as session:
+        return await live_line.live_line(panel.changes, session)
 
 
 async def test_a_first_address_is_worth_one_reload(panel: Panel, late: Late) -> None:

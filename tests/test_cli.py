@@ -314,6 +314,18 @@ def test_a_full_or_closed_output_ends_a_command_without_a_traceback(output: str,
     assert (done.returncode, done.stderr) == (code, words)
 
 
+def test_what_is_held_back_until_the_end_of_a_command_must_be_writable_too() -> None:
+    program = (
+        "import sys, typer; from guardpanel.cli.output import Commands; app = typer.Typer(cls=Commands); app.callback()(lambda: None); "
+        "app.command('backup')(lambda: sys.stdout.buffer.write(b'few') and None); app()"
+    )
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-c", program, "backup"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (1, "guardpanel: Cannot write the output: No space left on device.\n")
+
+
 def test_an_import_whose_output_is_not_read_is_carried_out(tmp_path: Path) -> None:
     """`| head -1` leaves the exit code as it is, too."""
     reading, writing = os.pipe()

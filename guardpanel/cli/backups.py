@@ -35,6 +35,8 @@ def backup(
             raise Problem("Standard output is closed. Nothing was backed up.")
         writing = backups.write(sys.stdout.buffer, words) if file == "-" else backups.write_file(Path(file), words)
         manifest = await writing
+        if file == "-":
+            sys.stdout.buffer.flush()  # It is no backup before that.
         what = f"revision {manifest.revision}" if manifest.revision else "no revision yet"
         return f"{'Encrypted backup' if words else 'Backup'} of {what}, guardpanel {manifest.guardpanel}: {file}"
 

@@ -33,12 +33,23 @@ class Commands(TyperGroup):
     def main(self, *args: Any, **more: Any) -> Any:
         if (own := sys.__stdout__) is not None and sys.stdout is own:
             binary = io.BufferedWriter(Output(own.fileno(), "wb", closefd=False))
-            sys.stdout = io.TextIOWrapper(binary, own.encoding, own.errors, line_buffering=own.line_buffering)
+            sys.stdout = io.TextIOWrapper(
+                binary, own.encoding, own.errors, line_buffering=own.line_buffering, write_through=own.write_through
+            )
         try:
-            return super().main(*args, **more)
+            return self._run(*args, **more)
         except Unwritable as error:
             typer.echo(f"guardpanel: Cannot write the output: {error}.", err=True)
             raise SystemExit(1) from error
+
+    def _run(self, *args: Any, **more: Any) -> Any:
+        """What is still held back may be what cannot be written: at exit, nobody would be told."""
+        try:
+            return super().main(*args, **more)
+        finally:
+            if sys.stdout is not None:
+                with may_be_unread():
+                    sys.stdout.flush()
 
 
 def may_be_unread() -> contextlib.suppress:

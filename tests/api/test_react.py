@@ -161,8 +161,15 @@ async def test_unknown_countries_that_a_page_let_in_are_not_rejected_once_its_fo
     edited = (await ada_api.patch(POLICY, json={"geoip_mode": "allowlist", "geoip_countries": ["DE", "AT"]})).json()
     turned = (await ada_api.patch(POLICY, json={"geoip_mode": "blocklist", "geoip_countries": ["FR", "AT"]})).json()
 
+    await ada_api.patch(POLICY, json=allowed)
+    off = (await ada_api.patch(POLICY, json={"geoip_mode": "off"})).json()
+    await ada_api.patch(POLICY, json=allowed)
+    alone = (await ada_api.patch(POLICY, json={"geoip_mode": "blocklist", "save_anyway": True})).json()
+
     assert edited["countries"] == ["DE", "AT", "--"]
     assert (turned["country_mode"], turned["countries"]) == ("reject", ["FR", "AT"])
+    assert (off["country_mode"], off["countries"]) == ("off", ["DE", "--"])
+    assert (alone["country_mode"], alone["countries"]) == ("reject", ["DE"])
 
 
 async def test_disabled_inputs_of_a_check_that_is_off_stay_as_they_were(ada_api: Client) -> None:

@@ -77,7 +77,7 @@ class ReactPolicyIn(Body):
     geoip_countries: list[str] | None = Field(
         default=None,
         max_length=MOST_COUNTRIES,
-        description="`countries` under the React panel's name, without `--`, which stays as long as the mode does.",
+        description="`countries` under the React panel's name, without `--`, which stays until the mode is the other list.",
     )
 
 
@@ -173,8 +173,9 @@ def take_countries(sent: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
     choice: dict[str, Any] = {}
     if mode is not None:
         choice["country_mode"] = next(own for own, theirs in GEOIP_MODES.items() if theirs == mode)
-    if countries is not None and choice.get("country_mode", now.get("country_mode")) != now.get("country_mode"):
-        choice["countries"] = countries  # Unknown ones that were let in would be rejected.
+    if choice.get("country_mode", GeoMode.OFF) not in {GeoMode.OFF, now.get("country_mode")}:
+        # Unknown ones that were let in would be rejected.
+        choice["countries"] = without_unknown(before) if countries is None else countries
     elif countries is not None:
         is_same = countries == without_unknown(before)
         choice["countries"] = before if is_same else [*countries, *(code for code in before if code == UNKNOWN)]

@@ -209,8 +209,9 @@ class Work:
         once = here.engines.cli._once
 
         async def counted(command: str) -> str:
-            self.commands += len(command) * (" map " in command)
-            return await once(command)
+            answer = await once(command)
+            self.commands += len(command) * (" map " in command)  # One without an answer is sent again.
+            return answer
 
         monkeypatch.setattr(here.engines.cli, "_once", counted)
         for engine in (here.changes.database.reading, here.changes.database.writing):

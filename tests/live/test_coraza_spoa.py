@@ -12,11 +12,12 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from guardpanel import rendering
 from guardpanel.engines import AgentStatus
 from guardpanel.errors import ConfigRejected, Invalid, RolledBack
 from guardpanel.models import Revision
 from guardpanel.models.policies.policy import PolicyFields
-from guardpanel.rendering import coraza
+from guardpanel.rendering import configuration, coraza
 from guardpanel.services import policies, virtual_hosts
 from guardpanel.services.saving import revisions
 from guardpanel.services.saving.changes import SaveRequest
@@ -156,6 +157,7 @@ async def test_a_refused_rule_comes_with_its_words(running: Installation, monkey
         return type(made)(f"p{'0' * 12}", text, made.response_check, made.blocks, made.policy_ids, made.origins)
 
     monkeypatch.setattr(coraza, "application", broken)
+    monkeypatch.setattr(rendering, "CONFIGURATIONS", configuration.Configurations())  # Those of others know no fault.
     with pytest.raises(ConfigRejected) as refused:
         await policies.update(running.changes, ADA, 1, BLOCK)
 

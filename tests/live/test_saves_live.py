@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from sqlmodel import select
 
+from guardpanel import rendering
 from guardpanel.bundle import Bundle
 from guardpanel.engines import verify
 from guardpanel.engines.haproxy.status import haproxy_status
@@ -301,6 +302,7 @@ async def test_a_refusal_by_haproxy_is_shown_at_its_field(
         return made._replace(text=made.text.replace("balance roundrobin", "balance nosuch"))
 
     monkeypatch.setattr(configuration, "backend", odd)
+    monkeypatch.setattr(rendering, "CONFIGURATIONS", configuration.Configurations())  # Those of others know no fault.
 
     with pytest.raises(ConfigRejected) as refused:
         await virtual_hosts.create(running.changes, SaveRequest("ada"), a_virtual_host(origin))

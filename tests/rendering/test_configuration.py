@@ -74,14 +74,14 @@ def whole(state: Rows, facts: EngineFacts) -> Bundle:
         return bundle(deepcopy(state), facts)
 
 
-def changed(before: Rows, random: Random) -> Rows:
+def changed(before: Rows, chance: Random) -> Rows:
     """As after a save of a virtual host, a server or a policy, or of several: other rows are the same objects."""
     after = before
-    for _ in range(random.randint(1, 3)):
-        table = random.choice([name for name in ("virtualhost", "server", "policy", "pathbinding") if after[name]])
-        at = random.randrange(len(after[table]))
+    for _ in range(chance.randint(1, 3)):
+        table = chance.choice([name for name in ("virtualhost", "server", "policy", "pathbinding") if after[name]])
+        at = chance.randrange(len(after[table]))
         row = after[table][at]
-        if table == "server" and random.random() < 0.3:
+        if table == "server" and chance.random() < 0.3:
             rest = [each for each in after[table] if each is not row]
             several = sum(each["virtual_host_id"] == row["virtual_host_id"] for each in rest) > 0
             after = {**after, table: rest} if several else after
@@ -89,20 +89,20 @@ def changed(before: Rows, random: Random) -> Rows:
         flags = {
             name: not value for name, value in row.items() if isinstance(value, bool) and name != "answers_unknown"
         }
-        values = {"weight": random.randint(1, 256), "address": f"192.0.2.{random.randint(1, 99)}:80"}
-        values |= {"enforcement_mode": random.choice(["block", "detect_only", "off"])}
-        name = random.choice([*flags, *(name for name in values if name in row)])
+        values = {"weight": chance.randint(1, 256), "address": f"192.0.2.{chance.randint(1, 99)}:80"}
+        values |= {"enforcement_mode": chance.choice(["block", "detect_only", "off"])}
+        name = chance.choice([*flags, *(name for name in values if name in row)])
         after = with_row(after, table, at, **{name: flags.get(name, values.get(name))})
     return after
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_after_random_saves_all_is_as_in_a_render_of_everything(seed: int) -> None:
-    random = Random(seed)
-    case = random.choice([case for case in cases() if len(case.rows["virtualhost"]) > 1])
+    chance = Random(seed)
+    case = chance.choice([case for case in cases() if len(case.rows["virtualhost"]) > 1])
     state = case.rows
     for _ in range(7):
-        state = changed(state, random)
+        state = changed(state, chance)
         rendered, expected = bundle(state, case.facts), whole(state, case.facts)
         assert rendered == expected
         assert dict(rendered.origins["haproxy.cfg"]) == dict(expected.origins["haproxy.cfg"])

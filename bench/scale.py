@@ -175,9 +175,8 @@ def measure(hosts: int, saves: int, rounds: int, binary: str, slow: int) -> None
         for _ in range(rounds):
             for path in paths:
                 measured.timed(path, lambda path=path: measured.browser.get(path))
-        memory = measured.memory()
         during(measured, routing, ["/", "/virtual-hosts", f"/virtual-hosts/{host}", f"/policies/{policy}"])
-        report(measured, memory)
+        report(measured)
         if slow:
             slow_steps(panel.output.read_text(), slow)
 
@@ -203,12 +202,12 @@ def during(measured: Measured, routing: Callable[[str], None], paths: list[str])
     looking.join()
 
 
-def report(measured: Measured, memory: dict[str, float]) -> None:
+def report(measured: Measured) -> None:
+    memory = measured.memory()
     print("| what | p50 / p95 ms | cpu p50 ms |\n|---|---|---|")
     for name in measured.times.wall:
         print(measured.times.row(name))
-    print(f"\nmemory {memory['now']:.0f} MiB (most ever {memory['most']:.0f}); "
-          f"at the end {measured.memory()['now']:.0f} MiB", flush=True)  # fmt: skip
+    print(f"\nmemory at most {memory['most']:.0f} MiB, {memory['now']:.0f} at the end", flush=True)
 
 
 def slow_steps(output: str, limit: int) -> None:

@@ -25,7 +25,7 @@ def since_boot() -> float:
 
 
 def ahead_of_boot() -> float:
-    """Seconds that the time of day is ahead of the time since the boot: others once it was set."""
+    """Seconds that the time of day is ahead of the time since the boot. They change when the clock is set."""
     return time() - since_boot()
 
 

@@ -28,7 +28,7 @@ class FilledFrom(Choice):
 
     HAND = "hand", "By hand"
     URL = "url", "A URL", "Downloaded regularly. You accept the first download before it applies."
-    CROWDSEC = "crowdsec", "CrowdSec", "Addresses that a CrowdSec bans, within 10 s, until it lifts the ban."
+    CROWDSEC = "crowdsec", "CrowdSec", "Addresses that CrowdSec bans, within 10 s, until it lifts the ban."
 
 
 class FeedInterval(Choice):

@@ -173,12 +173,14 @@ def take_countries(sent: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
     choice: dict[str, Any] = {}
     if mode is not None:
         choice["country_mode"] = next(own for own, theirs in GEOIP_MODES.items() if theirs == mode)
-    if choice.get("country_mode", GeoMode.OFF) not in {GeoMode.OFF, now.get("country_mode")}:
-        # Unknown ones that were let in would be rejected.
-        choice["countries"] = without_unknown(before) if countries is None else countries
-    elif countries is not None:
-        is_same = countries == without_unknown(before)
-        choice["countries"] = before if is_same else [*countries, *(code for code in before if code == UNKNOWN)]
+    was, is_now = now.get("country_mode"), choice.get("country_mode", now.get("country_mode"))
+    if countries is None and is_now not in {was, GeoMode.OFF}:
+        countries = without_unknown(before)
+    if countries is not None:
+        is_same = countries == without_unknown(before) and is_now in {was, GeoMode.OFF}
+        # Unknown ones that an allowlist let in would be rejected by a blocklist.
+        unknown = [code for code in before if code == UNKNOWN and is_now == was]
+        choice["countries"] = before if is_same else [*countries, *unknown]
     for ours, value in choice.items():
         _take_twin(sent, now.get(ours, UNSET[ours]), ours, value)
     return {ours: GEOIP_NAMES[ours] for ours in choice if ours not in sent or sent[ours] == choice[ours]}

@@ -37,6 +37,9 @@ def chromium() -> str:
 PATIENCE_MS = 20_000
 "Milliseconds for whatever a page is to show, ten times what the longest save takes."
 
+ASIDE_MS = 120_000
+"Milliseconds for what the agent evaluates beside visitors: at the lowest priority, it waits for all other tests."
+
 RESTORE_MS = 60_000
 "Until a restored installation is live: all of it is rendered, checked and verified."
 
@@ -108,6 +111,16 @@ def no_script(browser: Browser) -> Iterator[Page]:
     page = context.new_page()
     yield page
     context.close()
+
+
+@pytest.fixture
+def aside(context: BrowserContext, no_script: Page) -> Iterator[None]:
+    """Pages wait for what the agent evaluates."""
+    for each in (context, no_script.context):
+        each.set_default_timeout(ASIDE_MS)
+    expect.set_options(timeout=ASIDE_MS)
+    yield
+    expect.set_options(timeout=PATIENCE_MS)
 
 
 def ask_until(page: Page, holds: Callable[[], bool]) -> None:

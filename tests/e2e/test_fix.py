@@ -9,6 +9,8 @@ from tests.live.test_fix_live import event_of, post, prepare
 from tests.panel import Panel
 from tests.web import bearer
 
+pytestmark = pytest.mark.usefixtures("aside")
+
 
 @pytest.fixture(scope="module")
 def blog(panel: Panel, origin: int) -> Panel:

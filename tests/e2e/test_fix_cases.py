@@ -3,6 +3,7 @@
 import logging
 import time
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import log_in
@@ -10,6 +11,8 @@ from tests.live.fixing import IS_LONG, Site
 from tests.live.test_false_positives import CASES, Case
 from tests.panel import Panel
 from tests.web import bearer
+
+pytestmark = pytest.mark.usefixtures("aside")
 
 CHOSEN = CASES[:10] if IS_LONG else [CASES[5], CASES[9]]
 "Gutenberg and phpMyAdmin; ten in `make nightly`."

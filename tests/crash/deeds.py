@@ -13,6 +13,7 @@ from guardpanel.models.certificates.certificate import CertificateInput, Source
 from guardpanel.models.policies.policy import PolicyFields
 from guardpanel.models.virtual_host import VirtualHostFields
 from guardpanel.services import certificates, policies, virtual_hosts
+from guardpanel.services.server_states import State
 from tests.crash import access_deeds
 from tests.crash.outside import GUARDED, STEADY
 from tests.crash.world import ADA, Certificate, Deed, Host, Rules, World
@@ -22,12 +23,12 @@ BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 KINDS = (
-    "route", "move", "policy", "create", "delete", "bind", "notes", "policy_create", "upload", "swap", "ban", "entries",
+    "route", "move", "state", "policy", "create", "delete", "bind", "notes", "policy_create", "upload", "swap", "ban", "entries",
     "feed",
 )  # fmt: skip
 """Notes and a policy that nobody uses change rows, but not a byte of the engines' configuration. `upload` brings a certificate or
 deletes it, which HAProxy is reloaded for; `swap` brings another content for it, which is swapped without a reload. So does `move`
-another address of servers, where HAProxy can. `ban`, `entries` (of an address list) and `feed` (a download that fills one) change maps of the running HAProxy."""
+another address of servers, where HAProxy can, and `state` a server out of its virtual host, or back. `ban`, `entries` (of an address list) and `feed` (a download that fills one) change maps of the running HAProxy."""
 
 CHEAP = ("route", "move", "create", "delete")
 "Those that bring no new application."
@@ -45,6 +46,9 @@ def choose(kind: str, world: World, seed: int, origin: int) -> Deed:
         return _always_there(kind, world, origin)
     chance = random.Random(seed)
     spare = sorted(name for name in world.hosts if name not in {STEADY, GUARDED})
+    some = [name for name in spare if len(world.hosts[name].weights) > 1]
+    if kind == "state" and not some:
+        kind = "create"
     if (kind == "delete" and not spare) or (kind in {"route", "move", "bind", "notes"} and not spare):
         kind = "create"
     if kind == "create" and len(spare) >= SPARE:
@@ -52,10 +56,14 @@ def choose(kind: str, world: World, seed: int, origin: int) -> Deed:
     name = chance.choice(spare) if spare else ""
     match kind:
         case "route":
-            return _update(kind, world, name, replace(world.hosts[name], weights=_weights(chance)), origin)
+            return _update(kind, world, name, _weighted(world.hosts[name], _weights(chance)), origin)
         case "move":
             other = "127.0.0.2" if world.hosts[name].place == "127.0.0.1" else "127.0.0.1"
             return _update(kind, world, name, replace(world.hosts[name], place=other), origin)
+        case "state":
+            name = chance.choice(some)
+            states = [state for state in State if state != world.hosts[name].last]
+            return _update(kind, world, name, replace(world.hosts[name], last=chance.choice(states)), origin)
         case "bind":
             others = sorted({*world.policies, None} - {world.hosts[name].policy}, key=str)
             return _update(kind, world, name, replace(world.hosts[name], policy=chance.choice(others)), origin)
@@ -103,12 +111,25 @@ def _fields(host: Host, known: dict[str, Rules], origin: int) -> VirtualHostFiel
     return VirtualHostFields.model_validate(
         {
             "hostnames": list(host.names),
-            "servers": [{"address": f"{host.place}:{origin}", "weight": weight} for weight in host.weights],
+            "servers": _servers(host, origin),
             "policy_id": known[host.policy].id if host.policy else None,
             "notes": host.notes,
             "health_check_interval": 60,
         }
     )
+
+
+def _weighted(host: Host, weights: tuple[int, ...]) -> Host:
+    """One that has a single server needs it."""
+    return replace(host, weights=weights, last=host.last if len(weights) > 1 else State.READY)
+
+
+def _servers(host: Host, origin: int) -> list[dict[str, object]]:
+    servers: list[dict[str, object]] = [
+        {"address": f"{host.place}:{origin}", "weight": weight} for weight in host.weights
+    ]
+    servers[-1] |= {"draining": host.last == State.DRAINING, "enabled": host.last != State.DISABLED}
+    return servers
 
 
 def _update(kind: str, world: World, name: str, host: Host, origin: int) -> Deed:

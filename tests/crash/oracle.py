@@ -38,6 +38,7 @@ from guardpanel.models.certificates.certificate import Source
 from guardpanel.rendering import DesiredState, EngineFacts, render
 from guardpanel.sealing import Seal
 from guardpanel.services.installation import asked_again
+from guardpanel.services.server_states import State
 from guardpanel.settings import Settings
 from tests.crash.outside import ATTACK, STEADY
 from tests.crash.world import Bans, Certificate, Denied, Host, Rules, World
@@ -437,6 +438,7 @@ def world_of(database: sqlite3.Connection) -> World:
                 server["address"].rpartition(":")[0]
                 for server in database.execute(f"SELECT address FROM server {of_it}", (row["id"],))
             ),
+            [_state(server) for server in database.execute(f"SELECT * FROM server {of_it}", (row["id"],))][-1],
         )
     certificates = {
         row["name"]: Certificate(row["certificate_id"], row["serial"])
@@ -451,6 +453,10 @@ def world_of(database: sqlite3.Connection) -> World:
         for name, number, content in database.execute(APPLYING)
     }
     return World(hosts, policies, certificates, bans, lists)
+
+
+def _state(server: sqlite3.Row) -> State:
+    return State.DISABLED if not server["enabled"] else State.DRAINING if server["draining"] else State.READY
 
 
 def _contents(database: sqlite3.Connection) -> dict[str, str]:

@@ -19,6 +19,8 @@ class Host:
     notes: str
     place: str = "127.0.0.1"
     "The IP address of its servers."
+    last: str = "ready"
+    "The state of its last server, as an operator chooses it (services/server_states.py)."
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,14 @@ from typing import Any
 
 import pytest
 
+from guardpanel.engines.servers.configured import Backends, servers_in
 from guardpanel.engines.servers.handover import (
     COLUMNS,
     HEAD,
-    Backends,
     Row,
     addresses_in,
     in_place,
     rows_in,
-    servers_in,
     state_lines,
 )
 from guardpanel.rendering import DesiredState, render
@@ -119,9 +118,22 @@ def test_two_in_one_place_keep_their_own() -> None:
     assert states(handed_over(server_states({}, DEAD), configured(A, A), configured(A, A))) == {"s1": "2", "s2": "0"}
 
 
-@pytest.mark.parametrize("admin", ["1", "4", "5", "8", "32"])
+@pytest.mark.parametrize("admin", ["1", "5", "8", "32", "36"])
 def test_maintenance_and_drain_say_nothing_of_health_and_are_not_handed_on(admin: str) -> None:
     assert handed_over(server_states({**DEAD, "srv_admin_state": admin}), configured(A), configured(A)) == {}
+
+
+def test_what_checks_found_since_a_server_was_put_back_is_handed_on() -> None:
+    was_disabled = {**DEAD, "srv_admin_state": "4"}
+    assert states(handed_over(server_states(was_disabled), configured(A), configured(A))) == {"s1": "0"}
+
+
+def test_a_name_that_is_not_in_use_keeps_its_address_and_nothing_else() -> None:
+    before = server_states({**DEAD, "srv_addr": "192.0.2.7"})
+
+    row = handed_over(before, configured(NAMED), configured({**NAMED, "enabled": False}))["s1"]
+
+    assert (row["srv_addr"], row["srv_op_state"], row["srv_admin_state"]) == ("192.0.2.7", "0", "5")
 
 
 def test_what_is_not_in_use_is_not_told_of() -> None:

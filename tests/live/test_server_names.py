@@ -13,6 +13,7 @@ from guardpanel.models import VirtualHost
 from guardpanel.models.server import Balance
 from guardpanel.services import virtual_hosts
 from guardpanel.services.saving.changes import SaveRequest, SaveResult
+from guardpanel.services.server_states import State, choose
 from guardpanel.services.truth.name_following import Follower
 from tests.live.origins import origin
 from tests.live.saves import Installation, a_virtual_host, installation_of, until
@@ -128,6 +129,65 @@ async def test_a_name_that_resolves_later_is_served_when_it_does(running: Instal
         assert await status(running) == 200
         assert await Follower(running.changes).look() == frozenset()
         assert await running.look() == []
+
+
+async def test_a_server_that_is_put_back_has_its_names_address(running: Installation, resolver: Resolver) -> None:
+    """Without a reload, whatever came in between: a reload, a start of HAProxy, another address."""
+    port = free_port()
+    with origin(at=("127.0.0.1", port)) as first, origin(at=("127.0.0.2", port)), origin(at=("127.0.0.3", port)) as new:
+        resolver.names[NAME] = ["127.0.0.1"]
+        servers = [{"address": f"{NAME}:{port}"}, {"address": f"127.0.0.2:{port}"}]
+        fields = a_virtual_host(0, servers=servers, policy_id=None, health_check=False)
+        await virtual_hosts.create(running.changes, ADA, fields)
+
+        async def killed() -> None:
+            master = running.supervisor.haproxy.pid
+            os.kill(master or 0, signal.SIGKILL)
+            await until(lambda: restarted(running, master), "HAProxy is started again")
+            await running.engines.must_answer(60)
+
+        async def moved() -> None:
+            resolver.names[NAME] = ["127.0.0.3"]
+            assert await Follower(running.changes).look() == frozenset()
+
+        for in_between in (running.engines.reload_again, killed, moved):
+            await put(running, (1, State.READY), (0, State.DISABLED))
+            await in_between()
+            workers = (await running.engines.cli.processes()).workers
+            await put(running, (0, State.READY), (1, State.DISABLED))
+            assert (await running.engines.cli.processes()).workers == workers
+            assert await status(running) == 200
+
+        assert (len(first.received), len(new.received)) == (2, 1)
+        assert await running.look() == []
+
+
+async def put(running: Installation, *states: tuple[int, State]) -> None:
+    """Servers of the first virtual host, by their place."""
+    async with running.changes.database.read() as session:
+        servers = [server.id or 0 for server in (await virtual_hosts.find(session, 1)).servers]
+    for at, state in states:
+        await choose(running.changes, ADA, 1, servers[at], state)
+
+
+@pytest.mark.one_haproxy
+async def test_a_server_whose_name_resolves_only_while_it_is_out_is_back_at_once(
+    running: Installation, resolver: Resolver
+) -> None:
+    """HAProxy takes a first address by a reload alone."""
+    port = free_port()
+    with origin(at=("127.0.0.1", port)), origin(at=("127.0.0.2", port)):
+        resolver.is_silent = True
+        late = {"address": f"{NAME}:{port}", "resolve_later": True, "enabled": False}
+        servers = [late, {"address": f"127.0.0.2:{port}"}]
+        fields = a_virtual_host(0, servers=servers, policy_id=None, health_check=False)
+        await virtual_hosts.create(running.changes, ADA, fields)
+        resolver.is_silent, resolver.names[NAME] = False, ["127.0.0.1"]
+        assert await Follower(running.changes).look() == frozenset()
+
+        await put(running, (0, State.READY), (1, State.DISABLED))
+
+        assert await status(running) == 200
 
 
 @pytest.mark.one_haproxy

@@ -7,6 +7,7 @@ release.
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import NamedTuple, Self
 
 from guardpanel.bundle import SERVERS
@@ -17,7 +18,8 @@ from guardpanel.engines.haproxy.server_states import is_of_row
 from guardpanel.engines.releases import Releases
 from guardpanel.engines.runtime.map_drift import BY_RUNTIME_API
 from guardpanel.engines.runtime.swapping import NotSwapped
-from guardpanel.engines.servers.handover import Key, Row, place_of, rows_in
+from guardpanel.engines.servers.configured import Key
+from guardpanel.engines.servers.handover import Row, place_of, rows_in
 from guardpanel.listen_addresses import host_and_port
 
 MOST = 50
@@ -28,6 +30,9 @@ SHOWN = 5
 
 FORCED_MAINTENANCE, FORCED_DRAIN = 0x01, 0x08
 "Bits of srv_admin_state: SRV_ADMF_FMAINT and SRV_ADMF_FDRAIN of HAProxy's server-t.h. Others come of names and agents."
+
+NO_ADDRESS = "-"
+"srv_addr of a server whose name had none when HAProxy started."
 
 STATES = {FORCED_MAINTENANCE: "maint", FORCED_DRAIN: "drain"}
 
@@ -86,7 +91,7 @@ class ServerSwapper:
             if moves and state.state == "ready":
                 await self.cli.call_up(backend, server)
         live = rows_in(await self.cli.server_states({backend for backend, _ in changed}))
-        if wrong := next(differences(changed, live), ""):
+        if wrong := next(chain(differences(changed, live), _without_address(changed, was, live)), ""):
             raise NotSwapped(wrong)
 
 
@@ -103,6 +108,16 @@ def differences(wanted: Mapping[Key, LiveServer], live: Mapping[Key, Row]) -> It
             yield f"Server {server} of {backend} is in state {has.state} in HAProxy, not {state.state}."
         if state.address not in {"", has.address}:
             yield f"Server {server} of {backend} has address {has.address} in HAProxy, not {state.address}."
+
+
+def _without_address(
+    changed: Mapping[Key, LiveServer], was: Mapping[Key, LiveServer], live: Mapping[Key, Row]
+) -> Iterator[str]:
+    """Servers that leave maintenance, and whose name has no address in HAProxy: only a reload gives them one."""
+    for (backend, server), state in changed.items():
+        returns = state.state == "ready" != was.get((backend, server), state).state
+        if returns and live.get((backend, server), {}).get("srv_addr") == NO_ADDRESS:
+            yield f"Server {server} of {backend} has no address in HAProxy yet."
 
 
 class ServerInspector:

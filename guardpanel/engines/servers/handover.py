@@ -9,15 +9,12 @@ HAProxy's src/server_state.c, and tried on each version.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from ipaddress import ip_address
 from operator import itemgetter
 from typing import NamedTuple
 
+from guardpanel.engines.servers.configured import Backends, ConfiguredServer, Key
 from guardpanel.listen_addresses import bind_text
-
-Key = tuple[str, str]
-"Backend and server: `be_17`, `s1`."
 
 Row = Mapping[str, str]
 "A line of `show servers state`: its READ columns by name."
@@ -41,40 +38,19 @@ HEAD = ("1", "# " + " ".join(COLUMNS))
 DOWN, UP = "0", "2"
 "srv_op_state: SRV_ST_STOPPED and SRV_ST_RUNNING."
 
+WAS_DISABLED = 0x04
+"A bit of srv_admin_state that stays when such a server is made ready at run time (SRV_ADMF_CMAINT)."
+
+NONE, DISABLED = "0", "5"
+"""srv_admin_state: nothing, and what `disabled` makes it (with SRV_ADMF_FMAINT). Anything else of such a server would count as a
+change."""
+
 NEVER, NOT_YET = "0", "1"
 """srv_check_status: HCHK_STATUS_UNKNOWN of a server without checks, and HCHK_STATUS_INI before the first. For a server that is
 checked, NEVER makes HAProxy discard all results of its checks, and crash on it (set_server_check_status() of src/check.c)."""
 
 FAILED, PASSED = {"2"}, {"3", "4"}
 "srv_check_result: CHK_RES_FAILED, CHK_RES_PASSED and CHK_RES_CONDPASS. It is none of them while a check runs."
-
-
-class ConfiguredServer(NamedTuple):
-    """A server in one of our configurations."""
-
-    backend: str
-    name: str
-    host: str
-    port: str
-    is_name: bool
-    weight: str
-    enabled: bool
-    tls: str
-    "Its TLS options. Empty without TLS."
-    asks: str
-    "What its health check sends and expects. Empty without a check."
-    rise: int
-    fall: int
-    tracked: str = ""
-    "The server whose health it has: `be_17/s1`."
-
-    @property
-    def full_health(self) -> int:
-        return self.rise + self.fall - 1
-
-
-Backends = Mapping[str, Sequence[ConfiguredServer]]
-"Servers by backend."
 
 
 class HealthState(NamedTuple):
@@ -86,43 +62,6 @@ class HealthState(NamedTuple):
 
     def value(self, column: str) -> str:
         return self.row.get(column, "0")
-
-
-def servers_in(configuration: str) -> dict[str, tuple[ConfiguredServer, ...]]:
-    """The servers of the virtual hosts in one of our haproxy.cfg."""
-    sections = configuration.split("\nbackend ")
-    backends = (_servers(text) for text in sections if text.startswith("be_"))
-    return {servers[0].backend: servers for servers in backends if servers}
-
-
-@lru_cache(20_000)
-def _servers(section: str) -> tuple[ConfiguredServer, ...]:
-    """The servers of one backend. Cached, since a save changes one and needs all."""
-    first, *lines = [line.strip() for line in section.split("\n")]
-    backend = first.split()[0]
-    asks = "\n".join(line for line in lines if line.startswith(("option httpchk", "http-check")))
-    default = next((line.split() for line in lines if line.startswith("default-server check")), [])
-    return tuple(
-        _configured(backend, line.split(), asks if default else "", default)
-        for line in lines
-        if line.startswith("server ")
-    )
-
-
-def _configured(backend: str, words: list[str], asks: str, default: list[str]) -> ConfiguredServer:
-    host, _, port = words[2].rpartition(":")
-    tls = words[words.index("ssl") :] if "ssl" in words else []
-    asks = "" if "no-check" in words else f"{asks}\n{_after(words, 'proto', '')}".strip()
-    rise, fall = (int(_after(words, name, _after(default, name, "1"))) for name in ("rise", "fall"))
-    return ConfiguredServer(
-        backend, words[1], host.strip("[]"), port, "init-addr" in words, _after(words, "weight", "1"),
-        "disabled" not in words, " ".join(word for word in tls if word not in {"backup", "disabled"}), asks, rise, fall,
-        _after(words, "track", ""),
-    )  # fmt: skip
-
-
-def _after(words: list[str], name: str, otherwise: str) -> str:
-    return words[words.index(name) + 1] if name in words else otherwise
 
 
 def rows_in(text: str) -> dict[Key, Row]:
@@ -200,9 +139,16 @@ def state_lines(
             elif checked is not None:
                 health[f"{server.backend}/{server.name}"] = checked
             address = addresses.get(server.host, "-") if server.is_name else "-"
-            if server.enabled and (checked is not None or address != "-"):
-                lines.append(_line(server, checked or HealthState(UP, server.full_health, {}), address))
+            if address != "-" or (server.enabled and checked is not None):
+                lines.append(_line(server, _starting(server, checked), address))
     return lines
+
+
+def _starting(server: ConfiguredServer, checked: HealthState | None) -> HealthState:
+    """One in maintenance has only its address from the file, for when it is ready again."""
+    if not server.enabled:
+        return HealthState(DOWN, 0, {})
+    return checked or HealthState(UP, server.full_health, {})
 
 
 def _same(server: ConfiguredServer, candidates: Sequence[ConfiguredServer]) -> ConfiguredServer | None:
@@ -218,7 +164,12 @@ def _question(server: ConfiguredServer) -> tuple[str, ...]:
 
 def _checked(server: ConfiguredServer, row: Row | None, handed: Row | None) -> HealthState | None:
     """None if its health is unknown, as in maintenance or drain: it starts UP like a new one."""
-    if row is None or not server.asks or int(row["srv_admin_state"]) or row["srv_op_state"] not in {DOWN, UP}:
+    if (
+        row is None
+        or not server.asks
+        or int(row["srv_admin_state"]) & ~WAS_DISABLED
+        or row["srv_op_state"] not in {DOWN, UP}
+    ):
         return None
     return _with_earlier(row, handed, server)
 
@@ -242,7 +193,7 @@ def _line(server: ConfiguredServer, checked: HealthState, address: str) -> str:
     status = checked.value("srv_check_status")
     status = NOT_YET if server.asks and status == NEVER else status
     return " ".join((
-        "1", server.backend, server.name[1:], server.name, address, checked.op, "0",
+        "1", server.backend, server.name[1:], server.name, address, checked.op, NONE if server.enabled else DISABLED,
         server.weight, server.weight, checked.value("srv_time_since_last_change"), status,
         checked.value("srv_check_result"), str(checked.health), "6" if server.asks else "0", "0", "0", "0",
         server.host if server.is_name else "-", server.port, "-", "1" if server.tls else "0", "0", "-", "-", "0",

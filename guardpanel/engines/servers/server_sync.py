@@ -12,7 +12,8 @@ from guardpanel.engines.haproxy.status import LONGEST
 from guardpanel.engines.releases import ReleaseDamaged, Releases
 from guardpanel.engines.servers import handover
 from guardpanel.engines.servers.addresses import Addresses
-from guardpanel.engines.servers.handover import Backends, ConfiguredServer, Key, Row
+from guardpanel.engines.servers.configured import Backends, ConfiguredServer, Key, servers_in
+from guardpanel.engines.servers.handover import Row
 from guardpanel.engines.servers.names import Names, must_have_addresses
 from guardpanel.errors import EngineUnavailable
 from guardpanel.settings import Settings
@@ -68,7 +69,7 @@ class ServerSync:
         configuration = await asyncio.to_thread(self._current_configuration)
         if not configuration:
             return frozenset()  # Without a configuration the names are unknown, so none is forgotten.
-        backends = await asyncio.to_thread(handover.servers_in, configuration)
+        backends = await asyncio.to_thread(servers_in, configuration)
         named = [server for servers in backends.values() for server in servers if server.is_name]
         names = sorted({server.host for server in named})
         for at in range(0, len(names), AT_ONCE):
@@ -86,10 +87,10 @@ class ServerSync:
         late, has_changed = set[str](), False
         for server in named:
             row, address = rows.get((server.backend, server.name)), known.get(server.host)
-            if row is None or address is None or row["srv_addr"] == address or not server.enabled:
+            if row is None or address is None or row["srv_addr"] == address:
                 continue
             if row["srv_addr"] == "-" or not await self.cli.set_address(server.backend, server.name, address):
-                late.add(server.host)
+                late |= {server.host} if server.enabled else set()
                 continue
             log.info("%s/%s (%s) now resolves to %s", server.backend, server.name, server.host, address)
             has_changed = True
@@ -103,7 +104,7 @@ class ServerSync:
         await asyncio.to_thread(self._leave, configuration)
 
     def _leave(self, configuration: str) -> None:
-        new = handover.servers_in(configuration)
+        new = servers_in(configuration)
         self._leave_states(handover.state_lines({}, {}, new, handed={}, addresses=self.addresses.all()))
         with suppress(OSError):  # The check of the disk reports it.
             self.addresses.keep({server.host for servers in new.values() for server in servers if server.is_name})
@@ -120,7 +121,7 @@ class ServerSync:
 
         Returns the newest worker's process number and what was written, which is nothing if the disk cannot be written.
         """
-        new = await asyncio.to_thread(handover.servers_in, configuration)
+        new = await asyncio.to_thread(servers_in, configuration)
         known = self.addresses.all()
         unknown = {
             server.host for servers in new.values() for server in servers if server.is_name and server.host not in known
@@ -134,7 +135,7 @@ class ServerSync:
         except (EngineUnavailable, TimeoutError):
             ran = pid = text = ""
         live = configuration if ran == checksum else await asyncio.to_thread(self._configuration_of, ran)
-        lines = await asyncio.to_thread(self._states, handover.servers_in(live), new, pid, text)
+        lines = await asyncio.to_thread(self._states, servers_in(live), new, pid, text)
         is_written = await asyncio.to_thread(
             self._leave_states, lines, sync=False
         )  # Only for the worker that starts now.

@@ -33,11 +33,10 @@ class EnabledHosts:
         for row in sorted(rows["server"], key=lambda row: row["position"]):
             servers[row["virtual_host_id"]].append(row)
         known, before = {}, self._known
-        for row in sorted(rows["virtualhost"], key=lambda row: row["id"]):
-            if row["enabled"]:
-                own = row, names.get(row["id"], ()), servers.get(row["id"], ())
-                was = before.get(row["id"])
-                known[row["id"]] = was if was and was.is_of(*own) else _read(*own, was)
+        for number, row in sorted((row["id"], row) for row in rows["virtualhost"] if row["enabled"]):
+            own = row, names.get(number, ()), servers.get(number, ())
+            was = before.get(number)
+            known[number] = was if was and was.is_of(*own) else _read(*own, was)
         self._known = known
         return tuple(read.state for read in known.values())
 

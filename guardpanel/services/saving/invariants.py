@@ -80,12 +80,14 @@ def one_row_has_it(proposal: Proposal) -> Iterator[Violation]:
 def what_is_named_exists(proposal: Proposal) -> Iterator[Violation]:
     """A virtual host's policy must exist, and a policy in use must not be deleted."""
     for noun in NOUNS.values():
-        for field, key in noun.references.items():
-            there = {row["id"] for row in proposal.rows[NOUNS[key].table_name]}
+        rows = proposal.rows[noun.table_name]
+        for field, key in noun.references.items() if rows else ():
+            there = {None, *(row["id"] for row in proposal.rows[NOUNS[key].table_name])}
             lost = defaultdict(list)
-            for row in proposal.rows[noun.table_name]:
-                for number in row[field] if isinstance(row[field], list) else [row[field]]:
-                    if number is not None and number not in there:
+            for row in rows:
+                named = row[field]
+                for number in named if isinstance(named, list) else (named,):
+                    if number not in there:
                         lost[number].append(row)
             for number, users in lost.items():
                 yield from _without(proposal, (key, number), noun.key, field, users)

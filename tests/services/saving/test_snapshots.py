@@ -136,6 +136,20 @@ def test_a_comparison_of_thousands_of_rows_holds_few_of_them() -> None:
     assert most < 5 * len(after)  # Both as texts of lines. All rows would be 10 times.
 
 
+def test_rows_of_thousands_take_little_more_than_their_values() -> None:
+    snapshot = of_hosts(3_000, "last.example")
+    snapshots.rows(of_hosts(1, "other.example"))
+    tracemalloc.start()
+    try:
+        rows = ParsedRows(snapshots._rows).rows(snapshot)["virtualhost"]
+        each = tracemalloc.get_traced_memory()[0] / len(rows)
+    finally:
+        tracemalloc.stop()
+
+    assert {**rows[-1]} == snapshots.DEFAULTS["virtualhost"] | {"id": 3_000, "name": "last.example"}
+    assert each < 1_200  # With its line, of 480. Dicts take 1,990.
+
+
 async def test_what_differs_is_the_same_in_snapshots_of_earlier_versions(database: Database, data_dir: Path) -> None:
     before = await taken(database)
     for statement, value in WRITES:

@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib import import_module
+from typing import cast
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, RedirectResponse
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
@@ -81,6 +82,13 @@ PAGES = (
 )  # fmt: skip
 
 
+def add_pages(app: FastAPI) -> None:
+    """Not as included routers: of each route in one, FastAPI keeps its own and another one that is in effect."""
+    for route in (route for view in PAGES for route in view.router.routes):
+        cast("APIRoute", route).include_in_schema = False
+        app.router.routes.append(route)
+
+
 def warm_up(app: FastAPI) -> None:
     """Prepare what the first request would build on the event loop: templates, and FastAPI's route metadata."""
     compile_templates()
@@ -126,8 +134,7 @@ def create_app(
     )
     app.add_route("/static/{digest}/{path:path}", static_files.serve, include_in_schema=False)
     app.include_router(api_router)
-    for view in PAGES:
-        app.include_router(view.router, include_in_schema=False)
+    add_pages(app)
     # FastAPI nests a lifespan for each router above: each step of the startup would pass through all of them. None has one.
     app.router.lifespan_context = lifespan
     app.add_exception_handler(Problem, answer_problem)

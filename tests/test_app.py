@@ -20,3 +20,9 @@ async def test_garbage_is_looked_for_once_it_is_up(settings: Settings, data_dir:
             assert gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_pages_are_no_included_routers_whose_routes_are_kept_twice(settings: Settings) -> None:
+    paths = {getattr(route, "path", "") for route in create_app(settings, parts=FAKES).routes}
+
+    assert paths >= {"/", "/virtual-hosts", "/virtual-hosts/{virtual_host_id}", "/login", "/live"}

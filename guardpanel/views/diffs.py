@@ -104,7 +104,7 @@ def plain(line: str) -> tuple[Piece, ...]:
     return _joined([(cls if cls in {"trailing", "tab", "hidden"} else "", word, False) for cls, word in _tokens(line)])
 
 
-@lru_cache(maxsize=2_000)
+@lru_cache(maxsize=500)
 def pieces(text: str, other: str | None = None) -> tuple[Piece, ...]:
     """The line in colored pieces. Words that the other line lacks are marked."""
     tokens = list(_tokens(text[:LONGEST]))

@@ -139,6 +139,29 @@ async def test_who_was_forgiven_before_the_clock_was_set_back_is_watched_from_no
         assert before <= (await bans.ends(session, [CLIENT]))[CLIENT] <= datetime.now(UTC)
 
 
+async def test_no_ban_lasts_longer_since_the_clock_was_set_back(panel: Panel) -> None:
+    """But for one until a date that somebody chose."""
+    now = datetime.now(UTC)
+    made, date = now + timedelta(days=300), now + timedelta(days=400)
+    given: dict[str, tuple[str, datetime | None]] = {
+        CLIENT: ("automatic", made + timedelta(seconds=600)),
+        "203.0.113.8": ("hand", made + timedelta(hours=1)),
+        "203.0.113.9": ("hand", date),
+        "203.0.113.10": ("hand", None),
+    }
+    async with panel.database.write() as session:
+        for network, (origin, ends_at) in given.items():
+            session.add(Ban(network=network, origin=origin, created_at=made, ends_at=ends_at))
+
+    await panel.bans.look()
+
+    held = {ban.network: ban for ban in await active(panel)}
+    assert all(now <= ban.created_at <= datetime.now(UTC) for ban in held.values())
+    left = {network: ban.ends_at and ban.ends_at - ban.created_at for network, ban in held.items()}
+    assert (left[CLIENT], left["203.0.113.8"]) == (timedelta(seconds=600), timedelta(hours=1))
+    assert (held["203.0.113.9"].ends_at, held["203.0.113.10"].ends_at) == (date, None)
+
+
 async def test_a_repeat_offender_is_banned_for_longer_each_time(
     panel: Panel, automatic: AutomaticBans, ada_api: httpx2.AsyncClient
 ) -> None:

@@ -97,5 +97,19 @@ class Ban(SQLModel, table=True):
     "When it was ended before its time."
     lifted_by: str = Field(default="", max_length=320)
 
+    def date_back(self, now: datetime) -> None:
+        """What is dated later was done before the clock was set back. An end that was chosen as a date stays."""
+        if self.lifted_at is not None and self.lifted_at > now:
+            self.lifted_at = now
+        if self.created_at > now:
+            if self.ends_at is not None and self._has_length:
+                self.ends_at += now - self.created_at
+            self.created_at = now
+
+    @property
+    def _has_length(self) -> bool:
+        is_one = self.ends_at is not None and self.ends_at - self.created_at in LENGTHS.values()
+        return is_one or self.origin == AUTOMATIC
+
     def is_active(self, now: datetime) -> bool:
         return self.lifted_at is None and (self.ends_at is None or self.ends_at > now)

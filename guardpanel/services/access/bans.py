@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Any, Self, Unpack
 
-from sqlmodel import col, delete, func, or_, select, update
+from sqlmodel import col, delete, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access import parsing
@@ -110,7 +110,7 @@ class Bans:
     async def look(self) -> None:
         """Take out what has ended, and tell HAProxy what it lacks."""
         async with self._one:
-            await self._date_lifts()
+            await self._follow_clock()
             content = await self._content()
             before = await self.map.write(content)
             try:
@@ -121,15 +121,18 @@ class Bans:
             except (EngineUnavailable, NotSwapped) as problem:
                 log.debug("HAProxy does not have all bans yet: %s", problem.message)
 
-    async def _date_lifts(self) -> None:
-        """After the clock was set back, a lift is of now: nothing counts against its network before it (automatic_bans.py)."""
+    async def _follow_clock(self) -> None:
+        """After the clock was set back, what was later is of now: no ban lasts longer for that, and nothing counts against a
+        network before its lift (automatic_bans.py)."""
         now = datetime.now(UTC)
-        later = col(Ban.lifted_at) > now
+        later = or_(col(Ban.created_at) > now, col(Ban.lifted_at) > now)
         async with self.database.read() as session:
             if (await session.exec(select(Ban.id).where(later).limit(1))).first() is None:
                 return
         async with self.database.write() as session:
-            await session.exec(update(Ban).where(later).values(lifted_at=now))
+            for ban in (await session.exec(select(Ban).where(later))).all():
+                ban.date_back(now)
+                session.add(ban)
 
     async def _apply(self) -> bool:
         """Whether HAProxy has it."""

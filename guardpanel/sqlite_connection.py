@@ -1,12 +1,36 @@
 """A connection whose statements each take one trip to the database's thread: the transaction's begin, the statement and all its
 rows. aiosqlite takes four, and a trip takes longer than what most statements do there."""
 
+import re
 import sqlite3
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Self
 
 import aiosqlite
+
+WRITE = re.compile(r'(INSERT INTO|UPDATE(?! OR\b)|DELETE FROM) "?(\w+)"?(?= |$)')
+NOT_A_WRITE = ("SELECT ", "PRAGMA ", "SAVEPOINT ", "RELEASE ", "ROLLBACK ")
+
+
+@dataclass
+class WrittenTables:
+    """By the statements that a connection was given: nothing else writes through it."""
+
+    is_known: bool = True
+    changed: set[str] = field(default_factory=set)
+    emptied: set[str] = field(default_factory=set)
+    "Those of which rows were deleted, which may change rows of others."
+
+    def note(self, sql: str) -> None:
+        if sql.startswith(NOT_A_WRITE):
+            return
+        write = WRITE.match(sql)
+        if write is None:
+            self.is_known = False
+        else:
+            (self.emptied if write[1] == "DELETE FROM" else self.changed).add(write[2])
 
 
 class OneTripConnection(aiosqlite.Connection):
@@ -15,6 +39,12 @@ class OneTripConnection(aiosqlite.Connection):
         self._thread.daemon = True  # As SQLAlchemy makes aiosqlite's.
         self._begin: tuple[str, ...] = ()
         self._was_interrupted = False
+        self._written = WrittenTables(is_known=False)
+
+    def written(self) -> WrittenTables:
+        """Since this was asked last, also in transactions that were rolled back. At first, it is not known."""
+        written, self._written = self._written, WrittenTables()
+        return written
 
     def begin_with(self, *begin: str) -> None:
         """The next statement begins a transaction in this way."""
@@ -28,6 +58,7 @@ class OneTripConnection(aiosqlite.Connection):
         return _Cursor(self)
 
     async def run(self, method: str, sql: str, parameters: Iterable[Any]) -> "Result":
+        self._written.note(sql)
         begin, self._begin = self._begin, ()
         was_interrupted, self._was_interrupted = self._was_interrupted, True
         result: Result = await self._execute(self._run, begin, method, sql, parameters)  # type: ignore[no-untyped-call]

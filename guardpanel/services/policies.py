@@ -29,23 +29,20 @@ class Policies(Crud[Policy, PolicyFields]):
     async def update(
         self, changes: Changes, request: SaveRequest, number: int, fields: PolicyFields, version: int | None = None
     ) -> SaveResult[Policy]:
-        if not fields.response_inspection:
-            await _must_leave_custom_rules(changes, number)
         async with changes.database.read() as session:
             row = await session.get(Policy, number)
+            if row and row.response_inspection and not fields.response_inspection:
+                await _must_leave_custom_rules(session, row)
         await must_let_in(changes, request.client, fields, row)
         return await super().update(changes, request, number, fields, version)
 
 
-async def _must_leave_custom_rules(changes: Changes, number: int) -> None:
-    """Raises Invalid if responses were inspected until now, and a custom rule needs that."""
+async def _must_leave_custom_rules(session: AsyncSession, policy: Policy) -> None:
+    """Raises Invalid if a custom rule needs what is inspected no more."""
     enabled = select(CustomRule).where(
-        CustomRule.policy_id == number, col(CustomRule.enabled), CustomRule.seclang != ""
+        CustomRule.policy_id == policy.id, col(CustomRule.enabled), CustomRule.seclang != ""
     )
-    async with changes.database.read() as session:
-        policy = await session.get(Policy, number)
-        rules = list(await session.exec(enabled)) if policy and policy.response_inspection else []
-    ids = [str(rule.rule_id) for rule in rules if custom_rules.inspects_responses(rule)]
+    ids = [str(rule.rule_id) for rule in await session.exec(enabled) if custom_rules.inspects_responses(rule)]
     if ids:
         which = f"rule {ids[0]} inspects" if len(ids) == 1 else f"rules {', '.join(ids[:MOST_NAMED])} inspect"
         raise Invalid.at(

@@ -12,6 +12,7 @@ from guardpanel.models import Hostname, Policy, Server, VirtualHost
 from guardpanel.models.delivery.redirect import Redirect
 from guardpanel.models.policies.enforcement import EnforcementMode
 from guardpanel.models.virtual_host import NOUN, VirtualHostFields
+from guardpanel.rendering.rows import OURS
 from guardpanel.sealing import Seal
 from guardpanel.services import policy_uses, redirect_doubts, redirect_targets, serving
 from guardpanel.services.access.geo_doubts import must_let_in_where
@@ -48,7 +49,7 @@ class VirtualHosts(Crud[VirtualHost, VirtualHostFields]):
         request: SaveRequest,
     ) -> None:
         """What would keep visitors out, or whoever saves it."""
-        if not isinstance(fields, Ready) or fields.save_anyway:
+        if not isinstance(fields, Ready) or fields.save_anyway or (row and self._leaves_engines_alone(row, fields)):
             return
         names = (fields.parsed.names if fields.parsed else fields.hostnames) if fields.is_asked_for else ()
         places = await policy_uses.of_host(session, row) if row else ()
@@ -60,6 +61,12 @@ class VirtualHosts(Crud[VirtualHost, VirtualHostFields]):
             await redirect_targets.must_be_meant(session, changes.renderer.facts, row, fields)
         uses = policy_uses.choices(fields, row, places)
         await must_let_in_where(changes, request.client, uses, is_meant=False)
+
+    def _leaves_engines_alone(self, row: VirtualHost, fields: Ready) -> bool:
+        was = self.values_of(row)
+        return not fields.is_asked_for and all(
+            getattr(fields, name) == value for name, value in was.items() if name not in OURS
+        )
 
     async def must_be_meant_deleted(self, session: AsyncSession, row: VirtualHost, changes: Changes) -> None:
         await redirect_targets.must_be_meant(session, changes.renderer.facts, row, None)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -16,13 +16,14 @@ from guardpanel.errors import ConfigRejected, StorageFailed
 from guardpanel.models import Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.rendering import EngineFacts
-from guardpanel.services.saving import once, revisions, snapshots
+from guardpanel.services.saving import once, rereading, revisions, snapshots
 from guardpanel.services.saving.change import Change, PreparedSave, UnchangedSave
 from guardpanel.services.saving.deployments import attempt_of
 from guardpanel.services.saving.progress import Progress
 from guardpanel.services.saving.refusals import at_fields
-from guardpanel.services.saving.renderer import Renderer
+from guardpanel.services.saving.renderer import FACTS_TABLES, Asked, Renderer
 from guardpanel.services.saving.snapshots import Snapshot
+from guardpanel.sqlite_connection import OneTripConnection
 
 T = TypeVar("T")
 
@@ -36,6 +37,7 @@ class Known(NamedTuple):
     "The database's data version."
     rows: Snapshot
     packed: bytes
+    asked: Asked | None
     live: Revision
     has_plain_versions: bool
     "Nothing was ever rolled back (`revisions.version_after`)."
@@ -55,6 +57,8 @@ class Draft:
     after: Snapshot = ""
     packing: asyncio.Future[bytes] | None = None
     "The rows are packed while they are rendered."
+    asked: Asked | None = None
+    "What the facts are made of."
     facts: EngineFacts | None = None
     "With the installation's secret as of this transaction."
     release_number: int | None = None
@@ -66,7 +70,7 @@ class Draft:
         return await self.packing if self.packing is not None else b""
 
     def know(self, session: AsyncSession, live: Revision, packed: bytes) -> None:
-        self.known = Known(self.version, self.after, packed, live, revisions.has_plain_versions(session))
+        self.known = Known(self.version, self.after, packed, self.asked, live, revisions.has_plain_versions(session))
 
 
 class Preparing:
@@ -109,9 +113,8 @@ class Preparing:
         await session.flush()
         if change.of_backup:  # It may have brought changes, after which those of this machine have other numbers.
             draft.live = await revisions.live(session)
-        draft.after = await snapshots.take(session)
-        draft.packing = asyncio.ensure_future(asyncio.to_thread(snapshots.packed, draft.after))
-        draft.facts = await self.renderer.facts_in(session)
+        draft.asked = await self._read_again(session, draft)
+        draft.facts = await self.renderer.facts_of(session, draft.asked)
         bundle = await self._bundle(draft, draft.facts)
         live = draft.live
         same = live if live is not None and not change.of_backup and await self._is_as(live, bundle) else None
@@ -129,15 +132,26 @@ class Preparing:
     async def _begin(self, session: AsyncSession, draft: Draft) -> None:
         """The current rows, and what is live: as the previous save left them, unless something else wrote since."""
         of_backup, (known, self._known) = draft.change.of_backup, (self._known, None)
-        draft.version = await _data_version(session)
-        if known is not None and known.version == draft.version and not of_backup:
+        writer = await rereading.writer_of(session)
+        draft.version, written = await _data_version(session, writer), rereading.changed(writer)
+        if known is not None and known.version == draft.version and not of_backup and not written & snapshots.NAMES:
             draft.before, draft.packed_before, draft.live = known.rows, known.packed, known.live
+            draft.asked = None if written & FACTS_TABLES else known.asked
             if known.has_plain_versions:
                 revisions.note_plain_versions(session)
             return
         draft.before = await (snapshots.take_whole if of_backup else snapshots.take)(session)
         draft.packed_before = await asyncio.to_thread(snapshots.packed, draft.before)
         draft.live = None if of_backup else await revisions.live(session)
+
+    async def _read_again(self, session: AsyncSession, draft: Draft) -> Asked:
+        """The rows as they are now. Returns what the facts are made of."""
+        written = rereading.changed(await rereading.writer_of(session))
+        draft.after = await rereading.take(session, "" if draft.change.of_backup else draft.before, written)
+        draft.packing = asyncio.ensure_future(asyncio.to_thread(snapshots.packed, draft.after))
+        if draft.asked is None or written & FACTS_TABLES:
+            return await self.renderer.ask(session)
+        return draft.asked
 
     async def _bundle(self, draft: Draft, facts: EngineFacts) -> Bundle:
         if draft.change.again:  # A rollback restores what is live, whatever it looks like by now.
@@ -225,11 +239,9 @@ class Preparing:
         return deployment.id or 0
 
 
-async def _data_version(session: AsyncSession) -> int:
+async def _data_version(session: AsyncSession, writer: OneTripConnection) -> int:
     """Changes when another connection commits (SQLite, PRAGMA data_version). Ours is the only writer. The transaction's first
     statement: foreign keys are checked at its end, since our own rules are checked first."""
-    connection = await session.connection()
-    raw: Any = (await connection.get_raw_connection()).driver_connection
-    raw.then("PRAGMA defer_foreign_keys = ON")
-    result = await connection.exec_driver_sql("PRAGMA data_version")
+    writer.then("PRAGMA defer_foreign_keys = ON")
+    result = await (await session.connection()).exec_driver_sql("PRAGMA data_version")
     return int(result.scalar_one())

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import bindparam
 from sqlmodel import select
@@ -32,6 +33,18 @@ from guardpanel.services.saving.snapshots import Snapshot
 
 FACTS = select(SECRET, thumbprints(bindparam("master_key")), STORED.scalar_subquery(), LISTED.scalar_subquery())
 "What each save asks beside its rows, in one trip to the database."
+
+FACTS_TABLES = frozenset(
+    {"installation", "acmeorder", "acmeaccount", "certificate", "certificatecontent", "addresslist"}
+)
+"Those that it reads."
+
+
+class Asked(NamedTuple):
+    secret: str | None
+    proved: str
+    stored: str | None
+    listed: str
 
 
 class Renderer:
@@ -85,14 +98,18 @@ class Renderer:
     async def facts_in(self, session: AsyncSession) -> EngineFacts:
         """The facts with the installation's secret, certificates, accounts and address lists in this session: a restored backup
         has its own."""
-        keys = {"master_key": self.contents.seal.key_id}
-        secret, proved, stored, listed = (await session.exec(FACTS, params=keys)).one()
+        return await self.facts_of(session, await self.ask(session))
+
+    async def ask(self, session: AsyncSession) -> Asked:
+        return Asked(*(await session.exec(FACTS, params={"master_key": self.contents.seal.key_id})).one())
+
+    async def facts_of(self, session: AsyncSession, asked: Asked) -> EngineFacts:
         return replace(
             self.facts,
-            secret=secret or self.facts.secret,
-            own_thumbprints=thumbprints_in(proved),
-            certificates=await self._certificates(session, stored or ""),
-            list_maps=await self.lists.current(session, listed),
+            secret=asked.secret or self.facts.secret,
+            own_thumbprints=thumbprints_in(asked.proved),
+            certificates=await self._certificates(session, asked.stored or ""),
+            list_maps=await self.lists.current(session, asked.listed),
             has_countries=_is_filled(self.facts.geo_dir, geo.COUNTRIES),
             has_networks=_is_filled(self.facts.geo_dir, geo.NETWORKS),
         )

@@ -23,6 +23,8 @@ from guardpanel.services.saving.parsed_rows import ParsedRows, Unparsed, tables_
 TABLES: tuple[Table, ...] = tuple(table for noun in NOUNS.values() for table in noun.tables)
 "In an order in which rows can be inserted."
 
+NAMES = frozenset(table.name for table in TABLES)
+
 WHOLE = (
     *TABLES,
     *(
@@ -73,12 +75,12 @@ def _taken(table: Table) -> str:
     return f"""'"{table.name}":{{"columns":{json.dumps(names)},"rows":[' || ({rows}) || ']}}'"""
 
 
-def _statement(tables: Sequence[Table]) -> str:
+def statement_of(tables: Sequence[Table]) -> str:
     """A column for each table: SQLite takes longer to put them together than to read them."""
     return "SELECT " + ", ".join(map(_taken, tables))
 
 
-TAKEN, TAKEN_WHOLE = _statement(TABLES), _statement(WHOLE)
+TAKEN, TAKEN_WHOLE = statement_of(TABLES), statement_of(WHOLE)
 
 Snapshot = str
 """JSON by table: `{"policy": {"columns": ["id", …], "rows": [[1, …], …]}, …}`."""

@@ -9,7 +9,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.errors import Forbidden, NotFound, Unauthorized
 from guardpanel.models import ApiToken, User
 from guardpanel.panel import Panel
-from guardpanel.services.accounts.api_tokens import PREFIX
 
 COOKIE = "gp_session"
 REFRESH_COOKIE = "gp_refresh"
@@ -69,14 +68,7 @@ def bearer_token(request: Request) -> str:
 async def identify(request: Request, session: AsyncSession, panel: Panel) -> User | None:
     """The user of a request: by bearer token under /api, by session cookie elsewhere."""
     if is_api(request):
-        token = bearer_token(request)
-        if token.startswith(PREFIX):
-            return await _script(request, session, panel, token)
-        user_and_end = await panel.accounts.tokens.user(session, token) if token else None
-        if user_and_end is None:
-            return None
-        request.state.viewer_until = user_and_end[1]
-        return user_and_end[0]
+        return await _bearer(request, session, panel, bearer_token(request))
     secret = request.cookies.get(session_cookie(request))
     session_and_user = await panel.accounts.sessions.find(session, secret) if secret else None
     if session_and_user is None:
@@ -85,12 +77,13 @@ async def identify(request: Request, session: AsyncSession, panel: Panel) -> Use
     return session_and_user[1]
 
 
-async def _script(request: Request, session: AsyncSession, panel: Panel, secret: str) -> User | None:
-    bearer = await panel.accounts.api_tokens.bearer(session, secret)
+async def _bearer(request: Request, session: AsyncSession, panel: Panel, secret: str) -> User | None:
+    bearer = await panel.accounts.bearers.find(session, secret) if secret else None
     if bearer is None:
         return None
     request.state.viewer_until, request.state.token = bearer.until, bearer.token
-    return bearer.user
+    user: User = bearer.user
+    return user
 
 
 def token_of(request: Request) -> ApiToken | None:

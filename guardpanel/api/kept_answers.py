@@ -4,17 +4,14 @@ Pure ASGI, as `middleware.py`."""
 import time
 from collections.abc import MutableMapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import Depends, Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-SECONDS = 5.0
-"An answer is not kept for longer: the state of a certificate follows the clock."
-
-NEVER = datetime.min.replace(tzinfo=UTC)
+SECONDS = 60.0
+"An answer is not kept for longer: which certificate is used, and when it ends, follow the clock."
 
 MOST = 32 * 1024**2
 "Bytes of all kept answers."
@@ -53,8 +50,6 @@ class KeptAnswers:
         self.version = -1
         self.size = 0
         self.answers: dict[Key, KeptAnswer] = {}
-        self.tokens: dict[str, datetime] = {}
-        "Those that may read, and until when."
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         token = _token(scope)
@@ -64,19 +59,19 @@ class KeptAnswers:
         self._follow(scope)
         now, key = time.monotonic(), (scope["path"], scope["query_string"])
         answer = self.answers.get(key)
-        if answer and answer.until > now and self.tokens.get(token, NEVER) > datetime.now(UTC):
+        if answer and answer.until > now and scope["app"].state.panel.accounts.bearers.known(token):
             await answer.give(scope, send)
         else:
-            await self._first(scope, receive, send, token, key)
+            await self._first(scope, receive, send, key)
 
     def _follow(self, scope: Scope) -> int:
         """Forget everything if the database has changed, whoever wrote. Returns its version."""
         version: int = scope["app"].state.panel.database.version()
         if version != self.version:
-            self.version, self.size, self.answers, self.tokens = version, 0, {}, {}
+            self.version, self.size, self.answers = version, 0, {}
         return version
 
-    async def _first(self, scope: Scope, receive: Receive, send: Send, token: str, key: Key) -> None:
+    async def _first(self, scope: Scope, receive: Receive, send: Send, key: Key) -> None:
         version, sent = self.version, list[Message]()
 
         async def watched(message: Message) -> None:
@@ -86,9 +81,7 @@ class KeptAnswers:
             await send({**message, "headers": list(message["headers"])} if "headers" in message else message)
 
         await self.app(scope, receive, watched)
-        state = scope["state"]
         if sent and sent[0]["status"] == 200 and version == self._follow(scope):
-            self.tokens[token] = state["viewer_until"]
             self._keep(key, sent, scope.get("route"))
 
     def _keep(self, key: Key, sent: list[Message], route: Any) -> None:

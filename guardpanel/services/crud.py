@@ -8,6 +8,7 @@ from copy import copy
 from typing import Any, Generic, Protocol, Self, TypeVar, Unpack
 
 from pydantic import BaseModel
+from sqlalchemy import bindparam
 from sqlalchemy.sql.base import ExecutableOption
 from sqlmodel import func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -45,11 +46,10 @@ class Crud(Generic[R, F]):
     """`loading`: what is loaded with a row."""
 
     def __init__(self, noun: Noun, row: type[R], fields: type[F], *loading: ExecutableOption) -> None:
-        self.noun = noun
+        self.noun, self.fields, self.loading = noun, fields, loading
         self.row: Any = row
-        self.fields = fields
-        self.loading = loading
         self._row_fields = RowFields(noun, fields)
+        self._by_id: Any = select(self.row).where(self.row.id == bindparam("number")).options(*loading)
         self.parent_id: int | None = None
         "For a noun with a parent: limits rows to those of this one. None: all rows."
 
@@ -57,6 +57,7 @@ class Crud(Generic[R, F]):
         """The same operations within one parent row."""
         own = copy(self)
         own.parent_id = parent_id
+        own._by_id = self._by_id.where(*own.own)
         return own
 
     def whole(self, fields: F, facts: EngineFacts) -> F:  # noqa: ARG002
@@ -94,14 +95,13 @@ class Crud(Generic[R, F]):
         return type(self).must_be_meant_deleted is not Crud.must_be_meant_deleted
 
     async def find(self, session: AsyncSession, number: int) -> R:
-        query = select(self.row).where(self.row.id == number, *self.own)
-        row: R | None = (await session.exec(query.options(*self.loading))).first()
+        row: R | None = (await session.exec(self._by_id, params={"number": number})).first()
         if row is None:
             raise missing(self.noun)
         return row
 
     async def _as_read(self, session: AsyncSession, number: int, changes: Changes, request: SaveRequest) -> R:
-        """The row in a writing session, in which nobody else writes."""
+        """In a writing session, in which nobody else writes."""
         row: R | None = request.read.at(changes.database.version()) if request.read else None
         if row is None:
             return await self.find(session, number)

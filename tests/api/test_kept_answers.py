@@ -122,7 +122,7 @@ async def test_not_when_the_token_has_ended_meanwhile(
         def now(cls, tz: Any = None) -> Any:
             return datetime.now(tz) + timedelta(hours=2)
 
-    monkeypatch.setattr("guardpanel.api.kept_answers.datetime", Later)
+    monkeypatch.setattr("guardpanel.services.accounts.bearers.datetime", Later)
     monkeypatch.setattr("guardpanel.services.accounts.tokens.datetime", Later)
     assert (await ada_api.get(VHOST)).status_code == 401
 

@@ -11,6 +11,7 @@ from guardpanel.errors import Conflict, Invalid, NotFound, Unauthorized
 from guardpanel.models import Installation, User
 from guardpanel.models.user import AccountFields, Role
 from guardpanel.services.accounts.api_tokens import ApiTokens
+from guardpanel.services.accounts.bearers import Bearers
 from guardpanel.services.accounts.failed_logins import Attempts
 from guardpanel.services.accounts.passwords import Passwords
 from guardpanel.services.accounts.sessions import Sessions, digest
@@ -31,6 +32,7 @@ class Accounts:
         self.sessions = Sessions(database, background)
         self.api_tokens = ApiTokens(database, background)
         self.tokens = Tokens(database, self.sessions)
+        self.bearers = Bearers(database, self.tokens, self.api_tokens)
 
     async def create(self, fields: AccountFields, role: Role) -> User:
         """Create an account. Raises Conflict (409) if the address has one."""

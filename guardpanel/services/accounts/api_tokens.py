@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -26,15 +25,6 @@ ROLES = {TokenRole.READ: Role.VIEWER, TokenRole.OPERATE: Role.ADMIN}
 
 KEPT = timedelta(minutes=1)
 "How long a token may be taken for valid without asking again. What ends it earlier changes the database."
-
-
-@dataclass(frozen=True)
-class Bearer:
-    """Who a token acts as: its name is the author of what it changes."""
-
-    user: User
-    token: ApiToken
-    until: datetime
 
 
 class ApiTokens:
@@ -68,15 +58,16 @@ class ApiTokens:
             await session.delete(token)
         return token
 
-    async def bearer(self, session: AsyncSession, secret: str) -> Bearer | None:
-        """Whose secret it is, while the token lasts."""
+    async def bearer(self, session: AsyncSession, secret: str) -> tuple[User, ApiToken, datetime] | None:
+        """Who the token acts as, while it lasts, and until when it may be taken for valid. Its name is the author of what it
+        changes."""
         now = datetime.now(UTC)
         token = (await session.exec(select(ApiToken).where(col(ApiToken.secret_hash) == digest(secret)))).first()
         if token is None or token.is_over(now):
             return None
         self._note_used(token, now)
         user = User(id=0, email=f"token {token.name}", role=ROLES[token.role], password_hash="")
-        return Bearer(user, token, min(now + KEPT, token.expires_at or now + KEPT))
+        return user, token, min(now + KEPT, token.expires_at or now + KEPT)
 
     def _note_used(self, token: ApiToken, now: datetime) -> None:
         """At most once a minute and beside the request: a save may hold the writer."""

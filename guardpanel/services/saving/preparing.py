@@ -21,7 +21,7 @@ from guardpanel.services.saving.change import Change, PreparedSave, UnchangedSav
 from guardpanel.services.saving.deployments import attempt_of
 from guardpanel.services.saving.progress import Progress
 from guardpanel.services.saving.refusals import at_fields
-from guardpanel.services.saving.renderer import FACTS_TABLES, Asked, Renderer
+from guardpanel.services.saving.renderer import FACTS_TABLES, Renderer, StoredFacts
 from guardpanel.services.saving.snapshots import Snapshot
 from guardpanel.sqlite_connection import OneTripConnection
 
@@ -37,7 +37,7 @@ class Known(NamedTuple):
     "The database's data version."
     rows: Snapshot
     packed: bytes
-    asked: Asked | None
+    stored_facts: StoredFacts | None
     live: Revision
     has_plain_versions: bool
     "Nothing was ever rolled back (`revisions.version_after`)."
@@ -57,7 +57,7 @@ class Draft:
     after: Snapshot = ""
     packing: asyncio.Future[bytes] | None = None
     "The rows are packed while they are rendered."
-    asked: Asked | None = None
+    stored_facts: StoredFacts | None = None
     "What the facts are made of."
     facts: EngineFacts | None = None
     "With the installation's secret as of this transaction."
@@ -70,7 +70,9 @@ class Draft:
         return await self.packing if self.packing is not None else b""
 
     def know(self, session: AsyncSession, live: Revision, packed: bytes) -> None:
-        self.known = Known(self.version, self.after, packed, self.asked, live, revisions.has_plain_versions(session))
+        self.known = Known(
+            self.version, self.after, packed, self.stored_facts, live, revisions.has_plain_versions(session)
+        )
 
 
 class Preparing:
@@ -113,8 +115,8 @@ class Preparing:
         await session.flush()
         if change.of_backup:  # It may have brought changes, after which those of this machine have other numbers.
             draft.live = await revisions.live(session)
-        draft.asked = await self._read_again(session, draft)
-        draft.facts = await self.renderer.facts_of(session, draft.asked)
+        draft.stored_facts = await self._read_again(session, draft)
+        draft.facts = await self.renderer.facts_of(session, draft.stored_facts)
         bundle = await self._bundle(draft, draft.facts)
         live = draft.live
         same = live if live is not None and not change.of_backup and await self._is_as(live, bundle) else None
@@ -136,7 +138,7 @@ class Preparing:
         draft.version, written = await _data_version(session, writer), rereading.changed(writer)
         if known is not None and known.version == draft.version and not of_backup and not written & snapshots.NAMES:
             draft.before, draft.packed_before, draft.live = known.rows, known.packed, known.live
-            draft.asked = None if written & FACTS_TABLES else known.asked
+            draft.stored_facts = None if written & FACTS_TABLES else known.stored_facts
             if known.has_plain_versions:
                 revisions.note_plain_versions(session)
             return
@@ -144,14 +146,14 @@ class Preparing:
         draft.packed_before = await asyncio.to_thread(snapshots.packed, draft.before)
         draft.live = None if of_backup else await revisions.live(session)
 
-    async def _read_again(self, session: AsyncSession, draft: Draft) -> Asked:
+    async def _read_again(self, session: AsyncSession, draft: Draft) -> StoredFacts:
         """The rows as they are now. Returns what the facts are made of."""
         written = rereading.changed(await rereading.writer_of(session))
         draft.after = await rereading.take(session, "" if draft.change.of_backup else draft.before, written)
         draft.packing = asyncio.ensure_future(asyncio.to_thread(snapshots.packed, draft.after))
-        if draft.asked is None or written & FACTS_TABLES:
+        if draft.stored_facts is None or written & FACTS_TABLES:
             return await self.renderer.ask(session)
-        return draft.asked
+        return draft.stored_facts
 
     async def _bundle(self, draft: Draft, facts: EngineFacts) -> Bundle:
         if draft.change.again:  # A rollback restores what is live, whatever it looks like by now.

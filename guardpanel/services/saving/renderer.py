@@ -40,7 +40,7 @@ FACTS_TABLES = frozenset(
 "Those that it reads."
 
 
-class Asked(NamedTuple):
+class StoredFacts(NamedTuple):
     secret: str | None
     proved: str
     stored: str | None
@@ -100,16 +100,16 @@ class Renderer:
         has its own."""
         return await self.facts_of(session, await self.ask(session))
 
-    async def ask(self, session: AsyncSession) -> Asked:
-        return Asked(*(await session.exec(FACTS, params={"master_key": self.contents.seal.key_id})).one())
+    async def ask(self, session: AsyncSession) -> StoredFacts:
+        return StoredFacts(*(await session.exec(FACTS, params={"master_key": self.contents.seal.key_id})).one())
 
-    async def facts_of(self, session: AsyncSession, asked: Asked) -> EngineFacts:
+    async def facts_of(self, session: AsyncSession, stored_facts: StoredFacts) -> EngineFacts:
         return replace(
             self.facts,
-            secret=asked.secret or self.facts.secret,
-            own_thumbprints=thumbprints_in(asked.proved),
-            certificates=await self._certificates(session, asked.stored or ""),
-            list_maps=await self.lists.current(session, asked.listed),
+            secret=stored_facts.secret or self.facts.secret,
+            own_thumbprints=thumbprints_in(stored_facts.proved),
+            certificates=await self._certificates(session, stored_facts.stored or ""),
+            list_maps=await self.lists.current(session, stored_facts.listed),
             has_countries=_is_filled(self.facts.geo_dir, geo.COUNTRIES),
             has_networks=_is_filled(self.facts.geo_dir, geo.NETWORKS),
         )

@@ -175,8 +175,8 @@ class Finding:
     field: str | None = None
     advice: str = ""
     "Our message for the operator. `message` has the engine's."
-    title: str | None = None
-    "Of the row: `Policy Strict`."
+    title: str | None = None  # Of the row: `Policy Strict`.
+    code: FieldCode = FieldCode.INVALID
 
     @property
     def where(self) -> str | None:

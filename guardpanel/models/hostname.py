@@ -1,13 +1,14 @@
 """A virtual host's hostnames."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 from sqlmodel import Field, SQLModel
 
 from guardpanel.models.refusing import refuse
-from guardpanel.models.types import Lines, display_name, hostname
+from guardpanel.models.types import Lines, display_name, hostname, lines
 
 
 class Hostname(SQLModel, table=True):
@@ -57,8 +58,14 @@ Hostnames = Annotated[Lines, AfterValidator(known_hostnames), Field(max_length=M
 UNNAMED = "unnamed"
 
 
-def first_name(names: object) -> str:
+def named_or_after(data: Mapping[str, Any], hostnames: str) -> object:
+    """Its name, or else the first of these hostnames. What is no text stays, for the field to reject."""
+    name = data.get("name")
+    if name is not None and (not isinstance(name, str) or name.strip()):
+        return name
+    names = lines(data.get(hostnames))
+    first = names[0] if isinstance(names, list) and names else None
     try:
-        return display_name(hostname(names[0]))[:100] if isinstance(names, list) and names else UNNAMED
+        return display_name(hostname(first))[:100] if isinstance(first, str) else UNNAMED
     except ValueError:
         return UNNAMED

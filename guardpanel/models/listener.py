@@ -30,6 +30,8 @@ class Scheme(Choice):
 
 
 def listener_address(text: str) -> str:
+    if not text.strip():
+        raise refuse("Enter address:port, as in GUARDPANEL_HTTP_BIND or GUARDPANEL_HTTPS_BIND.")
     if "%" in text:  # HAProxy reads none.
         raise refuse("Enter the address without a zone (%).")
     try:

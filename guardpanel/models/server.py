@@ -85,10 +85,10 @@ class ServerFields(Fields):
             return {**data, "scheme": str(data["address"]).strip().split("://", 1)[0].lower()}
         return data
 
-    @field_validator("scheme")
+    @field_validator("scheme", mode="before")
     @classmethod
-    def known_scheme(cls, scheme: str) -> str:
-        if scheme not in {"http", "https"}:
+    def known_scheme(cls, scheme: object) -> object:
+        if isinstance(scheme, str) and scheme not in {"http", "https"}:
             raise refuse("The scheme must be http or https.")
         return scheme
 

@@ -12,7 +12,7 @@ from guardpanel.models.certificates.https import HttpsColumns
 from guardpanel.models.certificates.issuing import NewCertificateInput
 from guardpanel.models.delivery.delivery import DeliveryColumns
 from guardpanel.models.delivery.redirect import Redirect
-from guardpanel.models.hostname import Hostname, Hostnames, first_name
+from guardpanel.models.hostname import Hostname, Hostnames, named_or_after
 from guardpanel.models.meta import described
 from guardpanel.models.noun import Menu, Noun, Part
 from guardpanel.models.policies.enforcement import EnforcementMode, effective_mode
@@ -22,7 +22,6 @@ from guardpanel.models.refusing import refuse
 from guardpanel.models.server import Balance, Server, ServerFields, TlsVerify, certificates, server_in_words
 from guardpanel.models.site import OptionalHostname
 from guardpanel.models.types import FilePlace, Name, Notes, Path, display_name, stored
-from guardpanel.models.types import lines as split_lines
 from guardpanel.models.versioned_row import VersionedRow
 
 STATUS_LIST = r"[1-5][0-9]{2}(?:-[1-5][0-9]{2})?(?:,[1-5][0-9]{2}(?:-[1-5][0-9]{2})?)*"
@@ -124,8 +123,7 @@ class VirtualHostFields(VirtualHostColumns):
         """It is called like its first hostname. Servers are looked at where none are sent, too."""
         if not isinstance(data, dict):
             return data
-        name = str(data.get("name") or "").strip() or first_name(split_lines(data.get("hostnames")))
-        return {"servers": [], **data, "name": name}
+        return {"servers": [], **data, "name": named_or_after(data, "hostnames")}
 
     @field_validator("servers")
     @classmethod

@@ -63,7 +63,7 @@ class AddressLists(Crud[AddressList, AddressListFields]):
         if not isinstance(text, str):
             return {}
         try:
-            await asyncio.to_thread(read_text, text, is_deny=data.get("kind") not in {ListKind.ALLOW, ListKind.ONLY})
+            await asyncio.to_thread(read_text, text, is_deny=data.get("kind") not in (ListKind.ALLOW, ListKind.ONLY))
         except Invalid as problem:
             return problem.errors
         return {}

@@ -15,7 +15,7 @@ EMPTY: tuple[object, ...] = (None, "", [])
 CODES = {
     "missing": FieldCode.REQUIRED,
     "extra_forbidden": FieldCode.UNKNOWN,
-    "int_from_float": FieldCode.WRONG_TYPE,
+    **dict.fromkeys(("int_from_float", "finite_number", "date_from_datetime_inexact"), FieldCode.WRONG_TYPE),
     **dict.fromkeys(("enum", "literal_error"), FieldCode.NOT_A_CHOICE),
     **dict.fromkeys(("greater_than", "greater_than_equal"), FieldCode.TOO_SMALL),
     **dict.fromkeys(("less_than", "less_than_equal"), FieldCode.TOO_LARGE),
@@ -66,21 +66,31 @@ def code_of(error: dict[str, Any]) -> FieldCode:
     return CODES.get(kind) or (FieldCode.WRONG_TYPE if kind.endswith(TYPES) else FieldCode.INVALID)
 
 
+WHOLE_NUMBER = ("int_parsing", "int_type", "int_from_float", "int_parsing_size", "finite_number")
+DATE = ("date_parsing", "date_type", "date_from_datetime_parsing", "date_from_datetime_inexact")
+TIME = ("datetime_parsing", "datetime_type", "datetime_from_date_parsing", "datetime_object_invalid")
+
+SENTENCES = {
+    "missing": "Required.",
+    **dict.fromkeys(WHOLE_NUMBER, "Enter a whole number."),
+    **dict.fromkeys(DATE, "Enter a date, for example 2026-12-31."),
+    **dict.fromkeys(TIME, "Enter a date and time, for example 2026-12-31 18:00."),
+    **dict.fromkeys(("float_parsing", "float_type"), "Enter a number."),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "Enter true or false."),
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "Enter keys with values."),
+    "extra_forbidden": "Unknown field.",
+    "string_type": "Enter text.",
+    "list_type": "Enter a list.",
+    "string_unicode": "Remove the character that is only half there, such as \\ud83d without its second half.",
+}
+"By pydantic's type of error, where it says all."
+
+
 def words(error: dict[str, Any]) -> str:
     facts, value = error.get("ctx") or {}, error.get("input")
     match error["type"]:
         case "refused":
             return str(facts["words"])
-        case "missing":
-            return "Required."
-        case "int_parsing" | "int_type" | "int_from_float" | "int_parsing_size":
-            return "Enter a whole number."
-        case "date_parsing" | "date_type" | "date_from_datetime_parsing" | "date_from_datetime_inexact":
-            return "Enter a date, for example 2026-12-31."
-        case "datetime_parsing" | "datetime_type" | "datetime_from_date_parsing" | "datetime_object_invalid":
-            return "Enter a date and time, for example 2026-12-31 18:00."
-        case "float_parsing" | "float_type":
-            return "Enter a number."
         case "greater_than_equal":
             return f"At least {facts['ge']:,}."
         case "less_than_equal":
@@ -91,15 +101,7 @@ def words(error: dict[str, Any]) -> str:
             return f"At most {facts['max_length']:,} entries; this has {facts['actual_length']:,}."
         case "too_short":
             return f"Enter at least {facts['min_length']:,}."
-        case "bool_parsing" | "bool_type":
-            return "Enter true or false."
-        case "enum":
+        case "enum" | "literal_error":
             return f"Choose one of {facts['expected']}."
-        case "extra_forbidden":
-            return "Unknown field."
-        case "string_type":
-            return "Enter text."
-        case "string_unicode":
-            return "Remove the character that is only half there, such as \\ud83d without its second half."
-        case _:
-            return f"{error['msg']}."
+        case kind:
+            return SENTENCES.get(kind) or f"{error['msg']}."

@@ -10,12 +10,11 @@ from sqlmodel import Field, Relationship
 
 from guardpanel.models.certificates.certificate_content import CertificateContent
 from guardpanel.models.certificates.issuing import BindingInput, Challenge, IssuingColumns, authority_name
-from guardpanel.models.hostname import first_name
+from guardpanel.models.hostname import named_or_after
 from guardpanel.models.meta import Choice, described
 from guardpanel.models.noun import Menu, Noun
 from guardpanel.models.refusing import refuse
 from guardpanel.models.types import Lines, Name, Notes, hostname, stored
-from guardpanel.models.types import lines as split_lines
 from guardpanel.models.versioned_row import VersionedRow
 
 LARGEST = 64 * 1024
@@ -103,9 +102,7 @@ class CertificateFields(CertificateColumns):
     @model_validator(mode="before")
     @classmethod
     def named_after_first_hostname(cls, data: Any) -> Any:
-        if isinstance(data, dict) and not str(data.get("name") or "").strip():
-            return {**data, "name": first_name(split_lines(data.get("names")))}
-        return data
+        return {**data, "name": named_or_after(data, "names")} if isinstance(data, dict) else data
 
     @field_validator("names")
     @classmethod

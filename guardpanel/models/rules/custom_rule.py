@@ -71,7 +71,7 @@ def known_seclang(text: str) -> str:
 
 def known_status(status: int) -> int:
     if status not in STATUSES:
-        raise refuse("HAProxy rejects with 403 or 400.")
+        raise refuse("Enter 403 or 400. HAProxy rejects with one of these.")
     return status
 
 

@@ -41,6 +41,8 @@ def known_choices(entries: list[str]) -> list[str]:
 def must_be_free(entry: str) -> None:
     """Reject what is not a rule, and rules that all others depend on."""
     numbers = ids(entry)
+    if not entry:
+        raise refuse("Enter a rule ID (942100), range (942100-942199), or tag (attack-sqli).")
     if numbers is None:
         if not TAG.fullmatch(entry):
             raise refuse(f"{entry[:60]} is not a rule ID (942100), range (942100-942199), or tag (attack-sqli).")

@@ -61,7 +61,7 @@ def of_rules(violations: Sequence[Violation], change: Change) -> Problem:
 
 def _finding(violation: Violation) -> Finding:
     key = violation.noun, violation.noun_id
-    return Finding("", violation.message, None, None, *key, violation.field, title=violation.title)
+    return Finding("", violation.message, None, None, *key, violation.field, title=violation.title, code=violation.code)
 
 
 def _sentences(violations: Sequence[Violation]) -> str:

@@ -93,7 +93,7 @@ def document_of(root: Node) -> Document:
     """Raises Invalid (422) with each key that is none."""
     document = Document()
     if not root.by_key:  # With --prune, a file that was cut to nothing would delete everything.
-        raise refuse(root.line, "Begin with a key and a colon.")
+        raise refuse(root.line, f"Begin with a key and a colon, such as {FORMAT_KEY}: {FORMAT}.")
     own = dict(root.by_key)
     number = own.pop(FORMAT_KEY, None)
     if number is not None and number.value != FORMAT:
@@ -164,6 +164,8 @@ def _lines(before: str, by_key: Mapping[str, Node]) -> Iterator[tuple[str, int]]
 
 
 def _value(document: Document, noun: Noun, path: str, name: str, node: Node) -> Any:
+    if name in noun.references:
+        return node.as_text
     model = part_models(noun).get(name)
     if model is None or node.items is None:
         return _of_kind(about(noun.input), name, node)

@@ -26,6 +26,8 @@ MOST = 500_000
 
 NULL = {"", "~", "null", "Null", "NULL"}
 BOOLEANS = {"true": True, "false": False}
+NOT_PRINTABLE = re.compile(r"[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"What the reader of YAML stops at, without a line."
 WHOLE = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
 
 
@@ -85,9 +87,12 @@ def read(content: bytes | str, unwanted: threading.Event | None = None) -> Node:
         raise Invalid.at("file", f"This is not UTF-8: byte {error.start + 1:,}.") from None
     except yaml.MarkedYAMLError as error:
         lines = [mark.line + 1 for mark in (error.problem_mark, error.context_mark) if mark]
-        raise refuse(next(iter(lines), 1), f"This is not YAML: {error.problem or error.context}.") from None
-    except yaml.YAMLError as error:
-        raise Invalid.at("file", f"This is not YAML: {' '.join(str(error).split())}.") from None
+        last = text.rstrip("\n").count("\n") + 1  # What is left open is missing below the last line.
+        raise refuse(min([*lines, last][0], last), f"This is not YAML: {error.problem or error.context}.") from None
+    except yaml.YAMLError:
+        before = NOT_PRINTABLE.split(text, 1)[0]
+        character = f"U+{ord(text[len(before)]):04X}"
+        raise refuse(before.count("\n") + 1, f"This is not YAML: remove the control character {character}.") from None
 
 
 class Unwanted(Exception):

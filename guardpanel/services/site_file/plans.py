@@ -154,9 +154,9 @@ def _errors(findings: Iterable[Finding], applying: Applying) -> Errors:
         key = finding.noun or "", finding.noun_id or 0
         entry = applying.entry_of(key) if finding.noun else None
         if entry is not None:
-            own = field_error(finding) if finding.engine else FieldError(finding.message)
+            own = field_error(finding) if finding.engine else FieldError(finding.message, code=finding.code)
             place, error = entry.error(finding.field or "", own)
             errors.setdefault(place, error)
         elif finding.noun in NOUNS and not finding.engine:
-            errors.setdefault(f"{key[0]}:{key[1]}", FieldError(finding.message, where=finding.title))
+            errors.setdefault(f"{key[0]}:{key[1]}", FieldError(finding.message, where=finding.title, code=finding.code))
     return errors

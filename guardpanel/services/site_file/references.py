@@ -37,12 +37,11 @@ class References:
         for name in (name for name in noun.references if name in raw):
             ids = await self._ids_of(noun.references[name])
             try:
-                data[name] = _resolved(NOUNS[noun.references[name]], ids, raw[name])
-            except LookupError as error:
-                words, *missing = error.args
-                errors[name] = FieldError(words, code=FieldCode.NOT_FOUND if missing else FieldCode.INVALID)
-                if missing:
-                    self._missing[words] = noun.references[name], *missing
+                data[name] = _resolved(NOUNS[noun.references[name]], ids, raw[name], are_many=name.endswith("_ids"))
+            except _NoRowError as error:
+                errors[name] = error.error
+                if error.name:
+                    self._missing[error.error.message] = noun.references[name], error.name
         if errors:
             raise Invalid.of(errors)
         return data
@@ -71,16 +70,33 @@ class References:
         return [*own.items(), *(row for row in rows if row[0] not in own)]
 
 
-def _resolved(noun: Noun, ids: Mapping[str, int], value: Any) -> Any:
-    if value is None:
+class _NoRowError(Exception):
+    """What a file calls a row names none. `name`: one that is only not there."""
+
+    def __init__(self, message: str, code: FieldCode, name: str = "") -> None:
+        super().__init__(message)
+        self.error, self.name = FieldError(message, code=code), name
+
+
+def _resolved(noun: Noun, ids: Mapping[str, int], value: Any, *, are_many: bool) -> Any:
+    """Its id, or the ids of a list. None, as in JSON: no row, or what the field rejects."""
+    if are_many and isinstance(value, list):
+        return [_id(noun, ids, each) for each in value]
+    if value is None or (value == "" and not are_many):
         return None
-    if isinstance(value, list):
-        return [_resolved(noun, ids, each) for each in value]
-    if value in ids:
-        return ids[value]
-    same = [label for label in ids if label.lower() == str(value).lower()]
+    if are_many:
+        raise _NoRowError("Enter a list of names, such as [Shop].", FieldCode.WRONG_TYPE)
+    return _id(noun, ids, value)
+
+
+def _id(noun: Noun, ids: Mapping[str, int], name: Any) -> int:
+    if not isinstance(name, str) or not name:
+        raise _NoRowError(f"Enter the name of {noun.with_article}.", FieldCode.WRONG_TYPE)
+    if name in ids:
+        return ids[name]
+    same = [label for label in ids if label.lower() == name.lower()]
     if len(same) == 1:
         return ids[same[0]]
-    if several := [label for label in ids if label.startswith(f"{value} #")]:
-        raise LookupError(f"Several are named {value}. Write {' or '.join(several)}.")
-    raise LookupError(f"There is no {noun.in_sentence} named {str(value)[:100]}.", str(value))
+    if several := [label for label in ids if label.startswith(f"{name} #")]:
+        raise _NoRowError(f"Several are named {name}. Write {' or '.join(several)}.", FieldCode.INVALID)
+    raise _NoRowError(f"There is no {noun.in_sentence} named {name[:100]}.", FieldCode.NOT_FOUND, name)

@@ -37,7 +37,7 @@ def test_an_empty_file_has_no_keys() -> None:
         ("a: !secret 1", 1, "Tags (!)"),
         ("a: 1\nb: 2\na: 3", 3, "a is listed twice, first in line 1."),
         ("a:\n  b: 1\n  b: 2", 3, "b is listed twice, first in line 2."),
-        ("a: [1", 2, "This is not YAML"),
+        ("a: [1", 1, "This is not YAML"),
         ("a: 1\n b: 2", 2, "This is not YAML"),
         ("a: 1\n---\nb: 2", 2, "A file has one document"),
         ("? [a]\n: 1", 1, "A key must be text."),

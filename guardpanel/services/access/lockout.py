@@ -4,15 +4,15 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
-from itertools import islice
+from itertools import chain, islice
 
-from sqlmodel import select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from guardpanel.access.entries import Entries, without
 from guardpanel.access.spans import Span, span, within
 from guardpanel.errors import FieldError, NeedsConfirmation
-from guardpanel.models import Server
+from guardpanel.models import PathBinding, Server
 from guardpanel.models.types import endpoint
 from guardpanel.services.saving.changes import Changes
 
@@ -30,10 +30,20 @@ async def doors(changes: Changes, session: AsyncSession, client: str) -> Doors:
     """`client`: the operator's address, as the panel sees it."""
     facts = changes.renderer.facts
     own = {host: "an address of HAProxy" for host, _ in (*facts.http_binds, *facts.https_binds) if _is_one(host)}
-    stored = (await session.exec(select(Server.address, Server.scheme).distinct())).all()
-    servers = {endpoint(address, scheme=scheme).host: "a server" for address, scheme in stored}
+    servers = dict.fromkeys(await _servers(session), "a server")
     yours = {yours: YOURS} if (yours := plain_address(client)) else {}
     return {**{host: words for host, words in servers.items() if _is_one(host)}, **own, **LOOPBACK, **yours}
+
+
+async def _servers(session: AsyncSession) -> set[str]:
+    """Hosts of virtual hosts' servers, and of those that paths have instead."""
+    stored = (await session.exec(select(Server.address, Server.scheme).distinct())).all()
+    has_own = func.json_array_length(PathBinding.own_servers) > 0
+    own = (await session.exec(select(col(PathBinding.own_servers)).where(has_own))).all()
+    return {
+        *(endpoint(address, scheme=scheme).host for address, scheme in stored),
+        *(endpoint(line.split()[0]).host for line in chain.from_iterable(own)),
+    }
 
 
 def must_not_lock_out(doors: Doors, networks: Iterable[str], field: str) -> None:

@@ -425,6 +425,19 @@ def test_a_backup_goes_to_a_file_or_to_standard_output(run: CliRunner, folder: P
             assert tar.getnames() == ["manifest.json", "guardpanel.db"]
 
 
+def test_a_backup_whose_reader_has_ended_does_not_blame_the_disk(run: CliRunner, folder: Path) -> None:
+    create(run, "--role", "admin")
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "guardpanel", "backup", "-"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+
+    assert (done.returncode, done.stderr) == (
+        1, "The backup is incomplete: the program that reads it has ended.\n"
+    )  # fmt: skip
+
+
 def test_a_backup_that_cannot_be_made_says_why(run: CliRunner, folder: Path) -> None:
     nothing = run.invoke(main, ["backup", str(folder / "b")])
     create(run)

@@ -34,9 +34,12 @@ def backup(
         if file == "-" and sys.stdout is None:
             raise Problem("Standard output is closed. Nothing was backed up.")
         writing = backups.write(sys.stdout.buffer, words) if file == "-" else backups.write_file(Path(file), words)
-        manifest = await writing
-        if file == "-":
-            sys.stdout.buffer.flush()  # It is no backup before that.
+        try:
+            manifest = await writing
+            if file == "-":
+                sys.stdout.buffer.flush()  # It is no backup before that.
+        except BrokenPipeError as error:
+            raise Problem("The backup is incomplete: the program that reads it has ended.") from error
         what = f"revision {manifest.revision}" if manifest.revision else "no revision yet"
         return f"{'Encrypted backup' if words else 'Backup'} of {what}, guardpanel {manifest.guardpanel}: {file}"
 

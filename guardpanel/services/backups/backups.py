@@ -169,6 +169,8 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 def _disk_refusals() -> Iterator[None]:
     try:
         yield
+    except BrokenPipeError:  # Not a disk: its reader has ended.
+        raise
     except OSError as error:
         raise Problem(f"{error.filename or 'The disk'}: {error.strerror or error}.") from error
     except sqlite3.Error as error:

@@ -141,8 +141,8 @@ async def _account(database: "Database", email: str) -> "User":
         administrators = (await session.exec(query)).all()
     named = [user for user in administrators if user.email == email.strip().lower()] if email else administrators
     if not named:
-        who = f"named {email}." if email else "yet. Create one: guardpanel user create EMAIL --role admin"
-        raise NotFound(f"There is no administrator {who}")
+        none = "There is no administrator yet. Create one: guardpanel user create EMAIL --role admin"
+        raise NotFound(f"Administrator {email} not found." if email else none)
     if len(named) > 1:
         several = ", ".join(user.email for user in named[:5])
         raise Conflict(f"There are several administrators. Say whose call it is: --as EMAIL ({several}).")

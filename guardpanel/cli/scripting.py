@@ -197,7 +197,7 @@ def _export(section: str, name: str) -> None:
 
     text = only(exported(), section, name)
     if text is None:
-        typer.echo(f"There is none named {name}.", err=True)
+        typer.echo(f"{name} not found.", err=True)
         raise typer.Exit(1)
     typer.echo(text, nl=False)
 

@@ -143,7 +143,7 @@ def _print_applied(answer: dict[str, Any]) -> None:
     deployment = answer["deployment"]
     with may_be_unread():
         _print_changes(answer)
-        typer.echo(f"{deployment['message']}." if deployment else "Nothing changed: all that the file says is live.")
+        typer.echo(f"{deployment['message']}." if deployment else "Nothing changed: everything in the file is already live.")
 
 
 def _print_overwritten(answer: dict[str, Any]) -> None:
@@ -224,7 +224,7 @@ def _print_changes(answer: dict[str, Any]) -> None:
 
 
 def _print_refusal(name: str, problem: dict[str, Any]) -> None:
-    """`site.yaml:12: virtual_hosts.0.policy: There is no policy named Strikt.`"""
+    """`site.yaml:12: virtual_hosts.0.policy: Policy Strikt not found.`"""
     for error in problem["errors"]:
         where = str(error.get("where", ""))
         line = where.removeprefix("line ")

@@ -104,7 +104,7 @@ def test_a_file_is_planned_and_applied_by_the_command(shared_panel: Panel, tmp_p
     assert httpx2.get(shared_panel.proxy, headers={"host": "file.example"}).status_code == 503
 
     code, output, _ = run(shared_panel, "plan", "-", stdin=SITE)
-    assert (code, output) == (0, "Nothing would change: all that the file says is live.\n")
+    assert (code, output) == (0, "Nothing would change: everything in the file is already live.\n")
     code, output, _ = run(shared_panel, "apply", "-", "--json", stdin=SITE)
     assert (code, json.loads(output)) == (0, {"changes": [], "deployment": None})
     assert "- name: From a file\n  enforcement_mode: block\n" in run(shared_panel, "export")[1]
@@ -154,7 +154,7 @@ def test_any_name_of_a_file_will_do(shared_panel: Panel, tmp_path: Path) -> None
     file.write_text("policies: []\n")
 
     assert run(shared_panel, "plan", str(file))[0] == 0
-    assert run(shared_panel, "apply", str(file)) == (0, "Nothing changed: all that the file says is live.\n", "")
+    assert run(shared_panel, "apply", str(file)) == (0, "Nothing changed: everything in the file is already live.\n", "")
 
 
 def test_a_refusal_names_the_files_line(shared_panel: Panel, tmp_path: Path) -> None:
@@ -166,12 +166,12 @@ def test_a_refusal_names_the_files_line(shared_panel: Panel, tmp_path: Path) -> 
 
         assert (code, output) == (1, "")
         assert f"{file}:3: policies.0.enforcement_mode: Choose one of" in problem
-        assert f"{file}:7: virtual_hosts.0.policy: There is no policy named From the file." in problem
+        assert f"{file}:7: virtual_hosts.0.policy: Policy From the file not found." in problem
 
 
 def test_a_command_says_who_and_where(shared_panel: Panel) -> None:
     code, _, problem = run(shared_panel, "plan", "-", "--as", "nobody@example.org", stdin=SITE)
-    assert (code, problem) == (1, "There is no administrator named nobody@example.org.\n")
+    assert (code, problem) == (1, "Administrator nobody@example.org not found.\n")
 
     elsewhere = Panel(shared_panel.data)
     code, _, problem = run(elsewhere, "plan", "-", "--as", EMAIL, stdin=SITE)
@@ -190,7 +190,7 @@ def test_commands_for_scripts(shared_panel: Panel) -> None:
     exported = run(shared_panel, "policy", "export", "From a file")[1]
     assert exported == "format: 1\n" + SITE[: SITE.index("virtual_hosts:")]
     assert run(shared_panel, "plan", "-", stdin=exported)[0] == 0
-    assert run(shared_panel, "policy", "export", "None")[::2] == (1, "There is none named None.\n")
+    assert run(shared_panel, "policy", "export", "None")[::2] == (1, "None not found.\n")
 
 
 def test_bans_by_command(shared_panel: Panel) -> None:

@@ -26,7 +26,7 @@ from guardpanel.services.site_file.entries import Document, Errors, document_of
 from guardpanel.services.site_file.nodes import read
 from guardpanel.services.site_file.overwriting import OverwrittenChange, overwritten_changes
 
-NO_CHANGE = "Nothing would change: all that the file says is live."
+NO_CHANGE = "Nothing would change: everything in the file is already live."
 
 
 @dataclass(frozen=True)

@@ -99,4 +99,4 @@ def _id(noun: Noun, ids: Mapping[str, int], name: Any) -> int:
         return ids[same[0]]
     if several := [label for label in ids if label.startswith(f"{name} #")]:
         raise _NoRowError(f"Several are named {name}. Write {' or '.join(several)}.", FieldCode.INVALID)
-    raise _NoRowError(f"There is no {noun.in_sentence} named {name[:100]}.", FieldCode.NOT_FOUND, name)
+    raise _NoRowError(f"{noun.word} {name[:100]} not found.", FieldCode.NOT_FOUND, name)

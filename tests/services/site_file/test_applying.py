@@ -134,7 +134,7 @@ async def test_each_line_that_is_wrong_is_named_at_once(changes: Changes) -> Non
     [
         ("policies:\n- name: Strict\n" + "".join(f"  limit_{n}: 1\n" for n in range(5_000)), "Unknown key. "),
         ("policies:\n" + "- name: Strict\n  enforcement_mode: blok\n" * 300, "Choose one of "),
-        ("virtual_hosts:\n" + "".join(f"- hostnames: [h{n}.example]\n  policy: Defaul{n}\n" for n in range(300)), "There is no policy named Defaul"),
+        ("virtual_hosts:\n" + "".join(f"- hostnames: [h{n}.example]\n  policy: Defaul{n}\n" for n in range(300)), "Policy Defaul"),
     ],
 )  # fmt: skip
 async def test_of_many_wrong_lines_the_first_are_named_within_seconds(
@@ -177,7 +177,7 @@ virtual_hosts:
         "policies.1.rule_exclusions.0.rules": "line 6",
         "virtual_hosts.0.policy": "line 12",
     }
-    assert refused["virtual_hosts.0.policy"][0] == "There is no policy named Defualt. Did you mean Default?"
+    assert refused["virtual_hosts.0.policy"][0] == "Policy Defualt not found. Did you mean Default?"
     refused = await refusal(changes, text.replace("Defualt", "Default"))
     assert refused["virtual_hosts.0.servers.1.address"][1] == "line 15"
     assert refused["virtual_hosts.0.servers.1.weight"][1] == "line 16"

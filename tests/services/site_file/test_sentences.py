@@ -48,10 +48,10 @@ REFUSED: dict[str | bytes, tuple[str, str | None, str]] = {
     "a: 1\n b: 2": ("file", "line 2", "This is not YAML: mapping values are not allowed in this context."),
     "a: \0": ("file", "line 1", "This is not YAML: remove the control character U+0000."),
     f"virtual_hosts:\n- hostnames: [a.example]\n  policy: Defualt\n{SERVERS}": (
-        "virtual_hosts.0.policy", "line 3", "There is no policy named Defualt. Did you mean Default?",
+        "virtual_hosts.0.policy", "line 3", "Policy Defualt not found. Did you mean Default?",
     ),
     f"virtual_hosts:\n- hostnames: [a.example]\n  policy: 007\n{SERVERS}": (
-        "virtual_hosts.0.policy", "line 3", "There is no policy named 007.",
+        "virtual_hosts.0.policy", "line 3", "Policy 007 not found.",
     ),
     f"virtual_hosts:\n- hostnames: [a.example]\n  error_page: [A]\n{SERVERS}": (
         "virtual_hosts.0.error_page", "line 3", "Enter the name of an error page set.",
@@ -108,5 +108,5 @@ async def test_a_file_that_changes_nothing_says_so(changes: Changes) -> None:
     document = await plans.document_in("policies: []")
 
     assert (await plans.plan(changes, ADA, document, Options())).sentence == plans.NO_CHANGE
-    with pytest.raises(NothingNew, match="all that the file says is live"):
+    with pytest.raises(NothingNew, match="everything in the file is already live"):
         await plans.apply(changes, ADA, document, Options(), "site.yaml")

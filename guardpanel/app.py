@@ -25,7 +25,7 @@ from guardpanel.api import openapi, problems
 from guardpanel.api import router as api_router
 from guardpanel.api.idempotent import Idempotent
 from guardpanel.api.kept_answers import KeptAnswers
-from guardpanel.dependencies import identify, is_api
+from guardpanel.dependencies import identify, is_api, refusal
 from guardpanel.engines.tls.panel_tls import PanelTls
 from guardpanel.errors import NotFound, Problem, TooManyAttempts, Unauthorized
 from guardpanel.middleware import Answer, BodyLimit, SameOrigin, dress
@@ -153,6 +153,8 @@ def create_app(
 async def answer_problem(request: Request, error: Exception) -> Response:
     """A problem document under /api, otherwise a page. Visitors who are not logged in are redirected to the login page."""
     problem = as_problem(error)
+    if problem.status == 400 and is_api(request):
+        problem = await refusal(request) or problem
     if is_api(request):
         answer: Response = problems.answer(request, problem)
     elif isinstance(problem, Unauthorized):

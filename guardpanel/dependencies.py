@@ -1,12 +1,13 @@
 """Dependencies of views and API: the user, sessions and services of a request."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, cast
 
 from fastapi import Depends, Path, Request
+from fastapi.dependencies.models import Dependant
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.errors import Forbidden, NotFound, Unauthorized
+from guardpanel.errors import Forbidden, NotFound, Problem, Unauthorized
 from guardpanel.models import ApiToken, User
 from guardpanel.panel import Panel
 
@@ -122,6 +123,30 @@ async def administrator(request: Request, user: Editor) -> User:
 
 
 Administrator = Annotated[User, Depends(administrator)]
+
+
+async def refusal(request: Request) -> Problem | None:
+    """Why the user may not do this at all, for bodies that can't be read: FastAPI reads them before it asks who may."""
+    panel: Panel = request.app.state.panel
+    calls = set(_calls(getattr(request.scope.get("route"), "dependant", None)))
+    try:
+        async with panel.database.read() as session:
+            if viewer in calls:
+                user = await viewer(request, session, panel)
+            if editor in calls:
+                await editor(user, session)
+            if administrator in calls:
+                await administrator(request, user)
+    except (Unauthorized, Forbidden) as problem:
+        return problem
+    return None
+
+
+def _calls(dependant: Dependant | None) -> Iterator[object]:
+    """What a route depends on. `administrator` depends on `editor`, and that on `viewer`."""
+    for inner in dependant.dependencies if dependant else ():
+        yield inner.call
+        yield from _calls(inner)
 
 
 RowId = Annotated[int, Path(ge=1, le=2**53)]

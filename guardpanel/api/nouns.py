@@ -25,7 +25,7 @@ Operation = Callable[..., Any]
 "What FastAPI calls. Its parameters declare what it reads from a request."
 
 
-CONFIRM = Query(description="Delete it even if a redirect leads there.")
+CONFIRM = Query(description="Delete it, whatever a 409 asks about.")
 
 ALL = 10_000
 "Maximum rows of a list without pages."

@@ -6,19 +6,21 @@ from typing import Unpack
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from guardpanel.errors import Invalid
+from guardpanel.errors import Invalid, NeedsConfirmation
 from guardpanel.models import CustomRule, Policy
 from guardpanel.models.policies.enforcement import EnforcementMode, FailMode
 from guardpanel.models.policies.policy import KIB, NOUN, PolicyFields
 from guardpanel.models.policies.policy_geo import GeoMode
 from guardpanel.rendering import EngineFacts
-from guardpanel.services import custom_rules
+from guardpanel.services import custom_rules, policy_uses
 from guardpanel.services.access.geo_doubts import must_let_in
 from guardpanel.services.crud import Crud
 from guardpanel.services.paging import Page, Paging, holds
 from guardpanel.services.saving.changes import Changes, SaveRequest, SaveResult
 
 MOST_NAMED = 5
+
+WITHOUT_ANY = "Without one, virtual hosts that are added are not inspected."
 
 
 class Policies(Crud[Policy, PolicyFields]):
@@ -35,6 +37,15 @@ class Policies(Crud[Policy, PolicyFields]):
                 await _must_leave_custom_rules(session, row)
         await must_let_in(changes, request.client, fields, row)
         return await super().update(changes, request, number, fields, version)
+
+    async def must_be_meant_deleted(self, session: AsyncSession, row: Policy, changes: Changes) -> None:  # noqa: ARG002
+        """The React panel assigns the oldest policy where none was chosen. Without any, that means no inspection."""
+        if await is_last(session, row) and row.id not in await policy_uses.host_counts(session):
+            raise NeedsConfirmation(f"{row.name} is the only policy. {WITHOUT_ANY}")
+
+
+async def is_last(session: AsyncSession, row: Policy) -> bool:
+    return (await session.exec(select(Policy.id).where(col(Policy.id) != row.id).limit(1))).first() is None
 
 
 async def _must_leave_custom_rules(session: AsyncSession, policy: Policy) -> None:

@@ -74,7 +74,8 @@ class PolicyEditing(Editing[Policy, PolicyFields]):
     async def beside_delete(self, ctx: Context, row: Policy) -> Mapping[str, Any]:
         users = await virtual_hosts.page(ctx.session, policy_id=row.id, limit=MOST_USERS)
         places = await policy_uses.of_hosts(ctx.session, users.items)
-        return {"users": users, "places": places, "is_kept": users.total > 0}
+        is_last = await policies.is_last(ctx.session, row)
+        return {"users": users, "places": places, "is_kept": users.total > 0, "is_last": is_last}
 
 
 MOST_STEPS = 6

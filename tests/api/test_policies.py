@@ -250,3 +250,24 @@ async def test_requests_cannot_wait_without_lua(ada_api: httpx2.AsyncClient, pan
 
     panel.changes.renderer.facts = replace(panel.changes.renderer.facts, runs_lua=True)
     assert (await ada_api.patch(POLICY, json=delays)).status_code == 200
+
+
+async def test_the_last_policy_is_deleted_only_if_that_is_meant(ada_api: httpx2.AsyncClient, ada: httpx2.AsyncClient) -> None:
+    host = {"domain": "a.example", "backends": [{"url": "http://10.0.0.5:8080"}]}
+    number = (await ada_api.post("/api/v1/vhosts", json=host)).json()["id"]
+    used = await ada_api.delete("/api/v1/policies/1")
+    assert (used.status_code, "is used by a.example" in used.json()["detail"]) == (409, True)
+    assert (await ada_api.delete(f"/api/v1/vhosts/{number}")).status_code == 204
+
+    asked = await ada_api.delete("/api/v1/policies/1")
+    assert (asked.status_code, asked.json()["code"]) == (409, "needs_confirmation")
+    assert "Default is the only policy. Without one, virtual hosts that are added are not inspected." in asked.text
+    assert "This is the only policy." in (await ada.get("/policies/1/delete")).text
+    unasked = await ada.post("/policies/1/delete", data={"version": "1"})
+    assert (unasked.status_code, "Default is the only policy." in unasked.text) == (409, True)
+
+    await ada_api.post("/api/v1/policies", json={"name": "Second"})
+    assert "This is the only policy." not in (await ada.get("/policies/1/delete")).text
+    assert (await ada_api.delete("/api/v1/policies/1")).status_code == 204
+    last = (await ada_api.get("/api/v1/policies")).json()["items"][0]["id"]
+    assert (await ada_api.delete(f"/api/v1/policies/{last}", params={"confirm": "true"})).status_code == 204

@@ -126,14 +126,14 @@ def test_a_list_is_pasted_after_two_bad_lines_were_named(page: Page, visitor: Vi
         page.get_by_role("radio", name=source, exact=True).check()
         for field in ("feed_key", "feed_every", "entries"):
             expect(page.locator(f"#f-{field}")).to_be_visible(visible=field == shown)
-    page.get_by_label("New entries").fill(f"{visitor.address} # seen today\n{bad}\nshop.example\n")
+    page.locator("#f-entries").fill(f"{visitor.address} # seen today\n{bad}\nshop.example\n")
     page.get_by_role("button", name="Add address list and go live").click()
     error = page.locator("#f-entries-error")
     expect(error).to_contain_text(f"Line 2: {bad} has host bits set. Enter {visitor.network}.")
     expect(error).to_contain_text("Line 3: shop.example is not an IP address")
     assert visitor.status() == 200
 
-    page.get_by_label("New entries").fill(f"{visitor.address} # seen today\n{visitor.network}\n")
+    page.locator("#f-entries").fill(f"{visitor.address} # seen today\n{visitor.network}\n")
     page.get_by_role("button", name="Add address list and go live").click()
     expect(page.get_by_role("heading", name=f"Scanners {visitor.number}")).to_be_visible()
     assert visitor.status() == 403
@@ -156,7 +156,7 @@ def test_a_denied_visitor_is_let_in_again_by_what_says_why(page: Page, visitor: 
     assert (visitor.status(), visitor.status("/admin")) == (200, 403)
 
     page.goto(f"/access/why?q={visitor.address}")
-    part = f"A list rejects {visitor.address} on some virtual hosts or paths. Elsewhere, the WAF decides."
+    part = f"A list rejects {visitor.address}, for /admin. Elsewhere, the WAF decides."
     expect(page.locator("#answer")).to_have_text(part)
     page.goto(visitor.newest_event("deny list"))
     page.get_by_role("link", name="Why?").click()

@@ -131,7 +131,7 @@ class AddressListInput(AddressListFields):
     """Plus the entries as text, which become a content."""
 
     entries: str | None = described(
-        "New entries",
+        "Entries",
         "",
         max_length=LARGEST_TEXT,
         hint="One address, network (10.0.0.0/8), or range (a-b) per line. Comments start with #, ;, or //. Of CSV, the first "

@@ -67,8 +67,8 @@ class LimitFields(JudgingFields):
         ge=1,
         le=LONGEST_PERIOD_SECONDS,
         unit="s",
-        hint="Up to 3,600. Rejected requests don’t count: a client that continues is served again as its earlier requests "
-        "become older than this.",
+        hint="Up to 3,600. Rejected requests don’t count. HAProxy estimates the rate: a client that continues is served again "
+        "gradually, within about this time.",
     )
     requests_at_once: int = described(
         "Requests at once",

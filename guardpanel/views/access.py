@@ -38,8 +38,16 @@ async def why(ctx: ContextDep, _viewer: Viewer, q: str = "") -> Response:
         answer = await _answer(ctx, q) if q else None
     except Problem as failed:
         problem = failed
+    hosts = await access_checks.host_names(ctx.session, answer) if answer else {}
     rejected = EventSentences(answer.event).sentence if answer and answer.event and answer.is_rejection else ""
-    context = {"q": q, "answer": answer, "rejected": rejected, "problem": problem, "now": datetime.now(UTC)}
+    context = {
+        "q": q,
+        "answer": answer,
+        "rejected": rejected,
+        "problem": problem,
+        "hosts": hosts,
+        "now": datetime.now(UTC),
+    }
     return await page(ctx.request, "access/why.html", context, status_code=problem.status if problem else 200)
 
 

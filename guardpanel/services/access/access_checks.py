@@ -24,7 +24,7 @@ from guardpanel.services.access import feed_states, limit_checks
 from guardpanel.services.access.geo_checks import NOWHERE, Place, Where, rejecting, where_is
 from guardpanel.services.access.limit_checks import Met, Used, plain_address, used
 from guardpanel.services.access.origins import Origin, of_ban, of_entry, of_place
-from guardpanel.services.events import EventDetail, Events
+from guardpanel.services.events import EventDetail, Events, naming
 
 BY_REQUEST: Mapping[Verdict | Reason, int] = {
     Verdict.UNKNOWN_HOST: 2,
@@ -163,6 +163,12 @@ async def why(session: AsyncSession, engines: Engines, events: Events, text: str
     return Answer(
         address, of.virtual_host_id, allow, bans, deny, limits, places, where, of.request_id, policy_id, event
     )
+
+
+async def host_names(session: AsyncSession, answer: Answer) -> Mapping[int | None, str]:
+    """Of the virtual hosts on which lists hold alone."""
+    partial = (item.virtual_host_ids for item in answer.findings if item.listed and item.is_partial)
+    return await naming.virtual_hosts(session, {number for ids in partial for number in ids})
 
 
 async def forgive(

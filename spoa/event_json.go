@@ -51,11 +51,7 @@ func (e *Event) appendRequest(o *object) {
 	o.text("client", message.SourceAddress.String())
 	o.number("client_port", message.SourcePort)
 	o.text("method", message.Method)
-	uri := message.Path
-	if message.Query != "" {
-		uri += "?" + message.Query
-	}
-	e.bounded(o, "uri", uri, longestURI)
+	e.bounded(o, "uri", target(message), longestURI)
 	o.text("version", message.Version)
 	e.appendHeaders(o)
 	o.number("body_bytes", e.bytes)

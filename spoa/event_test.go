@@ -580,3 +580,13 @@ func TestAKilledAgentLeavesWholeLines(t *testing.T) {
 		}
 	}
 }
+
+func TestAnEventOfOptionsForTheServerHasItsTarget(t *testing.T) {
+	for method, expected := range map[string]string{"OPTIONS": `"uri":"*"`, "GET": `"uri":""`} {
+		o := object{b: []byte{'{'}}
+		(&Event{mask: newMask(""), message: Message{Method: method}}).appendRequest(&o)
+		if !strings.Contains(string(o.b), expected) {
+			t.Errorf("%s: %s", method, o.b)
+		}
+	}
+}

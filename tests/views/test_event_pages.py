@@ -44,6 +44,8 @@ async def test_an_event_shows_everything_of_its_request(ada: Client, file: Path)
         assert words.replace(" :", ":") in page.text.replace(" :", ":"), words
     assert {"/virtual-hosts/1", "/policies/1", "/events?client=192.0.2.7", "/events?virtual_host=1"} <= set(hrefs(page))
     assert page.find("rect") and page.find("mark")
+    assert "Rules 2" in page.text, "as many as fired: the one that reports the score is apart"
+    assert "This rule detects nothing: it reports the score." in page.text
     assert page.text.count("blocked the request") == 1, "only the rule that decided; others add to the score"
 
 

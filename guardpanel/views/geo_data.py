@@ -1,6 +1,7 @@
 """Where addresses are from: which data there is, how old it is and where it comes from, and which policies ask."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from guardpanel.dependencies import Editor, Viewer
 from guardpanel.errors import Conflict, FieldError, Invalid, NeedsConfirmation, Problem
 from guardpanel.services import geo_data, policies
 from guardpanel.services.access.geo_downloads import url_in_use
+from guardpanel.services.access.geo_sources import GeoStatus
 from guardpanel.views.answers import page, redirect
 from guardpanel.views.context import Context, ContextDep
 from guardpanel.views.details import last_changes
@@ -23,6 +25,10 @@ OLD_DAYS = 90
 "Networks change hands: older data is marked."
 
 PIECE = 1024 * 1024
+
+MOST_CHANGES = 5
+
+UPLOADED = {GeoKind.COUNTRY: "countries", GeoKind.NETWORK: "networks (ASN)"}
 
 EDITING = Editing(geo_data.ROWS)
 
@@ -77,10 +83,32 @@ async def _index(ctx: Context, kind: GeoKind | None = None, problem: Problem | N
         "old_days": OLD_DAYS,
         "makers": MAKERS,
         "to_credit": to_credit,
-        "changes": await last_changes(ctx, row, geo_data.ROWS),
+        "changes": _newest([*await last_changes(ctx, row, geo_data.ROWS), *_uploads(statuses)]),
         "now": now,
     }
     return await page(ctx.request, "access/countries.html", context, status_code=problem.status if problem else 200)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Among changes, though it is no save: data is no configuration."""
+
+    summary: str
+    started_at: datetime
+    url: str
+    outcome: str = "live"
+    id: None = None
+
+
+def _uploads(statuses: Mapping[GeoKind, GeoStatus]) -> Iterator[Upload]:
+    """The last of each kind, if it is in use."""
+    for kind, status in statuses.items():
+        if status.state.uploaded_at:
+            yield Upload(f"Uploaded {UPLOADED[kind]}", status.state.uploaded_at, f"#{kind}")
+
+
+def _newest(changes: list[Any]) -> list[Any]:
+    return sorted(changes, key=lambda change: change.started_at, reverse=True)[:MOST_CHANGES]
 
 
 def _refused(kind: GeoKind, problem: Problem) -> tuple[Form, dict[str, Any]]:

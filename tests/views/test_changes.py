@@ -243,6 +243,20 @@ async def test_the_page_of_a_restore_shows_what_it_changes_now(ada: Client) -> N
     assert "+" in page.text and "haproxy.cfg" in page.text
 
 
+async def test_of_many_things_those_that_are_deleted_are_folded(ada: Client) -> None:
+    await add_host(ada, "shop.example")
+    await ada.post("/virtual-hosts/1", data=a_virtual_host("shop.example", balance="first"))
+    for name in ("a", "b", "c"):
+        await add_host(ada, f"{name}.example")
+
+    page = await page_of(ada, "/changes/2/restore")
+
+    folded = "Virtual host a.example removed; other fields have defaults Delete only this"
+    assert f"{folded} 4 fields name, policy, hostnames, … " in page.text
+    assert "Virtual host shop.example Restore only this Field Current value" in page.text
+    assert len(page.find("details", **{"class": "more"})) == 3
+
+
 async def test_everything_or_one_thing_is_restored_as_a_new_revision(ada: Client) -> None:
     await add_host(ada, "shop.example")
     await ada.post("/virtual-hosts/1", data=a_virtual_host("shop.example", balance="first"))

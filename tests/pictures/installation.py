@@ -181,7 +181,8 @@ class Setting:
         """As only the form can: its server is taken out, and that was asked about."""
         fields = a_host(self.origin, hostnames=hostname, save_anyway="on")
         del fields["servers.0.enabled"]
-        assert self.ada.post("/virtual-hosts", fields).status == 200
+        answer = self.ada.post("/virtual-hosts", fields)
+        assert answer.status == 200, answer.text
 
     def host(self, fields: dict[str, Any]) -> dict[str, Any]:
         count, down = fields.pop("servers"), fields.pop("down", False)

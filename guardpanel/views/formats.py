@@ -52,12 +52,14 @@ def milliseconds(value: float | None) -> str:
 
 
 def left(ends_at: datetime | None, now: datetime) -> str:
-    """`in 3 d 4 h`, `in 12 min`; `on 2097-12-31` after a year; `never` without an end."""
+    """`in 3 d 4 h`, `in 12 min`, `in under 1 min`; `on 2097-12-31` after a year; `never` without an end."""
     if ends_at is None:
         return "never"
     if ends_at - now > YEAR:
         return f"on {ends_at:%Y-%m-%d}"
     minutes = int((ends_at - now).total_seconds()) // 60
+    if minutes < 1:
+        return "in under 1 min"
     days, hours = divmod(minutes // 60, 24)
     parts = [f"{days} d"] * bool(days) + [f"{hours} h"] * bool(hours)
     return f"in {' '.join(parts)}" if days else f"in {' '.join([*parts, f'{minutes % 60} min'])}"

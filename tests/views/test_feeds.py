@@ -10,6 +10,7 @@ from sqlmodel import select
 
 from guardpanel.feed_reach import FeedReach
 from guardpanel.models import AddressListContent, Feed
+from guardpanel.models.access.reference import EMPTY
 from guardpanel.panel import Panel
 from tests.events import a_log_line, an_event_of_now, store
 from tests.factories import an_address_list
@@ -432,3 +433,16 @@ async def test_what_was_edited_by_hand_ends_with_the_next_download(
 
     await ada_api.post(f"{API}/1/feed/download")
     assert applies(panel) == entries
+
+
+async def test_a_feed_that_never_came_has_failed_and_its_empty_list_says_so(
+    ada: httpx2.AsyncClient, panel: Panel, listed: Path
+) -> None:
+    await accepted(ada)
+    async with panel.database.write() as session:
+        feed = (await session.exec(select(Feed))).one()
+        feed.checked_at, feed.failures, feed.problem, feed.content = None, 1, "It does not respond.", EMPTY.text
+        session.add(feed)
+    page = read((await ada.get(PLACE)).text).text
+    assert ("failed" in page, "stale" in page) == (True, False)
+    assert "This list is empty: it applies to no address." in read((await ada.get(f"{PLACE}/1")).text).text

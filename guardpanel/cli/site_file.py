@@ -143,7 +143,9 @@ def _print_applied(answer: dict[str, Any]) -> None:
     deployment = answer["deployment"]
     with may_be_unread():
         _print_changes(answer)
-        typer.echo(f"{deployment['message']}." if deployment else "Nothing changed: everything in the file is already live.")
+        typer.echo(
+            f"{deployment['message']}." if deployment else "Nothing changed: everything in the file is already live."
+        )
 
 
 def _print_overwritten(answer: dict[str, Any]) -> None:

@@ -252,7 +252,9 @@ async def test_requests_cannot_wait_without_lua(ada_api: httpx2.AsyncClient, pan
     assert (await ada_api.patch(POLICY, json=delays)).status_code == 200
 
 
-async def test_the_last_policy_is_deleted_only_if_that_is_meant(ada_api: httpx2.AsyncClient, ada: httpx2.AsyncClient) -> None:
+async def test_the_last_policy_is_deleted_only_if_that_is_meant(
+    ada_api: httpx2.AsyncClient, ada: httpx2.AsyncClient
+) -> None:
     host = {"domain": "a.example", "backends": [{"url": "http://10.0.0.5:8080"}]}
     number = (await ada_api.post("/api/v1/vhosts", json=host)).json()["id"]
     used = await ada_api.delete("/api/v1/policies/1")

@@ -154,7 +154,11 @@ def test_any_name_of_a_file_will_do(shared_panel: Panel, tmp_path: Path) -> None
     file.write_text("policies: []\n")
 
     assert run(shared_panel, "plan", str(file))[0] == 0
-    assert run(shared_panel, "apply", str(file)) == (0, "Nothing changed: everything in the file is already live.\n", "")
+    assert run(shared_panel, "apply", str(file)) == (
+        0,
+        "Nothing changed: everything in the file is already live.\n",
+        "",
+    )
 
 
 def test_a_refusal_names_the_files_line(shared_panel: Panel, tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ POLICIES: list[dict[str, Any]] = [
     },
     {"name": "Legacy applications that nobody dares to touch", "enforcement_mode": "detect_only", "fail_mode": "open"},
     {"name": "Static files", "enforcement_mode": "off"},
+    {"name": "Before the migration", "enforcement_mode": "block"},
 ]
 
 LONG = "a-very-long-name-of-a-customer-that-nobody-shortened.tenants.platform.example"
@@ -108,6 +109,9 @@ CHILDREN: list[tuple[str, dict[str, Any]]] = [
     ("/address-lists", {
         "name": "Feed that is gone", "kind": "deny", "applies_to": "everywhere", "filled_from": "url",
         "feed_url": "file://{folder}/gone.txt", "feed_every": "1h"}),
+    ("/address-lists", {
+        "name": "CrowdSec", "kind": "deny", "applies_to": "everywhere", "filled_from": "crowdsec",
+        "feed_url": "http://127.0.0.1:1/", "feed_key": "837be58e22a28738066de1be8f53636b"}),
     ("/bans", {"network": "203.0.113.9", "length": "forever", "reason": "Scans"}),
     ("/bans", {"network": "2001:db8:85a3::8a2e:370:7334", "length": "7d", "reason": "Password guessing on /login, reported by support"}),
     ("/certificates", {"name": "Shop", "source": "self_signed", "key_type": "ecdsa", "names": ["shop.example", "www.shop.example"]}),

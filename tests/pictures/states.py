@@ -197,6 +197,14 @@ def drift(camera: Camera, panel: Panel) -> None:
     page.get_by_role("heading", name="No drift").wait_for()
 
 
+def restored_alone(camera: Camera, panel: Panel) -> None:
+    """*Delete only this* was pressed for what is in use."""
+    page = open_page(camera, "/changes/2/restore")
+    page.get_by_role("button", name="Delete only Shop", exact=True).first.click()
+    page.locator("[data-refusal], .toast").first.wait_for()
+    camera.shoot("restored-alone", "one thing of a restore")
+
+
 def backup_confirmation(camera: Camera, panel: Panel) -> None:
     with Person(panel) as ada:
         answer = ada.client.post("/system/backup/download", data={"passphrase": "", "password": PASSWORD})
@@ -303,5 +311,5 @@ def errors(camera: Camera, panel: Panel) -> None:
 
 STATES: tuple[State, ...] = (
     form_rejected_by_engine, form_invalid, form_invalid_everywhere, confirmation, merged_form, form_of_deleted_row, saved, saving,
-    form_without_agent, drift, backup_confirmation, token_shown, import_read, trials, tried, menus, everything_open, errors,
+    form_without_agent, drift, restored_alone, backup_confirmation, token_shown, import_read, trials, tried, menus, everything_open, errors,
 )  # fmt: skip

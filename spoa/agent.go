@@ -31,7 +31,7 @@ type Agent struct {
 	metrics      *Metrics
 	admission    *admission
 	patience     time.Duration // from a message's arrival to its answer
-	evaluating   time.Duration // the same for evaluations
+	evaluating   time.Duration // processor time of an evaluation
 	evaluations  chan struct{} // a slot per concurrent evaluation
 	replays      *replays
 

@@ -109,7 +109,7 @@ func TestPointsAreWhatTheEngineAdds(t *testing.T) {
 		{Request: get("/"), Response: &QuestionResponse{Status: 500, Version: "1.1", Headers: [][2]string{{"Content-Type", "text/html"}},
 			Body: []byte("You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version")}},
 	} {
-		evaluation, err := evaluateGuarded(application, &question, far, nil)
+		evaluation, err := evaluateGuarded(application, &question, evaluationTime, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

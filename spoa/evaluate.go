@@ -13,7 +13,7 @@ import (
 const (
 	evaluationBytes      = 16 << 20
 	evaluationDirectives = 1 << 20
-	evaluationTime       = 10 * time.Second
+	evaluationTime       = 10 * time.Second // of the processor
 	evaluationsAtOnce    = 2
 )
 
@@ -58,7 +58,7 @@ func (a *Agent) evaluateQuestion(w http.ResponseWriter, question *Question, ende
 		return
 	}
 	defer application.leave()
-	evaluation, err := evaluateGuarded(application, question, time.Now().Add(a.evaluating), ended)
+	evaluation, err := evaluateGuarded(application, question, a.evaluating, ended)
 	if err != nil {
 		refuse(w, statusOf(err), err.Error())
 		return

@@ -70,7 +70,7 @@ type EvaluatedMatch struct {
 // evaluateGuarded returns the verdict or errLate, also when whoever asked has gone. A panic in the engine affects this question
 // only.
 func evaluateGuarded(
-	application *Application, question *Question, deadline time.Time, ended context.Context,
+	application *Application, question *Question, most time.Duration, ended context.Context,
 ) (evaluation *Evaluation, err error) {
 	defer func() {
 		if what := recover(); what != nil {
@@ -80,7 +80,7 @@ func evaluateGuarded(
 	began := time.Now()
 	transaction := application.waf.NewTransactionWithID("evaluate")
 	defer func() { _ = transaction.Close() }()
-	limit(transaction, deadline)
+	limitWork(transaction, most)
 	endWith(transaction, ended)
 	request, err := judgeRequest(transaction, question.Request.message())
 	if err != nil {

@@ -192,7 +192,7 @@ func compiledFor(t *testing.T, directives string) *Application {
 
 func evaluation(t *testing.T, application *Application, request *QuestionRequest) *Evaluation {
 	t.Helper()
-	evaluation, err := evaluateGuarded(application, &Question{Request: request}, far, nil)
+	evaluation, err := evaluateGuarded(application, &Question{Request: request}, evaluationTime, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -118,10 +118,7 @@ func (r *ordinary) weight() int {
 // appendJSON writes the request as one line (docs/events.md), with every value replaced by one of its shape.
 func (r *ordinary) appendJSON(b []byte) []byte {
 	message := r.message
-	uri := r.masks.path(message.Path)
-	if message.Query != "" {
-		uri += "?" + r.masks.query(message.Query)
-	}
+	masked := Message{Method: message.Method, Path: r.masks.path(message.Path), Query: r.masks.query(message.Query)}
 	o := object{b: append(b, '{')}
 	o.number("v", eventVersion)
 	o.flag("recorded")
@@ -130,7 +127,7 @@ func (r *ordinary) appendJSON(b []byte) []byte {
 	o.text("application", message.Application)
 	o.text("client_key", r.masks.clientKey(message.SourceAddress))
 	o.text("method", message.Method)
-	o.text("uri", uri)
+	o.text("uri", target(masked))
 	o.text("version", message.Version)
 	kind := r.appendHeaders(&o)
 	o.text("host", hostOf(message))

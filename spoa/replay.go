@@ -184,7 +184,7 @@ func (r *replaying) judge(line []byte) ReplayLine {
 	}
 	answer := ReplayLine{}
 	for _, application := range r.applications {
-		evaluation, err := evaluateGuarded(application, question, time.Now().Add(r.agent.evaluating), r.ended)
+		evaluation, err := evaluateGuarded(application, question, r.agent.evaluating, r.ended)
 		if err != nil {
 			return ReplayLine{Error: err.Error()}
 		}

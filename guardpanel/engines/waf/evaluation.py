@@ -10,8 +10,8 @@ from typing import Any
 from guardpanel.engines import http
 from guardpanel.errors import EngineUnavailable
 
-PATIENCE_SECONDS = 12.0
-"Seconds: the agent itself gives up after 10."
+PATIENCE_SECONDS = 30.0
+"Seconds: the agent gives up after 10 of the processor, for which it waits while visitors want it."
 
 AT_ONCE = 2
 "Concurrent evaluations that the agent accepts (spoa/evaluate.go). A third would wait there anyway."

@@ -13,9 +13,9 @@ from guardpanel.engines import http
 from guardpanel.engines.http import reason
 from guardpanel.errors import EngineSilent, EngineUnavailable
 
-LOOK, LOOKS = 3.0, 10
+LOOK, LOOKS = 3.0, 20
 """After how many seconds without a verdict the agent is asked whether it responds at all, and how often before it is given up: it
-limits each verdict to 10 s, and there are two for each request."""
+limits each verdict to 10 s of the processor, for which it waits while visitors want it, and there are two for each request."""
 
 RESPONDS = 2.0
 "Seconds for that."

@@ -97,11 +97,13 @@ class Ban(SQLModel, table=True):
     "When it was ended before its time."
     lifted_by: str = Field(default="", max_length=320)
 
-    def date_back(self, now: datetime) -> None:
-        """What is dated later was done before the clock was set back. An end that was chosen as a date stays."""
-        if self.lifted_at is not None and self.lifted_at > now:
-            self.lifted_at = now
-        if self.created_at > now:
+    def date_back(self, now: datetime, *, stays: bool) -> None:
+        """What is dated later was done before the clock was set back. `stays`: it is right. An end that was chosen as a date
+        stays."""
+        if self.lifted_at is not None:
+            self.lifted_at = min(self.lifted_at, now)
+            self.created_at = min(self.created_at, self.lifted_at)
+        elif stays:
             if self.ends_at is not None and self._has_length:
                 self.ends_at += now - self.created_at
             self.created_at = now

@@ -18,6 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel.access import parsing
 from guardpanel.access.entries import Entry, ordered
 from guardpanel.background import Background
+from guardpanel.clock import since_boot
 from guardpanel.database import Database
 from guardpanel.engines.runtime.outside_map import OutsideMap
 from guardpanel.engines.runtime.swapping import NotSwapped
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS = 2.0
 "Seconds between two looks at HAProxy's map."
 
+STAYS_BACK_SECONDS = 600.0
+"After which a clock that was set back is right: at a start, it may be wrong until it is set."
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -46,6 +50,8 @@ class Bans:
         self.database = database
         self.map = ban_map
         self._one = asyncio.Lock()
+        self._back_since: float | None = None
+        "Since when there have been bans of later."
 
     @classmethod
     async def opened(cls, database: Database, ban_map: OutsideMap) -> Self:
@@ -122,17 +128,19 @@ class Bans:
                 log.debug("HAProxy does not have all bans yet: %s", problem.message)
 
     async def _follow_clock(self) -> None:
-        """After the clock was set back, what was later is of now: no ban lasts longer for that, and nothing counts against a
-        network before its lift (automatic_bans.py)."""
+        """After the clock was set back, a lift of later is of now: nothing counts against a network before it
+        (automatic_bans.py). So are bans once it stays back: none lasts longer for that."""
         now = datetime.now(UTC)
         later = or_(col(Ban.created_at) > now, col(Ban.lifted_at) > now)
         async with self.database.read() as session:
-            if (await session.exec(select(Ban.id).where(later).limit(1))).first() is None:
-                return
-        async with self.database.write() as session:
-            for ban in (await session.exec(select(Ban).where(later))).all():
-                ban.date_back(now)
-                session.add(ban)
+            bans = (await session.exec(select(Ban).where(later))).all()
+        self._back_since = (self._back_since or since_boot()) if bans else None
+        stays = self._back_since is not None and since_boot() - self._back_since >= STAYS_BACK_SECONDS
+        if bans and (stays or any(ban.lifted_at for ban in bans)):
+            async with self.database.write() as session:
+                for ban in bans:
+                    ban.date_back(now, stays=stays)
+                    session.add(ban)
 
     async def _apply(self) -> bool:
         """Whether HAProxy has it."""

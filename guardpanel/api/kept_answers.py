@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SECONDS = 60.0
-"An answer is not kept for longer: which certificate is used, and when it ends, follow the clock."
+"An answer is not kept for longer: the state of certificates, and which is used, follow the clock."
 
 MOST = 32 * 1024**2
 "Bytes of all kept answers."

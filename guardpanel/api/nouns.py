@@ -25,7 +25,7 @@ Operation = Callable[..., Any]
 "What FastAPI calls. Its parameters declare what it reads from a request."
 
 
-CONFIRM = Query(description="Delete it, whatever a 409 asks about.")
+CONFIRM = Query(description="Delete it although a 409 asks before that (`needs_confirmation`).")
 
 ALL = 10_000
 "Maximum rows of a list without pages."

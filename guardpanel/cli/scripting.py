@@ -193,11 +193,13 @@ def _network(text: str) -> str:
 
 def _export(section: str, name: str) -> None:
     from guardpanel.cli.site_file import exported
+    from guardpanel.models import NOUNS
     from guardpanel.services.site_file.selecting import only
 
     text = only(exported(), section, name)
     if text is None:
-        typer.echo(f"{name} not found.", err=True)
+        noun = next(noun for noun in NOUNS.values() if noun.module == section)
+        typer.echo(f"{noun.word} {name} not found.", err=True)
         raise typer.Exit(1)
     typer.echo(text, nl=False)
 

@@ -15,14 +15,14 @@ pytestmark = pytest.mark.anyio
 
 RAISED_IN = {
     "access/geo_doubts.py", "access/geo_downloads.py", "access/lockout.py", "certificate_choices.py", "history/history.py",
-    "https/https_doubts.py", "redirect_doubts.py", "redirect_targets.py", "rule_exclusions.py", "same_names.py", "serving.py",
+    "https/https_doubts.py", "policies.py", "redirect_doubts.py", "redirect_targets.py", "rule_exclusions.py", "same_names.py", "serving.py",
     "site_file/applying.py",
 }  # fmt: skip
 "A new place belongs to an operation below, and to `SAYING` if that is a new one."
 
 IN_QUERY = {
     "addAddressListEntries", "replaceAddressListEntries", "removeAddressListEntry", "createBan", "downloadGeoData", "uploadGeoData",
-    "deleteVirtualHost", "undoChange", "restoreChange", "planConfiguration", "applyConfiguration",
+    "deleteVirtualHost", "deletePolicy", "undoChange", "restoreChange", "planConfiguration", "applyConfiguration",
 }  # fmt: skip
 IN_BODY = {
     f"{verb}{noun}" for verb in ("create", "update") for noun in ("AddressList", "Certificate", "Policy", "VirtualHost")

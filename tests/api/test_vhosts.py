@@ -90,7 +90,7 @@ async def test_no_policy_is_the_default_policy(ada_api: httpx2.AsyncClient) -> N
 
 
 async def test_a_virtual_host_without_a_policy_keeps_none(ada_api: httpx2.AsyncClient) -> None:
-    await ada_api.delete("/api/v1/policies/1")
+    await ada_api.delete("/api/v1/policies/1?confirm=true")
     await make(ada_api)
     await ada_api.post("/api/v1/policies", json=a_react_policy())
 

@@ -229,8 +229,10 @@ def test_pages_that_are_closed_leave_their_turn_to_others_and_more_than_four_wai
                 next(findings.iter_lines())
 
         with ThreadPoolExecutor(5) as pool:
-            ladders = list(pool.map(lambda _: api.get(f"/events/{event}/fix").json(), range(5)))
+            answers = list(pool.map(lambda _: api.get(f"/events/{event}/fix"), range(5)))
 
+    assert [answer.status_code for answer in answers] == [200] * 5, [answer.text for answer in answers]
+    ladders = [answer.json() for answer in answers]
     assert [(ladder["narrowest"], ladder["untried"]) for ladder in ladders] == [("field", "")] * 5
 
 

@@ -44,7 +44,7 @@ async def test_uploaded_data_is_used_and_said_to_be(ada: httpx2.AsyncClient, pan
     assert status == 303
     assert "Networks 3" in page
     assert "Comes from uploaded by ada@example.org" in page
-    assert "Recent changes View all Uploaded countries" in page
+    assert "Recent changes Uploaded countries" in page
     assert in_use(panel) == LINES
 
     for content, words in (

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from operator import itemgetter
 from typing import NamedTuple
 
+from guardpanel.compact_rows import CompactRow
 from guardpanel.engines.servers.configured import Backends, ConfiguredServer, Key
 from guardpanel.listen_addresses import bind_text
 
@@ -73,7 +74,8 @@ def rows_in(text: str) -> dict[Key, Row]:
     names = [name for name in READ if name in columns]
     words = (line.split() for line in lines)
     read = itemgetter(*map(columns.index, names)) if names else tuple
-    rows = (dict(zip(names, read(row), strict=True)) for row in words if len(row) == len(columns) > 0)
+    places = {name: at for at, name in enumerate(names)}
+    rows = (CompactRow(places, read(row)) for row in words if len(row) == len(columns) > 0)
     return {(row["be_name"], row["srv_name"]): row for row in rows}
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import takewhile
 from typing import Any, NamedTuple
 
+from guardpanel.compact_rows import CompactRow
 from guardpanel.rendering.rows import Row, Rows
 
 HEAD = '"rows":['
@@ -61,24 +62,6 @@ def tables_of(snapshot: str) -> dict[str, Unparsed]:
         name: Unparsed(columns, [line.removesuffix(",") for line in lines])
         for _, name, columns, lines in _tables(snapshot)
     }
-
-
-class CompactRow(Mapping[str, Any]):
-    """Its names are those of all rows of its table: with 58 of them, as a virtual host has, a dict is three times as large."""
-
-    __slots__ = ("_places", "_values")
-
-    def __init__(self, places: Mapping[str, int], values: tuple[Any, ...]) -> None:
-        self._places, self._values = places, values
-
-    def __getitem__(self, name: str) -> Any:
-        return self._values[self._places[name]]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
-
-    def __len__(self) -> int:
-        return len(self._places)
 
 
 def _compact(row: Row) -> Row:

@@ -1,7 +1,7 @@
 """What a save need not read again: no table that was not written since."""
 
 from collections.abc import Collection
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlmodel import SQLModel
@@ -41,7 +41,7 @@ async def take(session: AsyncSession, before: Snapshot, tables: Collection[str])
     return _with(before, dict(zip(names, taken, strict=True)))
 
 
-@cache
+@lru_cache(maxsize=100)
 def _statement(names: tuple[str, ...]) -> str:
     return snapshots.statement_of([table for table in TABLES if table.name in names])
 

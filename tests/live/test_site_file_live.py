@@ -194,7 +194,7 @@ def test_commands_for_scripts(shared_panel: Panel) -> None:
     exported = run(shared_panel, "policy", "export", "From a file")[1]
     assert exported == "format: 1\n" + SITE[: SITE.index("virtual_hosts:")]
     assert run(shared_panel, "plan", "-", stdin=exported)[0] == 0
-    assert run(shared_panel, "policy", "export", "None")[::2] == (1, "None not found.\n")
+    assert run(shared_panel, "policy", "export", "None")[::2] == (1, "Policy None not found.\n")
 
 
 def test_bans_by_command(shared_panel: Panel) -> None:

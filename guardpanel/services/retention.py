@@ -19,7 +19,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from guardpanel import clock
 from guardpanel.certificates import contents
 from guardpanel.engines.releases import ReleaseDamaged
-from guardpanel.errors import Busy, EngineUnavailable, StorageFailed
+from guardpanel.errors import Busy, EngineUnavailable
 from guardpanel.models import Deployment, Revision
 from guardpanel.models.revision import Outcome
 from guardpanel.services.access import bans, feed_states
@@ -72,10 +72,7 @@ class Retention:
         """A while after the start, too: the first visitors come first."""
         await self.changes.background.sleep(AFTER_A_SAVE)
         self.changes.saved.clear()
-        try:
-            await self.tidy()
-        except StorageFailed as problem:  # Another process writes, such as a restore. There is time.
-            log.warning("cannot delete the past yet: %s", problem.message)
+        await self.tidy()
 
     async def _until_the_next(self) -> None:
         with suppress(TimeoutError):
